@@ -1,0 +1,1 @@
+"""Scripts that build benchmark networks and measure the compiler."""

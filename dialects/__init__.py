@@ -1,0 +1,1 @@
+"""The dialects, one file each, named as the prefix of their operations."""

@@ -1,0 +1,357 @@
+"""`nn`: the operations that ONNX means, NHWC with batch 1.
+
+Before `fold-quantization` they compute with floats between `nn.quantize` and `nn.dequantize`; behind it, on
+integers whose scales are in their types.
+"""
+
+from __future__ import annotations
+
+from compiler.ir import (
+    F32,
+    I8,
+    I32,
+    Dialect,
+    EnumAttr,
+    Op,
+    TensorType,
+    Type,
+    Value,
+    operand,
+    operands,
+    optional_operand,
+    prop,
+    result,
+)
+from dialects.quant import Quant, check_bounds, check_image, is_quantised, quant_of, window_shape
+
+
+class Layout(EnumAttr, mnemonic="nn.layout"):
+    """How the host finds an ONNX tensor in an NHWC one: through NCHW, or as it lies; then a reshape."""
+
+    NCHW = "nchw"
+    NHWC = "nhwc"
+
+
+class InputOp(Op):
+    """An input of the model; `host_type` is what the user gives: float32, int8 or uint8."""
+
+    name = "nn.input"
+
+    onnx_name: str = prop()
+    onnx_shape: tuple[int, ...] = prop()
+    layout: Layout = prop()
+    host_type: str = prop()
+    type: TensorType = prop()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        check_image(self, self.type)
+        return (self.type,)
+
+
+class OutputOp(Op):
+    """An output of the model; `host_type` is what the user gets."""
+
+    name = "nn.output"
+
+    x: Value[TensorType] = operand()
+    onnx_name: str = prop()
+    onnx_shape: tuple[int, ...] = prop()
+    layout: Layout = prop()
+    host_type: str = prop()
+
+
+class ConstantOp(Op):
+    """Numbers of the store.  With `scales` they are integers that mean integer * scale[channel].
+
+    Weights are [O, KH, KW, I] with scales [O]; a bias is [O]; an activation 1xHxWxC has its scale in its type.
+    """
+
+    name = "nn.constant"
+    pure = True
+
+    symbol: str = prop()
+    digest: str = prop()
+    type: TensorType = prop()
+    scales: str | None = prop(default=None)
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        return (self.type,)
+
+
+class QuantizeOp(Op):
+    """y = clamp(round_half_even(x / scale) + zero, y_min, y_max)."""
+
+    name = "nn.quantize"
+    pure = True
+
+    x: Value[TensorType] = operand()
+    quant: Quant = prop()
+    y_min: int = prop()
+    y_max: int = prop()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        check_bounds(self, self.quant, self.y_min, self.y_max)
+        return (self.quant.tensor(self.x.type.shape),)
+
+
+class DequantizeOp(Op):
+    """y = (x - zero) * scale."""
+
+    name = "nn.dequantize"
+    pure = True
+
+    x: Value[TensorType] = operand()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        quant_of(self, self.x.type)
+        return (TensorType(self.x.type.shape, F32),)
+
+
+class ReluOp(Op):
+    """max(x, 0) on floats."""
+
+    name = "nn.relu"
+    pure = True
+
+    x: Value[TensorType] = operand()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        return (self.x.type,)
+
+
+class ClipOp(Op):
+    """min(max(x, low), high) on floats; an absent bound does not bind."""
+
+    name = "nn.clip"
+    pure = True
+
+    x: Value[TensorType] = operand()
+    low: float | None = prop(default=None)
+    high: float | None = prop(default=None)
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        return (self.x.type,)
+
+
+class _Conv(Op):
+    """The fields and the shape rule of both convolutions."""
+
+    x: Value[TensorType] = operand()
+    weight: Value[TensorType] = operand()
+    bias: Value[TensorType] | None = optional_operand()
+    kernel: tuple[int, ...] = prop()
+    strides: tuple[int, ...] = prop()
+    pads: tuple[int, ...] = prop()
+    dilations: tuple[int, ...] = prop()
+
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the result."""
+        check_image(self, self.x.type)
+        weight, channels = self.weight.type, self.x.type.shape[3]
+        if len(weight.shape) != 4 or weight.element != I8 or weight.shape[1:3] != self.kernel:
+            raise self.error("weight", f"expects int8 weights OxKHxKWxI of kernel {self.kernel}, got {weight}")
+        if weight.shape[3] != channels:
+            raise self.error("channels", f"reads {channels} channels, its weights have {weight.shape[3]}")
+        if self.bias is not None and self.bias.type.shape != weight.shape[:1]:
+            raise self.error("bias", f"expects {weight.shape[0]} bias numbers, got {self.bias.type}")
+        size = window_shape(
+            self, self.x.type.shape[1:3], self.kernel, self.strides, self.pads, self.dilations
+        )
+        return (1, *size, weight.shape[0])
+
+
+class Conv2dOp(_Conv):
+    """Convolution of floats with quantised weights; a matrix product is one too."""
+
+    name = "nn.conv2d"
+    pure = True
+
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        return (TensorType(self.shape(), F32),)
+
+
+class QConv2dOp(_Conv):
+    """y = clamp(rhe((sum((x - zero) * w) + bias) * scales) + y_zero, y_min, y_max), the bias int32."""
+
+    name = "nn.qconv2d"
+    pure = True
+
+    quant: Quant = prop()
+    y_min: int = prop()
+    y_max: int = prop()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        quant_of(self, self.x.type)
+        check_bounds(self, self.quant, self.y_min, self.y_max)
+        if self.bias is not None and self.bias.type.element != I32:
+            raise self.error("bias", f"expects an int32 bias, got {self.bias.type}")
+        return (self.quant.tensor(self.shape()),)
+
+
+class MaxPoolOp(Op):
+    """The largest of the pixels under a window; pads are never the largest, and include what ceil_mode adds."""
+
+    name = "nn.max_pool"
+    pure = True
+
+    x: Value[TensorType] = operand()
+    kernel: tuple[int, ...] = prop()
+    strides: tuple[int, ...] = prop()
+    pads: tuple[int, ...] = prop()
+    dilations: tuple[int, ...] = prop()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        check_image(self, self.x.type)
+        type = self.x.type
+        size = window_shape(self, type.shape[1:3], self.kernel, self.strides, self.pads, self.dilations)
+        return (TensorType((1, *size, type.shape[3]), type.element, type.encoding),)
+
+
+class _AveragePool(Op):
+    """The fields and the shape rule of both averages; `counted_pads` are counted if `count_include_pad`."""
+
+    x: Value[TensorType] = operand()
+    kernel: tuple[int, ...] = prop()
+    strides: tuple[int, ...] = prop()
+    pads: tuple[int, ...] = prop()
+    counted_pads: tuple[int, ...] = prop()
+    count_include_pad: bool = prop()
+
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the result."""
+        check_image(self, self.x.type)
+        size = window_shape(self, self.x.type.shape[1:3], self.kernel, self.strides, self.pads, (1, 1))
+        return (1, *size, self.x.type.shape[3])
+
+
+class AveragePoolOp(_AveragePool):
+    """The mean of floats under a window."""
+
+    name = "nn.average_pool"
+    pure = True
+
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        return (TensorType(self.shape(), F32),)
+
+
+class QAveragePoolOp(_AveragePool):
+    """y = clamp(rhe(sum(x - zero) * scales / count) + y_zero, y_min, y_max)."""
+
+    name = "nn.qaverage_pool"
+    pure = True
+
+    quant: Quant = prop()
+    y_min: int = prop()
+    y_max: int = prop()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        quant_of(self, self.x.type)
+        check_bounds(self, self.quant, self.y_min, self.y_max)
+        return (self.quant.tensor(self.shape()),)
+
+
+class AddOp(Op):
+    """a + b on floats of one shape."""
+
+    name = "nn.add"
+    pure = True
+
+    a: Value[TensorType] = operand()
+    b: Value[TensorType] = operand()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        if self.a.type.shape != self.b.type.shape:
+            raise self.error("shapes", f"expects equal shapes, got {self.a.type} and {self.b.type}")
+        return (self.a.type,)
+
+
+class QAddOp(Op):
+    """y = clamp(rhe((a - a_zero) * a_scale / y_scale + (b - b_zero) * b_scale / y_scale) + y_zero, ...)."""
+
+    name = "nn.qadd"
+    pure = True
+
+    a: Value[TensorType] = operand()
+    b: Value[TensorType] = operand()
+    quant: Quant = prop()
+    y_min: int = prop()
+    y_max: int = prop()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        quant_of(self, self.a.type), quant_of(self, self.b.type)
+        check_bounds(self, self.quant, self.y_min, self.y_max)
+        if self.a.type.shape != self.b.type.shape:
+            raise self.error("shapes", f"expects equal shapes, got {self.a.type} and {self.b.type}")
+        return (self.quant.tensor(self.a.type.shape),)
+
+
+class ConcatOp(Op):
+    """Channels of tensors one after another, floats or integers of one quantisation."""
+
+    name = "nn.concat"
+    pure = True
+
+    inputs: tuple[Value[TensorType], ...] = operands()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        return (concat_type(self, self.inputs),)
+
+
+class RequantizeOp(Op):
+    """y = clamp(rhe((x - zero) * scale / y_scale) + y_zero, y_min, y_max)."""
+
+    name = "nn.requantize"
+    pure = True
+
+    x: Value[TensorType] = operand()
+    quant: Quant = prop()
+    y_min: int = prop()
+    y_max: int = prop()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        quant_of(self, self.x.type)
+        check_bounds(self, self.quant, self.y_min, self.y_max)
+        return (self.quant.tensor(self.x.type.shape),)
+
+
+def concat_type(op: Op, inputs: tuple[Value[TensorType], ...]) -> TensorType:
+    """The type of inputs that lie one behind another in the last dimension."""
+    if not inputs:
+        raise op.error("concat", "needs an input")
+    first = inputs[0].type
+    for one in inputs:
+        check_image(op, one.type)
+        same = (one.type.shape[:3], one.type.element, one.type.encoding)
+        if same != (first.shape[:3], first.element, first.encoding):
+            raise op.error("concat", f"joins {first} and {one.type}, which differ in more than channels")
+    channels = sum(one.type.shape[3] for one in inputs)
+    return TensorType((*first.shape[:3], channels), first.element, first.encoding)
+
+
+FLOAT_OPS: tuple[type[Op], ...] = (
+    QuantizeOp, DequantizeOp, ReluOp, ClipOp, Conv2dOp, AveragePoolOp, AddOp,
+)  # fmt: skip
+INTEGER_OPS: tuple[type[Op], ...] = (
+    InputOp, OutputOp, ConstantOp, QConv2dOp, MaxPoolOp, QAveragePoolOp, QAddOp, ConcatOp, RequantizeOp,
+)  # fmt: skip
+
+DIALECT = Dialect("nn", ops=(*INTEGER_OPS, *FLOAT_OPS), attributes=(Quant, Layout))
+
+__all__ = ["DIALECT", "FLOAT_OPS", "INTEGER_OPS", "Quant", "is_quantised"]

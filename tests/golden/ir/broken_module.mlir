@@ -1,0 +1,19 @@
+// bscc: toy-break
+"builtin.module"() ({
+  "func.func"() <{function_type = (tensor<1x8x8x16xi8>) -> tensor<1x8x8x32xi8>, sym_name = "main"}> ({
+  ^bb0(%arg0: tensor<1x8x8x16xi8>):
+    %0 = "toy.weight"() <{symbol = "w", type = !toy.mat<32x16xi8, kept = 5>}> : () -> !toy.mat<32x16xi8, kept = 5>
+    %1 = "toy.conv"(%arg0, %0) <{strides = array<i64: 1, 1>}> : (tensor<1x8x8x16xi8>, !toy.mat<32x16xi8, kept = 5>) -> tensor<1x8x8x32xi8>
+    %2 = "toy.relu"(%1) : (tensor<1x8x8x32xi8>) -> tensor<1x8x8x32xi8>
+    "func.return"(%2) : (tensor<1x8x8x32xi8>) -> ()
+  }) : () -> ()
+}) : () -> ()
+// -----
+broken_module.mlir:7:10: error[result-type]: 'toy.relu' infers tensor<1x8x8x32xi8>, has tensor<1xi8>
+  %2 = "toy.relu"(%1) : (tensor<1x8x8x32xi8>) -> tensor<1x8x8x32xi8>
+       ^^^^^^^^^^
+  note: after or in the pass 'toy-break': this is a bug of bscc, not of the model
+broken_module.mlir:8:5: error[function-results]: 'func.return' gives (tensor<1xi8>), 'main' is declared (tensor<1x8x8x16xi8>) -> tensor<1x8x8x32xi8>
+  "func.return"(%2) : (tensor<1x8x8x32xi8>) -> ()
+  ^^^^^^^^^^^^^
+  note: after or in the pass 'toy-break': this is a bug of bscc, not of the model

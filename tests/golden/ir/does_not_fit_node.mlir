@@ -1,0 +1,13 @@
+// bscc: toy-limit{max-channels=16 strict=false}
+"builtin.module"() ({
+  "func.func"() <{function_type = (tensor<1x8x8x16xi8>) -> tensor<1x8x8x32xi8>, sym_name = "main"}> ({
+  ^bb0(%arg0: tensor<1x8x8x16xi8>):
+    %0 = "toy.weight"() <{symbol = "w", type = !toy.mat<32x16xi8, kept = 5>}> : () -> !toy.mat<32x16xi8, kept = 5>
+    %1 = "toy.conv"(%arg0, %0) <{strides = array<i64: 1, 1>}> : (tensor<1x8x8x16xi8>, !toy.mat<32x16xi8, kept = 5>) -> tensor<1x8x8x32xi8> loc("Conv_17 (Conv)"("net.onnx":0:0))
+    %2 = "toy.relu"(%1) : (tensor<1x8x8x32xi8>) -> tensor<1x8x8x32xi8>
+    "func.return"(%2) : (tensor<1x8x8x32xi8>) -> ()
+  }) : () -> ()
+}) : () -> ()
+// -----
+net.onnx: node 'Conv_17' (Conv): error[toy-limit]: 'toy.conv' has 32 channels, allowed are 16
+  note: 16 channels - 0 for strictness

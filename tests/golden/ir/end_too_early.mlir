@@ -1,0 +1,10 @@
+// bscc: 
+"builtin.module"() ({
+  "func.func"() <{function_type = (tensor<1x8x8x16xi8>) -> tensor<1x8x8x32xi8>, sym_name = "main"}> ({
+  ^bb0(%arg0: tensor<1x8x8x16xi8>):
+    %0 = "toy.weight"() <{symbol = "w", type = !toy.mat<32x16xi8, kept = 5>}> : () -> !toy.mat<32x16xi8, kept = 5>
+    %1 = "toy.conv"(%arg0, %0) <{strides = array<i64: 1, 1>}> : (tensor<1x8x8x16xi8>, !toy.mat<32x16xi8, kept = 5>) -> tensor<1x8x8x32xi8>
+    %2 = "toy.relu"(%1) : (tensor<1x8x8x32xi8>) -> tensor<1x8x8x32xi8>
+// -----
+end_too_early.mlir:8:1: error[syntax]: unexpected end of the text
+  help: expected '}' or a quoted name or a value such as %0

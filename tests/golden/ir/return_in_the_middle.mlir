@@ -1,0 +1,15 @@
+// bscc: 
+"builtin.module"() ({
+  "func.func"() <{function_type = (tensor<1x8x8x16xi8>) -> tensor<1x8x8x32xi8>, sym_name = "main"}> ({
+  ^bb0(%arg0: tensor<1x8x8x16xi8>):
+    %0 = "toy.weight"() <{symbol = "w", type = !toy.mat<32x16xi8, kept = 5>}> : () -> !toy.mat<32x16xi8, kept = 5>
+    %1 = "toy.conv"(%arg0, %0) <{strides = array<i64: 1, 1>}> : (tensor<1x8x8x16xi8>, !toy.mat<32x16xi8, kept = 5>) -> tensor<1x8x8x32xi8>
+    "func.return"(%arg0) : (tensor<1x8x8x16xi8>) -> ()
+    %2 = "toy.relu"(%1) : (tensor<1x8x8x32xi8>) -> tensor<1x8x8x32xi8>
+    "func.return"(%2) : (tensor<1x8x8x32xi8>) -> ()
+  }) : () -> ()
+}) : () -> ()
+// -----
+return_in_the_middle.mlir:7:5: error[terminator]: 'func.return' must be the last of its block
+  "func.return"(%arg0) : (tensor<1x8x8x16xi8>) -> ()
+  ^^^^^^^^^^^^^

@@ -1,0 +1,14 @@
+// bscc: 
+"builtin.module"() ({
+  "func.func"() <{function_type = (tensor<1x8x8x16xi8>) -> tensor<1x8x8x32xi8>, sym_name = "main"}> ({
+  ^bb0(%arg0: tensor<1x8x8x16xi8>):
+    %0 = "toy.weight"() <{symbol = "w", type = !toy.mat<32x16xi8, kept = 5>}> : () -> !toy.mat<32x16xi8, kept = 5>
+    %1 = "toy.conv"(%arg0, %0) <{strides = array<i64: 1, 1>}> : (tensor<1x8x8x16xi8>, !toy.mat<32x16xi8, kept = 5>) -> tensor<1x8x8x32xi8>
+    %2 = "toy.relu"(%1) : (tensor<1x8x8x32xi8>) -> tensor<1x8x8x32xi8>
+    "func.return"(%arg0) : (tensor<1x8x8x16xi8>) -> ()
+  }) : () -> ()
+}) : () -> ()
+// -----
+wrong_return.mlir:8:5: error[function-results]: 'func.return' gives (tensor<1x8x8x16xi8>), 'main' is declared (tensor<1x8x8x16xi8>) -> tensor<1x8x8x32xi8>
+  "func.return"(%arg0) : (tensor<1x8x8x16xi8>) -> ()
+  ^^^^^^^^^^^^^
