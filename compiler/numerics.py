@@ -58,7 +58,9 @@ def factor(scale: float) -> tuple[int, int]:
     if exponent <= 0:
         return mantissa, -exponent
     if mantissa.bit_length() + exponent > 31:
-        raise UnsupportedModel(Diagnostic("scale", f"the ratio of two scales is {scale}, at most 2^31 is done"))
+        raise UnsupportedModel(
+            Diagnostic("scale", f"the ratio of two scales is {scale}, at most 2^31 is done")
+        )
     return mantissa << exponent, 0
 
 
@@ -93,7 +95,9 @@ def add_factors(a_scale: float, b_scale: float, y_scale: float) -> tuple[int, in
     shift = MULTIPLIER_BITS - math.frexp(max(ratios))[1]
     if shift < 0:
         raise UnsupportedModel(
-            Diagnostic("scale", f"an addition multiplies by {max(ratios)}, at most 2^{MULTIPLIER_BITS} is done")
+            Diagnostic(
+                "scale", f"an addition multiplies by {max(ratios)}, at most 2^{MULTIPLIER_BITS} is done"
+            )
         )
     if shift > MAX_SHIFT:
         return 0, 0, 0

@@ -1,6 +1,7 @@
-"""`bsp`: the block-sparse IR.  Convolutions over kept blocks, everything in integers with factors M * 2^-shift.
+"""`bsp`: the block-sparse IR.  Convolutions over kept blocks, all in integers with factors M * 2^-shift.
 
-A model's ends stay `nn.input` and `nn.output`.  Arithmetic is `compiler.numerics`, block order `compiler.blocks`.
+A model's ends stay `nn.input` and `nn.output`.  Arithmetic is `compiler.numerics`, the order of blocks
+`compiler.blocks`.
 """
 
 from __future__ import annotations
@@ -74,7 +75,12 @@ class WeightOp(Op):
 
     def infer(self) -> tuple[Type, ...]:
         type = self.type
-        if len(type.shape) != 4 or type.shape[2:] != self.kernel or type.block != (8, 8) or type.element != I8:
+        if (
+            len(type.shape) != 4
+            or type.shape[2:] != self.kernel
+            or type.block != (8, 8)
+            or type.element != I8
+        ):
             raise self.error("weight", f"expects OxIxKHxKW of int8 in blocks 8x8, got {type}")
         rows, columns = (-(-size // 8) for size in type.shape[:2])
         total = rows * columns * self.kernel[0] * self.kernel[1]
@@ -103,10 +109,10 @@ class ConstantOp(Op):
 class Conv2dOp(Op):
     """q = clamp(rhe((sum((x - x_zero) * w) + bias) * M / 2^shift) + zero, min, max), of y without a residual.
 
-    With a residual zero, min and max are `mid_...`, and
-    y = clamp(rhe(((q - mid_zero) * Ma + (residual - r_zero) * Mb) / 2^s) + y_zero, y_min, y_max), add = (Ma, Mb, s).
-    `<requant>.bias`, `.multiplier`, `.shift` are int32, one per output channel padded to a multiple of 8 with zeros;
-    the bias is ONNX's, not corrected for x_zero.
+    With a residual zero, min and max are `mid_...`, and with add = (Ma, Mb, s)
+    y = clamp(rhe(((q - mid_zero) * Ma + (residual - r_zero) * Mb) / 2^s) + y_zero, y_min, y_max).
+    `<requant>.bias`, `.multiplier`, `.shift` are int32, one per output channel, padded with zeros to a
+    multiple of 8; the bias is ONNX's, not corrected for x_zero.
     """
 
     name = "bsp.conv2d"
@@ -149,7 +155,9 @@ class Conv2dOp(Op):
     def verify(self) -> None:
         parts = (self.residual, self.mid_zero, self.mid_min, self.mid_max, self.add, self.r_zero)
         if len({one is None for one in parts}) != 1:
-            raise self.error("residual", "needs mid_zero, mid_min, mid_max, add and r_zero with a residual only")
+            raise self.error(
+                "residual", "needs mid_zero, mid_min, mid_max, add and r_zero with a residual only"
+            )
         if self.residual is None or self.add is None:
             return
         if len(self.add) != 3 or self.residual.type.shape != self.y.type.shape:
@@ -159,7 +167,10 @@ class Conv2dOp(Op):
 
 
 class AddOp(Op):
-    """y = clamp(rhe(((a - a_zero) * Ma + (b - b_zero) * Mb) / 2^s) + y_zero, y_min, y_max), add = (Ma, Mb, s)."""
+    """y = clamp(rhe(((a - a_zero) * Ma + (b - b_zero) * Mb) / 2^s) + y_zero, y_min, y_max).
+
+    `add` is (Ma, Mb, s).
+    """
 
     name = "bsp.add"
     pure = True
@@ -212,10 +223,10 @@ class MaxPoolOp(Op):
 
 
 class AvgPoolOp(Op):
-    """y = clamp(mean(sum(x - x_zero) * M[count] / 2^shift[count]) + y_zero, ...), numerics.requantise_mean.
+    """y = clamp(sum(x - x_zero) * M[count] / 2^shift[count] + y_zero, ...), by numerics.requantise_mean.
 
-    The factor of each count that occurs is in `<scales>.count`, `.multiplier`, `.shift`, int32.  A pixel counts
-    if it is inside the image or, with `count_include_pad`, inside `counted_pads`.
+    The factor of each count that occurs is in `<scales>.count`, `.multiplier`, `.shift`, int32.  A pixel
+    counts if it is inside the image or, with `count_include_pad`, inside `counted_pads`.
     """
 
     name = "bsp.avg_pool"

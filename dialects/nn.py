@@ -64,7 +64,7 @@ class OutputOp(Op):
 class ConstantOp(Op):
     """Numbers of the store.  With `scales` they are integers that mean integer * scale[channel].
 
-    Weights are [O, KH, KW, I] with scales [O]; a bias is [O]; an activation 1xHxWxC has its scale in its type.
+    Weights are [O, KH, KW, I] with scales [O]; a bias is [O]; an activation has its scale in its type.
     """
 
     name = "nn.constant"
@@ -155,7 +155,9 @@ class _Conv(Op):
         check_image(self, self.x.type)
         weight, channels = self.weight.type, self.x.type.shape[3]
         if len(weight.shape) != 4 or weight.element != I8 or weight.shape[1:3] != self.kernel:
-            raise self.error("weight", f"expects int8 weights OxKHxKWxI of kernel {self.kernel}, got {weight}")
+            raise self.error(
+                "weight", f"expects int8 weights OxKHxKWxI of kernel {self.kernel}, got {weight}"
+            )
         if weight.shape[3] != channels:
             raise self.error("channels", f"reads {channels} channels, its weights have {weight.shape[3]}")
         if self.bias is not None and self.bias.type.shape != weight.shape[:1]:
@@ -198,7 +200,7 @@ class QConv2dOp(_Conv):
 
 
 class MaxPoolOp(Op):
-    """The largest of the pixels under a window; pads are never the largest, and include what ceil_mode adds."""
+    """The largest of the pixels under a window; pads, those of ceil_mode among them, never win."""
 
     name = "nn.max_pool"
     pure = True

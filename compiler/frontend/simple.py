@@ -1,0 +1,249 @@
+"""Quantisation, clamps, pools, joins and what only changes the view of a tensor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from compiler.errors import IRError, fuse
+from compiler.frontend.dense import QUANTISE, bias_value
+from compiler.frontend.graph import Array, Node
+from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, quant_from
+from compiler.frontend.windows import Window, window, with_ceil
+from compiler.ir import F32, TensorType, Value
+from dialects import nn
+from dialects.nn import Layout
+
+NHWC_TO_NCHW = (0, 3, 1, 2)
+NCHW_TO_NHWC = (0, 2, 3, 1)
+
+
+def floats(build: Build, node: Node, index: int = 0) -> Tensor:
+    """An input that must be float."""
+    x = build.tensor(node, index)
+    if x.value.type.element != F32:
+        raise Refusal(f"it runs on {x.value.type.element} integers, only float between DQ and Q is supported")
+    return x
+
+
+def quantize(build: Build, node: Node) -> None:
+    """QuantizeLinear of an activation."""
+    x = floats(build, node)
+    scale = build.constant(node, 1, "scale").array
+    zero = build.constant(node, 2, "zero point").array if node.input(2) else None
+    quant = quant_from(scale, zero, node.input(1), build.graph.dtypes.get(node.outputs[0]))
+    y = build.rw.insert(nn.QuantizeOp(x.value, quant, *quant.limits, loc=node.loc)).y
+    build.define(node, x.with_value(y))
+
+
+def dequantize(build: Build, node: Node) -> None:
+    """DequantizeLinear: of an activation, or of a constant, which keeps its integers."""
+    scale = build.constant(node, 1, "scale")
+    zero = build.constant(node, 2, "zero point").array if node.input(2) else None
+    if node.integer("block_size"):
+        raise Refusal("blocked quantisation is not supported")
+    given = build.env.get(node.input(0))
+    if isinstance(given, Constant):
+        if given.array.dtype.name not in ("int8", "uint8", "int16", "int32"):
+            raise Refusal(f"it dequantises {given.array.dtype.name}, expected int8")
+        if scale.array.dtype != np.float32:
+            raise Refusal(f"its scale is {scale.array.dtype.name}, expected float32")
+        if not np.isfinite(scale.array).all() or np.any(scale.array < 0):
+            raise Refusal(f"the scale '{node.input(1)}' holds a number that is not positive and finite")
+        axis = node.integer("axis", 1) % max(given.array.ndim, 1)
+        zero_value = int(zero.reshape(-1)[0]) if zero is not None and zero.size else 0
+        if zero is not None and zero.size > 1 and np.ptp(zero):
+            raise Refusal("its zero points are unequal")
+        build.define(node, Constant(given.array, scale.array.reshape(-1), axis, zero_value, given.name))
+        return
+    x = build.tensor(node, 0)
+    quant = quant_from(scale.array, zero, node.input(1), build.graph.dtypes.get(node.input(0)))
+    if x.value.type.encoding != quant:
+        raise Refusal("its input was quantised with another scale or zero point than it reads it with")
+    build.define(node, x.with_value(build.rw.insert(nn.DequantizeOp(x.value, loc=node.loc)).y))
+
+
+def relu(build: Build, node: Node) -> None:
+    """Relu of floats."""
+    x = floats(build, node)
+    build.define(node, x.with_value(build.rw.insert(nn.ReluOp(x.value, loc=node.loc)).y))
+
+
+def clip(build: Build, node: Node) -> None:
+    """Clip of floats with constant bounds."""
+    x = floats(build, node)
+    bounds: list[float | None] = []
+    for index, what in ((1, "lower bound"), (2, "upper bound")):
+        found = build.env.get(node.input(index)) if node.input(index) else None
+        if node.input(index) and not isinstance(found, Constant):
+            raise Refusal(f"its {what} is not constant")
+        value = float(_real(found).reshape(())) if isinstance(found, Constant) else None
+        if value is not None and np.isnan(value):
+            raise Refusal(f"its {what} is not a number")
+        bounds.append(value)
+    build.define(node, x.with_value(build.rw.insert(nn.ClipOp(x.value, *bounds, loc=node.loc)).y))
+
+
+def _real(constant: Constant) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """The numbers that a constant means."""
+    array = constant.array.astype(np.float64)
+    return array if constant.scales is None else array * constant.scales.astype(np.float64)
+
+
+def same(build: Build, node: Node) -> None:
+    """Identity, and Dropout, which does nothing in inference."""
+    build.define(node, build.env[node.inputs[0]])
+
+
+def pool_window(build: Build, node: Node, x: Tensor) -> tuple[Window, Window]:
+    """The window of a pool, with what ceil_mode adds and without."""
+    if len(x.shape) != 4:
+        raise Refusal(f"its input has the shape {list(x.shape)}, expected [1, C, H, W]")
+    plain = window(node, x.shape[2:], node.integers("kernel_shape"))
+    return with_ceil(x.shape[2:], build.shape_of(node)[2:], plain), plain
+
+
+def max_pool(build: Build, node: Node) -> None:
+    """MaxPool of floats or integers."""
+    x = build.tensor(node, 0)
+    shape, _ = pool_window(build, node, x)
+    define_image(build, node, nn.MaxPoolOp(image(x), *shape, loc=node.loc).y)
+
+
+def average_pool(build: Build, node: Node) -> None:
+    """AveragePool of floats."""
+    x = floats(build, node)
+    shape, plain = pool_window(build, node, x)
+    if max(shape.dilations) > 1:
+        raise Refusal("an average with dilations is not supported")
+    counted = bool(node.integer("count_include_pad"))
+    parts = (shape.kernel, shape.strides, shape.pads, plain.pads, counted)
+    define_image(build, node, nn.AveragePoolOp(image(x), *parts, loc=node.loc).y)
+
+
+def global_average_pool(build: Build, node: Node) -> None:
+    """GlobalAveragePool: a window as large as the image."""
+    x = floats(build, node)
+    value, none = image(x), (0, 0, 0, 0)
+    pool = nn.AveragePoolOp(value, x.shape[2:], (1, 1), none, none, False, loc=node.loc)
+    define_image(build, node, pool.y)
+
+
+def define_image(build: Build, node: Node, y: Value[TensorType]) -> None:
+    """Insert the operation of a value and say that it is a node's result [1, C, H, W]."""
+    shape, op = build.shape_of(node), y.op
+    assert op is not None
+    build.rw.insert(op)
+    _, height, width, channels = y.type.shape
+    if shape != (1, channels, height, width):
+        raise Refusal(f"its result is {[1, channels, height, width]}, ONNX infers {list(shape)}")
+    build.define(node, Tensor(y, shape, Layout.NCHW))
+
+
+def add(build: Build, node: Node) -> None:
+    """Add of two activations of one shape, or of a constant, which may be the bias of a MatMul before."""
+    names = [node.input(0), node.input(1)]
+    constants = [one for one in (build.env.get(name) for name in names) if isinstance(one, Constant)]
+    if constants:
+        index = 0 if isinstance(build.env.get(names[0]), Tensor) else 1
+        add_constant(build, node, floats(build, node, index), names[index], constants[0])
+        return
+    a, b = floats(build, node, 0), floats(build, node, 1)
+    if a.shape != b.shape:
+        raise Refusal(f"it adds {list(a.shape)} and {list(b.shape)}: shapes must be equal")
+    if a.nhwc != b.nhwc or (not b.has(a.layout) and not a.has(b.layout)):
+        raise Refusal("its inputs lie differently in memory")
+    layout = b.layout if a.flat else a.layout
+    build.define(node, Tensor(build.rw.insert(nn.AddOp(a.value, b.value, loc=node.loc)).y, a.shape, layout))
+
+
+def add_constant(build: Build, node: Node, x: Tensor, name: str, constant: Constant) -> None:
+    """A constant per channel behind a convolution without bias is its bias; else it is an activation."""
+    if build.shape_of(node) != x.shape:
+        raise Refusal(f"it broadcasts {list(x.shape)} to {list(build.shape_of(node))}")
+    if constant.scales is not None and constant.scales.size > 1:
+        flat, scales = constant.array.reshape(-1), constant.scales
+        if flat.size != scales.size:
+            raise Refusal("its constant has scales along another axis than its numbers")
+        spreaded = as_nhwc(scales.reshape(constant.array.shape), x)
+    else:
+        spreaded = None
+    numbers = as_nhwc(constant.array, x)
+    conv = x.value.op
+    only = len(build.readers.get(name, ())) == 1 and name not in build.graph.outputs
+    if isinstance(conv, nn.Conv2dOp) and conv.bias is None and only and _per_channel(numbers):
+        scales_of = constant.scales if spreaded is None else spreaded[0, 0, 0]
+        bias = bias_value(build, node, Constant(numbers[0, 0, 0], scales_of), numbers.shape[3])
+        new = build.rw.copy(conv, bias=bias, loc=fuse(conv.loc, node.loc))
+        build.rw.insert(new)
+        build.define(node, x.with_value(new.y))
+        return
+    if constant.scales is None or constant.scales.size > 1 or numbers.dtype.name not in ("int8", "uint8"):
+        raise Refusal(f"it adds a constant of {numbers.dtype.name} to an activation", QUANTISE)
+    zero = np.array(constant.zero, numbers.dtype)
+    quant = quant_from(constant.scales, zero, name)
+    stored = build.stored("constant", numbers, node, quant=quant)
+    other = build.rw.insert(nn.DequantizeOp(stored, loc=node.loc)).y
+    build.define(node, x.with_value(build.rw.insert(nn.AddOp(x.value, other, loc=node.loc)).y))
+
+
+def _per_channel(numbers: Array) -> bool:
+    return bool((numbers == numbers[:, :1, :1]).all())
+
+
+def as_nhwc(array: Array, x: Tensor) -> Array:
+    """A constant broadcast to the shape of an activation, in the order of its value."""
+    full = np.broadcast_to(array, x.shape)
+    height, width, channels = x.nhwc
+    if x.layout is Layout.NCHW:
+        full = full.reshape(1, channels, height, width).transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(full.reshape(1, height, width, channels))
+
+
+def concat(build: Build, node: Node) -> None:
+    """Concat on channels."""
+    parts = [build.tensor(node, index) for index in range(len(node.inputs))]
+    rank = len(parts[0].shape)
+    axis = node.integer("axis") % rank
+    nchw = all(one.has(Layout.NCHW) and len(one.shape) == 4 for one in parts)
+    nhwc = all(one.has(Layout.NHWC) and one.nhwc[2] == one.shape[-1] for one in parts)
+    if not (nchw and axis == 1) and not (nhwc and axis == rank - 1):
+        raise Refusal(f"it joins along axis {axis}, only channels can be joined")
+    layout = Layout.NCHW if nchw and axis == 1 else Layout.NHWC
+    try:
+        y = build.rw.insert(nn.ConcatOp(tuple(one.value for one in parts), loc=node.loc)).y
+    except IRError as error:
+        raise Refusal(error.diagnostic.message) from None
+    build.define(node, Tensor(y, build.shape_of(node), layout))
+
+
+def reshape(build: Build, node: Node) -> None:
+    """Flatten, Reshape, Squeeze, Unsqueeze: the same numbers in the same order."""
+    shape, given = build.shape_of(node), build.env[node.inputs[0]]
+    if isinstance(given, Tensor):
+        build.define(node, Tensor(given.value, shape, given.layout))
+    elif given.scales is None or given.scales.size == 1:
+        build.define(node, replace(given, array=given.array.reshape(shape)))
+    else:
+        raise Refusal("it reshapes a constant with scales per channel")
+
+
+def transpose(build: Build, node: Node) -> None:
+    """Transpose between NCHW and NHWC, or of dimensions of size 1."""
+    given, shape = build.env[node.inputs[0]], build.shape_of(node)
+    perm = node.integers("perm", tuple(reversed(range(len(shape)))))
+    if isinstance(given, Constant):
+        axis = perm.index(given.axis) if given.axis in perm else 0
+        build.define(node, replace(given, array=given.array.transpose(perm), axis=axis))
+        return
+    x, (height, width, channels) = given, given.nhwc
+    moved = [axis for axis in perm if x.shape[axis] != 1]
+    if moved == sorted(moved):
+        build.define(node, Tensor(x.value, shape, x.layout))
+    elif perm == NCHW_TO_NHWC and x.has(Layout.NCHW) and x.shape == (1, channels, height, width):
+        build.define(node, Tensor(x.value, shape, Layout.NHWC))
+    elif perm == NHWC_TO_NCHW and x.has(Layout.NHWC) and x.shape == (1, height, width, channels):
+        build.define(node, Tensor(x.value, shape, Layout.NCHW))
+    else:
+        raise Refusal(f"perm {list(perm)} of {list(x.shape)} moves numbers, only NHWC <-> NCHW is supported")

@@ -1,0 +1,318 @@
+"""Make a model static: opset 13 or later, known shapes, constants folded; onnx does the work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+from onnx import defs, numpy_helper, shape_inference, version_converter
+from onnx.reference import ReferenceEvaluator
+
+from compiler.errors import Diagnostic, UnsupportedModel, UsageError, nearest
+from compiler.frontend.check import MAX_ELEMENTS, invalid, run_checker, text, unsupported
+from compiler.frontend.graph import Array, Graph, Node, dtype_name
+from compiler.frontend.load import first_line
+
+MIN_OPSET = 13
+MAX_FOLDED = 1 << 24
+STUB_BYTES = 1024  # larger constants are of no interest to shape inference
+_ARITHMETIC = ("Add", "Ceil", "Div", "Floor", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Sqrt", "Sub")
+_SHAPING = ("Concat", "ConstantOfShape", "Gather", "Identity", "Range", "Reshape", "Shape", "Size", "Slice")
+_OTHERS = ("Cast", "QuantizeLinear", "Squeeze", "Transpose", "Unsqueeze")
+FOLDED = frozenset((*_ARITHMETIC, *_SHAPING, *_OTHERS))
+
+
+def static_graph(
+    model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str]
+) -> Graph:
+    """The graph up to `outputs`, with every shape known."""
+    stored = {one.name for one in model.graph.initializer}
+    inputs = [one for one in model.graph.input if one.name not in stored]
+    declared = {one.name: _dims(one) for one in model.graph.output}
+    bind_inputs(inputs, shapes)
+    for one in model.graph.output:
+        if one.type.HasField("tensor_type"):
+            one.type.tensor_type.shape.SetInParent()  # the checker wants a shape, which is inferred below
+    run_checker(model)
+    model = convert(prepared(model, inputs))
+    if outputs:
+        cut_outputs(model.graph, outputs)
+    opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
+    constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    take_constant_nodes(model.graph, constants)
+    keep_needed(model.graph)
+    known, types = fold(model, constants, opset)
+    check_declared(declared, known, bool(shapes))
+    check_sizes(known)
+    return Graph(
+        [Node.of(one) for one in model.graph.node],
+        [one.name for one in model.graph.input],
+        [one.name for one in model.graph.output],
+        opset,
+        known,
+        {name: dtype_name(kind) for name, kind in types.items()},
+        constants,
+    )
+
+
+def prepared(model: onnx.ModelProto, inputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
+    """The model with these inputs, and without shapes that may lie."""
+    kept = [onnx.ValueInfoProto.FromString(one.SerializeToString()) for one in inputs]
+    graph = model.graph
+    del graph.input[:], graph.value_info[:]
+    graph.input.extend(kept)
+    for one in graph.output:
+        one.type.tensor_type.ClearField("shape")
+    return model
+
+
+def _dims(info: onnx.ValueInfoProto) -> list[int]:
+    """The declared sizes, -1 where one is not a number; nothing if no shape is declared."""
+    dims = info.type.tensor_type.shape.dim
+    return [one.dim_value if one.HasField("dim_value") else -1 for one in dims]
+
+
+def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Give dynamic dimensions their size; a leading one that nobody names is the batch and is 1."""
+    names = [one.name for one in inputs]
+    for name in shapes:
+        if name not in names:
+            raise _usage(f"there is no input '{name}' to give a shape to", nearest(name, names))
+    for one in inputs:
+        tensor = one.type.tensor_type
+        if not one.type.HasField("tensor_type"):
+            raise unsupported("input-type", f"input '{text(one.name)}' is no tensor")
+        if dtype_name(tensor.elem_type) not in ("float32", "int8", "uint8"):
+            kind = dtype_name(tensor.elem_type)
+            raise unsupported("input-type", f"input '{text(one.name)}' is {kind}, not float32, int8 or uint8")
+        dims, wanted = _dims(one), shapes.get(one.name)
+        help = f"--shape {text(one.name)}=1x3x224x224, with the sizes that you need"
+        if wanted is None:
+            if not tensor.HasField("shape"):
+                raise _usage(f"input '{text(one.name)}' has no shape", help)
+            wanted = tuple(1 if axis == 0 and size < 0 else size for axis, size in enumerate(dims))
+        if tensor.HasField("shape") and len(wanted) != len(dims):
+            raise _usage(f"input '{text(one.name)}' has {len(dims)} dimensions, --shape gives {len(wanted)}")
+        for axis, size in enumerate(wanted):
+            if size < 0:
+                raise _usage(f"dimension {axis} of input '{text(one.name)}' is dynamic", help)
+            if dims and dims[axis] >= 0 and dims[axis] != size:
+                raise _usage(
+                    f"dimension {axis} of input '{text(one.name)}' is {dims[axis]}, --shape says {size}"
+                )
+        tensor.ClearField("shape")
+        tensor.shape.SetInParent()
+        for size in wanted:
+            tensor.shape.dim.add().dim_value = size
+    check_sizes({one.name: tuple(_dims(one)) for one in inputs})
+
+
+def _usage(message: str, help: str = "") -> UsageError:
+    return UsageError(Diagnostic("shape", message, help=help))
+
+
+def convert(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Older models in the operators of opset 13."""
+    opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
+    if opset >= MIN_OPSET:
+        return model
+    try:
+        return version_converter.convert_version(model, MIN_OPSET)
+    except Exception as error:  # the converter raises RuntimeError, IndexError and C++ exceptions alike
+        raise unsupported(
+            "opset", f"opset {opset} does not convert to {MIN_OPSET}: {first_line(error)}"
+        ) from None
+
+
+def cut_outputs(graph: onnx.GraphProto, outputs: Sequence[str]) -> None:
+    """Let these tensors be the outputs."""
+    known = [name for node in graph.node for name in node.output if name]
+    for name in outputs:
+        if name not in known:
+            raise UsageError(
+                Diagnostic("output", f"the model computes no tensor '{name}'", help=_near(name, known))
+            )
+    del graph.output[:]
+    for name in dict.fromkeys(outputs):
+        graph.output.add().name = name
+
+
+def _near(name: str, known: list[str]) -> str:
+    found = nearest(name, known)
+    return found if len(known) <= 20 else found.partition(" known: ")[0] + f" ({len(known)} tensors)"
+
+
+def take_constant_nodes(graph: onnx.GraphProto, constants: dict[str, Array]) -> None:
+    """Constant nodes become constants."""
+    rest = []
+    for node in graph.node:
+        if node.op_type != "Constant" or node.domain not in ("", "ai.onnx"):
+            rest.append(node)
+            continue
+        for attribute in node.attribute:
+            if attribute.name == "value":
+                constants[node.output[0]] = numpy_helper.to_array(attribute.t)
+            elif attribute.name in ("value_float", "value_floats"):
+                value: object = attribute.f if attribute.name == "value_float" else list(attribute.floats)
+                constants[node.output[0]] = np.array(value, np.float32)
+            elif attribute.name in ("value_int", "value_ints"):
+                value = attribute.i if attribute.name == "value_int" else list(attribute.ints)
+                constants[node.output[0]] = np.array(value, np.int64)
+            else:
+                raise unsupported("constant", f"Constant '{text(node.name)}' holds '{attribute.name}'")
+    _set_nodes(graph, rest)
+
+
+def _set_nodes(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> None:
+    if len(nodes) == len(graph.node):
+        return
+    kept = [onnx.NodeProto.FromString(one.SerializeToString()) for one in nodes]
+    del graph.node[:]
+    graph.node.extend(kept)
+
+
+def keep_needed(graph: onnx.GraphProto) -> None:
+    """Drop nodes that no output depends on."""
+    needed = {one.name for one in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if any(name in needed for name in node.output):
+            needed.update(node.input)
+            kept.append(node)
+    _set_nodes(graph, kept[::-1])
+
+
+def fold(
+    model: onnx.ModelProto, constants: dict[str, Array], opset: int
+) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
+    """Compute what is constant, until shapes teach nothing new; then all shapes and types."""
+    while True:
+        shapes, types = infer(model, constants)
+        rest = []
+        for node in model.graph.node:
+            value = folded_value(node, constants, shapes, opset)
+            if value is None:
+                rest.append(node)
+            else:
+                constants[node.output[0]] = value
+        if len(rest) == len(model.graph.node):
+            return shapes, types
+        _set_nodes(model.graph, rest)
+        keep_needed(model.graph)
+
+
+def infer(
+    model: onnx.ModelProto, constants: Mapping[str, Array]
+) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
+    """Shapes and element types by onnx's inference, on a copy without the numbers of large constants."""
+    stub = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    graph = stub.graph
+    graph.name = "shapes"
+    for part in ("node", "input", "output"):
+        getattr(graph, part).extend(getattr(model.graph, part))
+    needed = {name for node in model.graph.node for name in node.input}
+    for name, array in constants.items():
+        if name not in needed:
+            continue
+        if array.nbytes <= STUB_BYTES:
+            graph.initializer.append(numpy_helper.from_array(array, name))
+        else:
+            kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+            graph.initializer.add(name=name, dims=array.shape, data_type=kind)
+    try:
+        done = shape_inference.infer_shapes(stub, check_type=True, strict_mode=True, data_prop=True)
+    except shape_inference.InferenceError as error:
+        raise invalid(f"its shapes do not fit: {inference_text(error)}", "shape-inference") from None
+    shapes = {name: array.shape for name, array in constants.items()}
+    types: dict[str, int] = {
+        name: onnx.helper.np_dtype_to_tensor_dtype(array.dtype) for name, array in constants.items()
+    }
+    for info in (*done.graph.input, *done.graph.value_info, *done.graph.output):
+        types[info.name] = info.type.tensor_type.elem_type
+        if info.type.tensor_type.HasField("shape") and min(_dims(info), default=0) >= 0:
+            shapes[info.name] = tuple(_dims(info))
+    return shapes, types
+
+
+def inference_text(error: Exception) -> str:
+    """The line of onnx's message that names the node."""
+    lines = [one.strip() for one in str(error).splitlines() if one.strip()]
+    return next((one for one in lines if "node" in one.lower()), lines[0] if lines else "unknown")
+
+
+def folded_value(
+    node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], opset: int
+) -> Array | None:
+    """The value of a node of constants that is small enough, or of Shape; DequantizeLinear is kept."""
+    if node.op_type not in FOLDED or len(node.output) != 1:
+        return None
+    if node.op_type in ("Shape", "Size") and node.input[0] in shapes:
+        return _shape_value(node, shapes[node.input[0]])
+    if any(name and name not in constants for name in node.input):
+        return None
+    size = _result_size(node, constants, shapes)
+    if size > MAX_FOLDED and size > sum(constants[name].size for name in node.input if name):
+        raise unsupported("too-large", f"node '{text(node.name)}' makes a constant of {size} elements")
+    if not defs.has(node.op_type, opset, ""):
+        return None
+    infos = [onnx.helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(node.input) if name]
+    last = onnx.helper.make_empty_tensor_value_info(node.output[0])
+    graph = onnx.helper.make_graph([node], "constant", infos, [last])
+    one = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    try:
+        with np.errstate(all="ignore"):
+            evaluator = ReferenceEvaluator(one)
+            found = evaluator.run(None, {name: constants[name] for name in node.input if name})
+    except Exception as error:  # whatever numpy or onnx raise on arguments that make no sense
+        raise invalid(f"node '{text(node.name)}' cannot be computed: {first_line(error)}") from None
+    return np.asarray(next(iter(found)))
+
+
+def _shape_value(node: onnx.NodeProto, shape: tuple[int, ...]) -> Array:
+    if node.op_type == "Size":
+        return np.array(math.prod(shape), np.int64)
+    bounds = {one.name: one.i for one in node.attribute}
+    return np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)
+
+
+def _result_size(
+    node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
+) -> int:
+    """How many elements a node would make, or more than any limit where that is not known."""
+    if node.op_type == "ConstantOfShape":
+        return math.prod(int(one) for one in constants[node.input[0]].ravel())
+    if node.op_type == "Range":
+        start, limit, step = (float(constants[name].ravel()[0]) for name in node.input)
+        return math.ceil(max((limit - start) / step, 0)) if step else MAX_ELEMENTS
+    shape = shapes.get(node.output[0])
+    return math.prod(shape) if shape is not None else MAX_ELEMENTS
+
+
+def check_declared(
+    declared: Mapping[str, list[int]], known: Mapping[str, tuple[int, ...]], bound: bool
+) -> None:
+    """A model that declares an output of another shape than it computes is broken."""
+    for name, dims in declared.items():
+        found = known.get(name)
+        if not dims or found is None or bound:
+            continue
+        fits = len(dims) == len(found) and all(a in (-1, b) for a, b in zip(dims, found, strict=True))
+        if not fits and dims[1:] != list(found[1:]):
+            raise invalid(
+                f"output '{text(name)}' is declared {dims}, and computed {list(found)}", "shape-lies"
+            )
+
+
+def check_sizes(shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """No tensor is empty or larger than the limit."""
+    for name, shape in shapes.items():
+        if math.prod(shape) > MAX_ELEMENTS:
+            raise UnsupportedModel(
+                Diagnostic(
+                    "too-large", f"tensor '{text(name)}' is {shape}, more than {MAX_ELEMENTS} elements"
+                )
+            )
+        if len(shape) >= 2 and 0 in shape:
+            raise unsupported("empty-tensor", f"tensor '{text(name)}' is {shape} and holds nothing")

@@ -1,0 +1,193 @@
+"""Nodes to `nn` operations, one handler each; what cannot be translated is listed in one error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from compiler.errors import Diagnostic, IRError, NodeLocation, UnsupportedModel
+from compiler.frontend import dense, simple
+from compiler.frontend.check import text
+from compiler.frontend.graph import Graph, Node
+from compiler.frontend.values import Build, Constant, Refusal, Tensor, quant_from
+from compiler.ir import F32, FuncOp, Module, ReturnOp, Rewriter, TensorType
+from dialects import nn
+from dialects.nn import Layout
+from dialects.quant import Quant
+
+Handler = Callable[[Build, Node], None]
+
+HANDLERS: dict[str, Handler] = {
+    "Add": simple.add,
+    "AveragePool": simple.average_pool,
+    "Clip": simple.clip,
+    "Concat": simple.concat,
+    "Conv": dense.conv,
+    "DequantizeLinear": simple.dequantize,
+    "Dropout": simple.same,
+    "Flatten": simple.reshape,
+    "Gemm": dense.gemm,
+    "GlobalAveragePool": simple.global_average_pool,
+    "Identity": simple.same,
+    "MatMul": dense.matmul,
+    "MaxPool": simple.max_pool,
+    "QLinearConv": dense.qlinear_conv,
+    "QLinearMatMul": dense.qlinear_matmul,
+    "QuantizeLinear": simple.quantize,
+    "Relu": simple.relu,
+    "Reshape": simple.reshape,
+    "Squeeze": simple.reshape,
+    "Transpose": simple.transpose,
+    "Unsqueeze": simple.reshape,
+}
+# Operators behind which the numbers still are those of the tensor, so that its quantisation can be looked up.
+_CARRIERS = (
+    "Identity",
+    "Dropout",
+    "Flatten",
+    "Reshape",
+    "Transpose",
+    "MaxPool",
+    "Squeeze",
+    "Unsqueeze",
+    "Relu",
+)
+_TAILS = ("Softmax", "LogSoftmax", "ArgMax", "TopK", "Sigmoid", "HardSigmoid")
+
+
+def translate(graph: Graph) -> Module:
+    """The module of a static graph."""
+    module = Module()
+    function = FuncOp.make("main", (), ())
+    Rewriter.at_end(module.body.block).insert(function)
+    build = Build(graph, module, Rewriter.at_end(function.body.block), graph.readers())
+    for name, array in graph.constants.items():
+        build.env[name] = Constant(array, name=name)
+    found: dict[str, Diagnostic] = {}
+    for name in graph.inputs:
+        guarded(found, name, "", lambda name=name: add_input(build, name))  # type: ignore[misc]
+    for node in graph.nodes:
+        translate_node(build, node, found)
+    if not found:
+        for name in graph.outputs:
+            guarded(found, name, "", lambda name=name: add_output(build, name))  # type: ignore[misc]
+    if found:
+        raise UnsupportedModel(*found.values())
+    build.rw.insert(ReturnOp(()))
+    return module
+
+
+def guarded(found: dict[str, Diagnostic], name: str, kind: str, body: Callable[[], None]) -> None:
+    """Keep a refusal for the one error at the end."""
+    place = NodeLocation(text(name), kind)
+    try:
+        body()
+    except Refusal as error:
+        found[f"{kind} {name}"] = Diagnostic("unsupported-op", error.reason, place, help=error.help)
+    except UnsupportedModel as error:
+        first = error.diagnostic
+        found[f"{kind} {name}"] = Diagnostic(first.code, first.message, place, first.notes, first.help)
+    except IRError as error:
+        found[f"{kind} {name}"] = Diagnostic("unsupported-op", error.diagnostic.message, place)
+
+
+def translate_node(build: Build, node: Node, found: dict[str, Diagnostic]) -> None:
+    """One node; behind a refused one only what is wrong in itself is reported."""
+    poisoned = any(name and name not in build.env for name in node.inputs)
+    key = f"{node.op_type} {node.outputs[0] if node.outputs else node.name}"
+    if node.op_type not in HANDLERS:
+        help = ""
+        if node.op_type in _TAILS and node.inputs:
+            help = f"'--output {text(node.inputs[0])}' compiles up to its input"
+        message = f"the operator {node.op_type} is not supported"
+        found[key] = Diagnostic("unsupported-op", message, node.loc, help=help)
+    elif poisoned:
+        reason = own_fault(build, node)
+        if reason:
+            found[key] = Diagnostic("unsupported-op", reason, node.loc)
+    else:
+        refused: dict[str, Diagnostic] = {}
+        guarded(refused, node.name, node.op_type, lambda: HANDLERS[node.op_type](build, node))
+        for one in refused.values():
+            found[key] = one
+            for name in node.outputs:
+                build.env.pop(name, None)
+
+
+def own_fault(build: Build, node: Node) -> str:
+    """What is wrong with a node whatever its input is."""
+    if node.op_type in ("Conv", "QLinearConv") and node.integer("group", 1) != 1:
+        return f"it has {node.integer('group', 1)} groups, only dense convolutions are supported"
+    if node.op_type in ("Conv", "Gemm", "MatMul"):
+        weight = build.env.get(node.input(1))
+        if isinstance(weight, Constant) and weight.scales is None:
+            return f"it runs in float32: its weights are {weight.array.dtype.name}"
+    return ""
+
+
+def add_input(build: Build, name: str) -> None:
+    """An input of the graph: NCHW, unless a Transpose makes it so first."""
+    shape, dtype = build.graph.shapes[name], build.graph.dtypes.get(name, "unknown")
+    if name not in build.readers:
+        return
+    if dtype not in ("float32", "int8", "uint8"):
+        raise Refusal(f"input '{text(name)}' is {dtype}, expected float32, int8 or uint8")
+    if not 1 <= len(shape) <= 4:
+        raise Refusal(f"input '{text(name)}' has {len(shape)} dimensions, expected 1 to 4")
+    if len(shape) > 2 and shape[0] != 1:
+        raise Refusal(f"input '{text(name)}' has batch size {shape[0]}, only 1 is supported")
+    layout = Layout.NHWC if len(shape) < 4 or begins_nhwc(build, name) else Layout.NCHW
+    full = (1,) * (4 - len(shape)) + shape
+    nhwc = (1, full[2], full[3], full[1]) if layout is Layout.NCHW else full
+    if dtype == "float32":
+        type = TensorType(nhwc, F32)
+    else:
+        quant = find_quant(build, name)
+        if quant is None or quant.dtype != dtype:
+            raise Refusal(f"input '{text(name)}' is {dtype}, and nothing says its scale")
+        type = quant.tensor(nhwc)
+    as_seen = Layout.NHWC if nhwc[1] * nhwc[2] == 1 or nhwc[3] == 1 else layout
+    op = nn.InputOp(text(name), shape, as_seen, dtype, type, loc=NodeLocation(text(name), "input"))
+    build.env[name] = Tensor(build.rw.insert(op).y, shape, layout)
+
+
+def begins_nhwc(build: Build, name: str) -> bool:
+    """Whether the first that happens to an input, but for its quantisation, is a Transpose to NCHW."""
+    readers = build.readers.get(name, [])
+    while len(readers) == 1 and readers[0].op_type in (
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "Identity",
+        "Relu",
+    ):
+        readers = build.readers.get(readers[0].outputs[0], [])
+    moves = [one for one in readers if one.op_type == "Transpose"]
+    return bool(moves) and moves[0].integers("perm") == simple.NHWC_TO_NCHW
+
+
+def find_quant(build: Build, name: str) -> Quant | None:
+    """The quantisation with which integers are read, by the first operator that says it."""
+    names = [name]
+    while names:
+        for node in build.readers.get(names.pop(0), []):
+            if node.op_type in ("DequantizeLinear", "QLinearConv", "QLinearMatMul"):
+                scale = build.constant(node, 1, "scale").array
+                zero = build.constant(node, 2, "zero point").array if node.input(2) else None
+                return quant_from(scale, zero, node.input(1), build.graph.dtypes.get(node.input(0)))
+            if node.op_type in _CARRIERS:
+                names.append(node.outputs[0])
+    return None
+
+
+def add_output(build: Build, name: str) -> None:
+    """An output of the graph."""
+    found = build.env.get(name)
+    if not isinstance(found, Tensor):
+        raise Refusal(f"output '{text(name)}' does not depend on any input: nothing to compile")
+    type = found.value.type
+    host = "float32" if type.element == F32 else build.graph.dtypes.get(name, "")
+    if host not in ("float32", "int8", "uint8"):
+        raise Refusal(f"output '{text(name)}' is {host}, expected float32, int8 or uint8")
+    op = nn.OutputOp(
+        found.value, text(name), found.shape, found.signature, host, loc=NodeLocation(text(name), "output")
+    )
+    build.rw.insert(op)

@@ -1,0 +1,65 @@
+"""Windows of convolutions and pools: strides, dilations and pads as ONNX says them, auto_pad worked out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from compiler.frontend.graph import Node
+from compiler.frontend.values import Refusal
+
+
+class Window(NamedTuple):
+    """In the order in which the operations of `nn` take it; pads are top, left, bottom, right."""
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...] = (1, 1)
+    pads: tuple[int, ...] = (0, 0, 0, 0)
+    dilations: tuple[int, ...] = (1, 1)
+
+
+def window(node: Node, size: tuple[int, ...], kernel: tuple[int, ...]) -> Window:
+    """The window that a node describes."""
+    strides, dilations = node.integers("strides", (1, 1)), node.integers("dilations", (1, 1))
+    pads = node.integers("pads", (0, 0, 0, 0))
+    if [len(one) for one in (kernel, strides, dilations, pads, size)] != [2, 2, 2, 4, 2]:
+        raise Refusal("only 2-dimensional windows are supported")
+    if min(*kernel, *strides, *dilations) < 1:
+        raise Refusal(f"kernel {kernel}, strides {strides} or dilations {dilations} are not positive")
+    auto = node.word("auto_pad", "NOTSET")
+    if auto in ("SAME_UPPER", "SAME_LOWER"):
+        pads = same_pads(size, kernel, strides, dilations, upper=auto == "SAME_UPPER")
+    elif auto == "VALID":
+        pads = (0, 0, 0, 0)
+    if min(pads) < 0:
+        raise Refusal(f"its pads {list(pads)} are negative")
+    return Window(kernel, strides, pads, dilations)
+
+
+def same_pads(
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+    *,
+    upper: bool,
+) -> tuple[int, int, int, int]:
+    """Pads for ceil(size / stride) results; an odd one goes behind with `upper`."""
+    before, after = [], []
+    for axis in range(2):
+        reach = dilations[axis] * (kernel[axis] - 1) + 1
+        count = -(-size[axis] // strides[axis])
+        total = max((count - 1) * strides[axis] + reach - size[axis], 0)
+        less, more = total // 2, total - total // 2
+        before.append(less if upper else more)
+        after.append(more if upper else less)
+    return before[0], before[1], after[0], after[1]
+
+
+def with_ceil(size: tuple[int, ...], result: tuple[int, ...], shape: Window) -> Window:
+    """The window with the pads behind that ceil_mode adds, so that it has a result of this size."""
+    behind = []
+    for axis in range(2):
+        reach = shape.dilations[axis] * (shape.kernel[axis] - 1) + 1
+        needed = (result[axis] - 1) * shape.strides[axis] + reach - size[axis] - shape.pads[axis]
+        behind.append(max(needed, shape.pads[axis + 2]))
+    return shape._replace(pads=(*shape.pads[:2], *behind))

@@ -1,0 +1,5 @@
+"""How a layer is cut over columns, core rows and time; pure geometry, apart from ops and passes.
+
+`shapes` says what a layer and a stored activation are, `program` what each core of a mapped layer receives and
+sends, `search` chooses a mapping, `patterns` turns transfers into descriptors.
+"""

@@ -1,0 +1,138 @@
+"""The order of control: pushes, waits and descriptor numbers, so that no queue overflows and no descriptor is
+rewritten while it may be in use.
+
+A task is known to be done only when its token, or a later one of its channel, has been awaited.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from compiler.encoding.descriptors import LIMITS, bds_of_channel
+from compiler.encoding.tiles import Direction, TileKind
+from compiler.errors import Diagnostic, DoesNotFit
+from compiler.ir import Location, Op, Rewriter
+from compiler.mapping.patterns import Task
+from dialects import aie2
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A DMA channel of a tile."""
+
+    column: int
+    row: int
+    kind: TileKind
+    direction: Direction
+    number: int
+
+    @property
+    def pool(self) -> tuple[int, int, int]:
+        """Channels of one pool take descriptors from each other."""
+        return self.column, self.row, bds_of_channel(self.kind, self.number).start
+
+
+@dataclass
+class Pending:
+    """A pushed task that is not known to be done; `done` orders tasks by when they can end (epoch, step)."""
+
+    channel: Channel
+    bds: tuple[int, ...]
+    done: tuple[int, int]
+
+
+@dataclass
+class Controller:
+    """Emits descriptors, pushes and waits at the rewriter's place."""
+
+    rw: Rewriter
+    loc: Location
+    reserved: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    pending: dict[Channel, deque[Pending]] = field(default_factory=dict)
+    free: dict[tuple[int, int, int], deque[int]] = field(default_factory=dict)
+
+    def emit(self, op: Op) -> None:
+        """Insert an operation with the current location."""
+        op.loc = self.loc
+        self.rw.insert(op)
+
+    def reserve(self, channel: Channel, count: int) -> range:
+        """Take descriptors out of a pool for good."""
+        pool = self._pool(channel)
+        taken = [pool.popleft() for _ in range(count)]
+        return range(taken[0], taken[0] + count)
+
+    def _pool(self, channel: Channel) -> deque[int]:
+        return self.free.setdefault(channel.pool, deque(bds_of_channel(channel.kind, channel.number)))
+
+    def push(self, channel: Channel, task: Task, epoch: int) -> None:
+        """Write the chain's descriptors and push it, waiting first for whatever is in its way."""
+        waiting = self.pending.setdefault(channel, deque())
+        while len(waiting) >= LIMITS[channel.kind].queue_depth:
+            self.sync(channel)
+        pool = self._pool(channel)
+        while len(pool) < len(task.chain):
+            self._make_room(channel, (epoch, task.first))
+        bds = tuple(pool.popleft() for _ in task.chain)
+        for position, (spec, bd) in enumerate(zip(task.chain, bds, strict=True)):
+            self.emit(
+                aie2.BdOp(
+                    column=channel.column,
+                    row=channel.row,
+                    bd=bd,
+                    address=spec.address,
+                    length=spec.length,
+                    steps=spec.steps,
+                    wraps=spec.wraps,
+                    iteration=spec.iteration,
+                    acquire=spec.acquire,
+                    release=spec.release,
+                    next_bd=bds[position + 1] if position + 1 < len(bds) else None,
+                    packet=spec.packet,
+                    keep_open=spec.keep_open,
+                    argument=spec.argument,
+                )
+            )
+        self.emit(
+            aie2.PushOp(
+                column=channel.column,
+                row=channel.row,
+                direction=channel.direction.name,
+                channel=channel.number,
+                bd=bds[0],
+                repeat=task.repeat,
+                token=True,
+            )
+        )
+        waiting.append(Pending(channel, bds, (epoch, task.last)))
+
+    def sync(self, channel: Channel) -> None:
+        """Wait for the oldest task of a channel and take its descriptors back."""
+        oldest = self.pending[channel].popleft()
+        self.emit(aie2.SyncOp(channel.column, channel.row, channel.direction.name, channel.number))
+        self._pool(channel).extend(oldest.bds)
+
+    def _make_room(self, channel: Channel, now: tuple[int, int]) -> None:
+        """Wait for the task of the same pool that ends first; it must not need what is pushed after it."""
+        heads = [queue[0] for one, queue in self.pending.items() if queue and one.pool == channel.pool]
+        ending = [one for one in heads if one.done < now]
+        if not ending:
+            have = len(bds_of_channel(channel.kind, channel.number))
+            raise DoesNotFit(
+                Diagnostic(
+                    "descriptors",
+                    f"tile({channel.column},{channel.row}) {channel.direction.name} {channel.number} finds no free "
+                    f"descriptor among {have}, and none comes free before this step",
+                    self.loc,
+                    help="larger tiles (choose-tiles) need fewer descriptors",
+                )
+            )
+        self.sync(min(ending, key=lambda one: (one.done, one.channel.number)).channel)
+
+    def drain(self, epoch: int, *channels: Channel) -> None:
+        """Wait for all tasks of these channels (all there are if none is named) up to an epoch."""
+        for channel in channels or tuple(self.pending):
+            queue = self.pending.get(channel, deque())
+            while queue and queue[0].done[0] <= epoch:
+                self.sync(channel)

@@ -1,0 +1,91 @@
+"""From `bsp` ops to layers: what a kernel does, apart from where its tensors lie."""
+
+from __future__ import annotations
+
+from compiler.ir import UI8, Op, TensorType, Value
+from compiler.mapping.shapes import Layer
+from dialects import bsp
+
+Kernels = bsp.Conv2dOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp | bsp.RequantizeOp
+KERNEL_OPS = (bsp.Conv2dOp, bsp.AddOp, bsp.MaxPoolOp, bsp.AvgPoolOp, bsp.RequantizeOp)
+
+_POINT = {"window": (1, 1), "strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
+
+
+def tensors_of(op: Kernels) -> tuple[Value[TensorType], ...]:
+    """The activations a kernel reads, the main one first."""
+    if isinstance(op, bsp.Conv2dOp):
+        return (op.x,) if op.residual is None else (op.x, op.residual)
+    return (op.a, op.b) if isinstance(op, bsp.AddOp) else (op.x,)
+
+
+def result_of(op: Kernels) -> Value[TensorType]:
+    """The activation a kernel writes."""
+    return op.y
+
+
+def _window(op: Kernels) -> dict[str, tuple[int, ...]]:
+    if isinstance(op, bsp.AddOp | bsp.RequantizeOp):
+        return dict(_POINT)
+    dilations = (1, 1) if isinstance(op, bsp.AvgPoolOp) else op.dilations
+    return {"window": op.kernel, "strides": op.strides, "pads": op.pads, "dilations": dilations}
+
+
+def _second(op: Kernels) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """(zero of the second operand, mid, add)."""
+    if isinstance(op, bsp.AddOp):
+        return op.b_zero, (0, 0, 0), op.add
+    if isinstance(op, bsp.Conv2dOp) and op.residual is not None:
+        assert op.r_zero is not None and op.add is not None
+        assert op.mid_zero is not None and op.mid_min is not None and op.mid_max is not None
+        return op.r_zero, (op.mid_zero, op.mid_min, op.mid_max), op.add
+    return 0, (0, 0, 0), (0, 0, 0)
+
+
+def layer_of(op: Kernels) -> Layer:
+    """The layer an op stands for."""
+    inputs = tensors_of(op)
+    shape, y_shape = inputs[0].type.shape, op.y.type.shape
+    r_zero, mid, add = _second(op)
+    scale: tuple[int, ...] = ()
+    weight = params = ""
+    kept = 0
+    if isinstance(op, bsp.Conv2dOp):
+        matrix = op.weight.op
+        assert isinstance(matrix, bsp.WeightOp)
+        weight, params, kept = matrix.symbol, op.requant, matrix.type.kept
+    elif isinstance(op, bsp.AvgPoolOp):
+        params = op.scales
+    elif isinstance(op, bsp.MaxPoolOp | bsp.RequantizeOp):
+        scale = (op.multiplier, op.shift)
+    return Layer(
+        kernel=_KERNEL_OF[type(op)],
+        channels=shape[3],
+        out_height=y_shape[1],
+        out_width=y_shape[2],
+        out_channels=y_shape[3],
+        x_signed=inputs[0].type.element != UI8,
+        y_signed=op.y.type.element != UI8,
+        r_signed=inputs[-1].type.element != UI8,
+        x_zero=op.a_zero if isinstance(op, bsp.AddOp) else op.x_zero,
+        r_zero=r_zero,
+        mid=mid,
+        out=(op.y_zero, op.y_min, op.y_max),
+        add=add,
+        operands=len(inputs),
+        weight=weight,
+        params=params,
+        scale=scale,
+        kept_blocks=kept,
+        counted_pads=op.counted_pads if isinstance(op, bsp.AvgPoolOp) and op.count_include_pad else (0, 0, 0, 0),
+        **_window(op),
+    )
+
+
+_KERNEL_OF: dict[type[Op], str] = {
+    bsp.Conv2dOp: "conv",
+    bsp.AddOp: "add",
+    bsp.MaxPoolOp: "max_pool",
+    bsp.AvgPoolOp: "avg_pool",
+    bsp.RequantizeOp: "requantize",
+}

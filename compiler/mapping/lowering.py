@@ -1,0 +1,356 @@
+"""From `tile` ops to `aie2` ops: what each channel of each column moves, in which order, from where."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.encoding.overlay import (
+    ACT_STREAMS,
+    BROADCAST_ID,
+    LOAD_CHANNEL,
+    OUT_FREE,
+    OUT_FULL,
+    ROW_IDS,
+    STORE_CHANNEL,
+    UPPER_FREE,
+    UPPER_FULL,
+    WORK_CHANNEL,
+    WORK_LOAD_CHANNEL,
+    output_stream,
+    shares_output,
+)
+from compiler.encoding.tiles import Direction, Side, TileKind, memtile_lock, memtile_word
+from compiler.errors import UNKNOWN
+from compiler.ir import Module, Op, Rewriter, Value
+from compiler.mapping.control import Channel, Controller
+from compiler.mapping.packing import PacketMaker, pack_activation
+from compiler.mapping.patterns import Spec, Task, Transfer, coalesce, fit, packet_of
+from compiler.mapping.program import Box, Extent, Step, broadcasts_acts, column_steps
+from compiler.mapping.setup import set_up_cores
+from compiler.mapping.shapes import BLOCK
+from compiler.target import Target
+from dialects import aie2, tile
+
+CONSTANTS = "weights.bin"
+"""Symbol under which the bytes of DDR argument 0 are kept in the module's store."""
+
+CALLS_A_STEP = 1 << 12
+"""Calls of different steps are ordered by step * CALLS_A_STEP + call."""
+
+
+class Place(NamedTuple):
+    """When a call happens, and in which core row."""
+
+    step: int
+    call: int
+    row: int
+
+    @property
+    def key(self) -> int:
+        """One number that orders calls of all rows."""
+        return self.step * CALLS_A_STEP + self.call
+
+
+class Lowering:
+    """State of the lowering: the controller, the bytes of argument 0, and which out slot each core uses next."""
+
+    def __init__(self, module: Module, target: Target) -> None:
+        self.module, self.target = module, target
+        self.control = Controller(Rewriter(module.function().body.block, module.function().return_op), UNKNOWN)
+        self.parity: dict[tuple[int, int], int] = defaultdict(int)
+        self.constants: list[NDArray[np.uint8]] = []
+        self.constant_bytes = 0
+        self.makers: dict[int, PacketMaker] = {}
+
+    def set_up(self) -> None:
+        """Constants, and the fixed part of every core: rings, locks, configuration."""
+        self._fill_constants()
+        run = next(iter(self.module.walk(tile.RunOp)), None)
+        if run is not None:
+            set_up_cores(self.control, self.target, run.core)
+
+    def _fill_constants(self) -> None:
+        allocs = [one for one in self.module.walk(tile.AllocOp) if one.data]
+        size = max((one.offset + one.type.bytes for one in allocs), default=0)
+        memory = np.zeros(-(-size // 64) * 64, np.uint8)
+        for alloc in allocs:
+            data = pack_activation(alloc.storage, self.module.store[alloc.data])
+            memory[alloc.offset : alloc.offset + data.size] = data
+        self.constants.append(memory)
+        self.constant_bytes = memory.size
+
+    def lower(self, ops: Sequence[Op]) -> None:
+        """Lower loads, runs and stores in their order."""
+        runs = [op for op in ops if isinstance(op, tile.RunOp)]
+        loads: dict[int, list[tile.LoadOp]] = defaultdict(list)
+        stores: dict[Value[tile.BufferType], int] = {}
+        for op in ops:
+            if isinstance(op, tile.LoadOp):
+                loads[op.epoch].append(op)
+            elif isinstance(op, tile.StoreOp):
+                stores[op.into] = op.epoch
+        done: set[Op] = set()
+        by_epoch = {op.epoch: op for op in ops if isinstance(op, tile.StoreOp)}
+        layer = -1
+        for run in runs:
+            if run.layer_index != layer:
+                layer = run.layer_index
+                self.control.emit(aie2.LayerOp(layer, run.title))
+            self._run(run, [one for one in loads[run.epoch] if one not in done])
+            following = runs[run.epoch + 1] if run.epoch + 1 < len(runs) else None
+            if following is not None:
+                self._work(following)
+                for one in loads[following.epoch]:
+                    if stores.get(one.source, -1) < run.epoch or not _stored_by(one.source, run.epoch, ops):
+                        self._load(one)
+                        done.add(one)
+            if run.epoch in by_epoch:
+                self._store(by_epoch[run.epoch])
+        self.control.drain(len(runs) + 1)
+        self.module.store[CONSTANTS] = np.concatenate(self.constants)
+
+    def _channel(self, column: int, direction: Direction, number: int) -> Channel:
+        return Channel(column, self.target.memory_tile_row, TileKind.MEMTILE, direction, number)
+
+    def _shim(self, column: int, direction: Direction, number: int) -> Channel:
+        return Channel(column, 0, TileKind.SHIM, direction, number)
+
+    def _load(self, load: tile.LoadOp) -> None:
+        """DDR to memory tiles, each column its rows and blocks."""
+        self.control.loc = load.loc
+        source, into = _alloc(load.source), _alloc(load.into)
+        stores = [self._shim(c, Direction.S2MM, 0) for c in range(self.target.columns)]
+        self.control.drain(load.epoch, *stores)
+        for column in range(self.target.columns):
+            box = _share(into, column)
+            if box.bytes == 0:
+                continue
+            words = box.bytes // 4
+            target = (Spec(memtile_word(Side.OWN, into.offset), words),)
+            self._push(self._channel(column, Direction.S2MM, LOAD_CHANNEL), target, load.epoch, -1)
+            self._push(self._shim(column, Direction.MM2S, 0), _ddr_specs(source, box), load.epoch, -1)
+
+    def _store(self, store: tile.StoreOp) -> None:
+        """Memory tiles to DDR, after the run that filled them."""
+        self.control.loc = store.loc
+        source, into = _alloc(store.source), _alloc(store.into)
+        self.control.drain(store.epoch)
+        for column in range(self.target.columns):
+            box = _share(source, column)
+            if box.bytes == 0:
+                continue
+            specs = (Spec(memtile_word(Side.OWN, source.offset), box.bytes // 4),)
+            self._push(self._shim(column, Direction.S2MM, 0), _ddr_specs(into, box), store.epoch + 1, 0)
+            self._push(self._channel(column, Direction.MM2S, STORE_CHANNEL), specs, store.epoch + 1, 0)
+
+    def _push(self, channel: Channel, specs: tuple[Spec, ...], epoch: int, step: int) -> None:
+        self.control.push(channel, Task(specs, 1, step, step), epoch)
+
+    def _run(self, run: tile.RunOp, loads: Sequence[tile.LoadOp]) -> None:
+        """Wait for what the run needs, then push what its activation and output channels do."""
+        if run.epoch == 0:
+            self._work(run)
+        self.control.drain(run.epoch - 1)
+        for load in loads:
+            self._load(load)
+        self.control.loc = run.loc
+        for column in range(self.target.columns):
+            self.control.drain(
+                run.epoch,
+                self._channel(column, Direction.S2MM, LOAD_CHANNEL),
+                self._shim(column, Direction.MM2S, 0),
+            )
+        pushes: list[tuple[int, int, Channel, Task]] = []
+        for column, extent in enumerate(extents_of(run)):
+            if extent.empty:
+                continue
+            steps = column_steps(maker_of(self, run).work, run.mapping, extent, self.target.core_rows)
+            for channel, transfers in self._transfers(run, column, steps):
+                tasks = coalesce(channel.kind, transfers)
+                pushes += [(task.first, len(pushes) + i, channel, task) for i, task in enumerate(tasks)]
+        for _, _, channel, task in sorted(pushes, key=lambda one: one[:2]):
+            self.control.push(channel, task, run.epoch)
+
+    def _transfers(
+        self, run: tile.RunOp, column: int, steps: list[list[Step]]
+    ) -> list[tuple[Channel, list[Transfer]]]:
+        """What each channel of a column moves in a run, receivers before senders."""
+        order = sorted(
+            Place(s, c, row) for row, own in enumerate(steps) for s, step in enumerate(own) for c in range(len(step.calls))
+        )  # fmt: skip
+        moves: dict[Channel, list[Transfer]] = defaultdict(list)
+        for place in order:
+            call = steps[place.row][place.step].calls[place.call]
+            if call.out is not None:
+                self._out(run, column, place, call.out, moves)
+        for place in order:
+            call = steps[place.row][place.step].calls[place.call]
+            shared = broadcasts_acts(run.layer, run.mapping)
+            if call.act is None or (shared and place.row):
+                continue
+            stream = 0 if shared else place.row % ACT_STREAMS
+            specs = [spec for operand, box in call.act.parts for spec in self._act(run, operand, column, box)]
+            packet = packet_of(specs, BROADCAST_ID if shared else ROW_IDS[place.row])
+            moves[self._channel(column, Direction.MM2S, stream)].append(Transfer(place.key, packet))
+        return list(moves.items())
+
+    def _out(
+        self, run: tile.RunOp, column: int, place: Place, box: Box, moves: dict[Channel, list[Transfer]]
+    ) -> None:
+        """A tile from a core's out slot to its place in the memory tile."""
+        out = _alloc(run.out)
+        stream = output_stream(place.row, self.target.core_rows)
+        moved = Box(box.rows, _shift(box.blocks, run.at_blocks[-1]), box.columns)
+        address, dims = _local(out, column, moved)
+        specs = fit(TileKind.MEMTILE, memtile_word(Side.OWN, address), dims)
+        moves[self._channel(column, Direction.S2MM, stream)].append(Transfer(place.key, specs))
+        upper = shares_output(self.target.core_rows) and place.row % 2 == 1
+        owner = place.row - upper
+        slot = run.core.out[self.parity[column, place.row] % 2] + upper * 2 * run.core.out_bytes
+        self.parity[column, place.row] += 1
+        full, free = (UPPER_FULL, UPPER_FREE) if upper else (OUT_FULL, OUT_FREE)
+        spec = Spec(slot // 4, box.bytes // 4)
+        row = self.target.first_core_row + owner
+        channel = Channel(column, row, TileKind.CORE, Direction.MM2S, 0)
+        moves[channel].append(Transfer(place.key, packet_of((spec,), None, (full, 1), (free, 1))))
+
+    def _act(self, run: tile.RunOp, operand: int, column: int, box: Box) -> list[Spec]:
+        """Descriptors that read part of an operand, from this memory tile and the two beside it."""
+        alloc = _alloc(run.inputs[operand])
+        moved = Box(box.rows, _shift(box.blocks, run.at_blocks[operand]), box.columns)
+        specs: list[Spec] = []
+        row = moved.rows[0]
+        while row < moved.rows[1]:
+            side, owner = _holder(alloc, column, row)
+            end = min(moved.rows[1], alloc.rows[2 * owner + 1])
+            address, dims = _local(alloc, owner, Box((row, end), moved.blocks, moved.columns))
+            specs += fit(TileKind.MEMTILE, memtile_word(side, address), dims)
+            row = end
+        return specs
+
+    def _work(self, run: tile.RunOp) -> None:
+        """Work packets of a run: DDR to a ring of slots in the memory tile, and from there to the cores."""
+        self.control.loc = run.loc
+        free, full = 2 * (run.epoch % 2), 2 * (run.epoch % 2) + 1
+        row = self.target.memory_tile_row
+        maker = maker_of(self, run)
+        for column, extent in enumerate(extents_of(run)):
+            if extent.empty:
+                continue
+            packets = maker.column(extent, self.target.core_rows)
+            slots = min(run.slots, len(packets))
+            self.control.emit(aie2.LockOp(column, row, free, slots))
+            self.control.emit(aie2.LockOp(column, row, full, 0))
+            data = np.concatenate([one for step in packets for one in step])
+            slot_bytes = run.packet_bytes * run.senders
+            into, sends = [], []
+            for step in range(len(packets)):
+                base = memtile_word(Side.OWN, run.work_offset + step % slots * slot_bytes)
+                wait, give = (memtile_lock(Side.OWN, free), 1), (memtile_lock(Side.OWN, full), run.senders)
+                specs = packet_of((Spec(base, slot_bytes // 4),), None, wait, give)
+                into.append(Transfer(step * CALLS_A_STEP, specs))
+                sends.append(Transfer(step * CALLS_A_STEP, self._sends(run, base, free, full)))
+            load = self._channel(column, Direction.S2MM, WORK_LOAD_CHANNEL)
+            send = self._channel(column, Direction.MM2S, WORK_CHANNEL)
+            for channel, transfers in ((load, into), (send, sends)):
+                for task in coalesce(TileKind.MEMTILE, transfers):
+                    self.control.push(channel, task, run.epoch)
+            last = (len(packets) - 1) * CALLS_A_STEP
+            spec = Spec(self.constant_bytes // 4, data.size // 4, argument=0)
+            self.control.push(self._shim(column, Direction.MM2S, 1), Task((spec,), 1, 0, last), run.epoch)
+            self.constants.append(data)
+            self.constant_bytes += data.size
+
+    def _sends(self, run: tile.RunOp, base: int, free: int, full: int) -> tuple[Spec, ...]:
+        """The packets of one slot to their cores, one descriptor each."""
+        words = run.packet_bytes // 4
+        specs: list[Spec] = []
+        for sender in range(run.senders):
+            give = (memtile_lock(Side.OWN, free), 1) if sender == run.senders - 1 else None
+            name = BROADCAST_ID if run.senders == 1 else ROW_IDS[sender]
+            spec = Spec(base + sender * words, words)
+            specs += packet_of((spec,), name, (memtile_lock(Side.OWN, full), 1), give)
+        return tuple(specs)
+
+
+def maker_of(lowering: Lowering, run: tile.RunOp) -> PacketMaker:
+    """The packet maker of a run, made once."""
+    if run.epoch not in lowering.makers:
+        storages = [_view(_alloc(one), run.layer.channels if i == 0 else run.layer.out_channels)
+                    for i, one in enumerate(run.inputs)]  # fmt: skip
+        output = _view(_alloc(run.out), run.layer.out_channels)
+        lowering.makers[run.epoch] = PacketMaker(lowering.module, run, tuple(storages), output)
+    return lowering.makers[run.epoch]
+
+
+def _view(alloc: tile.AllocOp, channels: int) -> tile.Storage:
+    return replace(alloc.storage, channels=channels)
+
+
+def extents_of(run: tile.RunOp) -> list[Extent]:
+    """The extents of a run, one a column."""
+    flat = run.extents
+    return [Extent((flat[i], flat[i + 1]), (flat[i + 2], flat[i + 3])) for i in range(0, len(flat), 4)]
+
+
+def _alloc(value: Value[tile.BufferType]) -> tile.AllocOp:
+    op = value.op
+    assert isinstance(op, tile.AllocOp)
+    return op
+
+
+def _stored_by(source: Value[tile.BufferType], epoch: int, ops: Sequence[Op]) -> bool:
+    """Whether the run of this epoch, or a later one, still stores into the buffer."""
+    return any(isinstance(op, tile.StoreOp) and op.into is source and op.epoch >= epoch for op in ops)
+
+
+def _shift(blocks: tuple[int, int], by: int) -> tuple[int, int]:
+    return blocks[0] + by, blocks[1] + by
+
+
+def _share(alloc: tile.AllocOp, column: int) -> Box:
+    """What a column holds of a buffer, in storage coordinates."""
+    rows = (alloc.rows[2 * column], alloc.rows[2 * column + 1])
+    blocks = (alloc.blocks[2 * column], alloc.blocks[2 * column + 1])
+    return Box(rows, blocks, (0, alloc.storage.pitch))
+
+
+def _holder(alloc: tile.AllocOp, column: int, row: int) -> tuple[Side, int]:
+    """Which memory tile, seen from a column, holds a stored row: its own if it does."""
+    for side, owner in ((Side.OWN, column), (Side.WEST, column - 1), (Side.EAST, column + 1)):
+        if 0 <= owner < len(alloc.rows) // 2 and alloc.rows[2 * owner] <= row < alloc.rows[2 * owner + 1]:
+            return side, owner
+    raise AssertionError(f"{alloc.owner}: row {row} is out of reach of column {column}")
+
+
+def _local(alloc: tile.AllocOp, column: int, box: Box) -> tuple[int, list[tuple[int, int]]]:
+    """Byte address in a column's memory tile of a box's first byte, and its dimensions in words."""
+    share = _share(alloc, column)
+    held = share.blocks[1] - share.blocks[0]
+    pitch = alloc.storage.pitch
+    row, block = box.rows[0] - share.rows[0], box.blocks[0] - share.blocks[0]
+    address = alloc.offset + ((row * held + block) * pitch + box.columns[0]) * BLOCK
+    return address, _dims(box, pitch, held)
+
+
+def _dims(box: Box, pitch: int, held: int) -> list[tuple[int, int]]:
+    words = BLOCK // 4
+    return [
+        ((box.columns[1] - box.columns[0]) * words, 1),
+        (box.blocks[1] - box.blocks[0], pitch * words),
+        (box.rows[1] - box.rows[0], held * pitch * words),
+    ]
+
+
+def _ddr_specs(alloc: tile.AllocOp, box: Box) -> tuple[Spec, ...]:
+    """Descriptors of a shim for part of an activation in DDR."""
+    storage = alloc.storage
+    start = alloc.offset // 4 + ((box.rows[0] * storage.blocks + box.blocks[0]) * storage.pitch) * 2
+    dims = _dims(box, storage.pitch, storage.blocks)
+    return tuple(replace(one, argument=alloc.argument) for one in fit(TileKind.SHIM, start, dims))

@@ -1,0 +1,111 @@
+"""A network as the mapping sees it: layers in order, the buffers they share, and where each buffer lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from compiler.mapping.program import Extent, chunks, divide
+from compiler.mapping.shapes import Layer, Mapping, Storage, blocks_of
+
+
+@dataclass
+class Tensor:
+    """A stored activation; `level` may go from `mem` to `ddr` while the plan is made, never back."""
+
+    number: int
+    owner: str
+    storage: Storage
+    level: str = "mem"
+    argument: int = 3
+    data: str = ""
+    writers: list[int] = field(default_factory=list)
+    readers: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class View:
+    """Channels of a tensor, from block `at` on."""
+
+    tensor: Tensor
+    at: int
+    channels: int
+
+    @property
+    def storage(self) -> Storage:
+        """The storage seen through the view: same rows and pitch, its own channels."""
+        return replace(self.tensor.storage, channels=self.channels)
+
+
+@dataclass
+class Node:
+    """A layer with its operands; `mapping` is chosen for `columns_by`, `pieces` is how many passes of rows it takes."""
+
+    number: int
+    title: str
+    layer: Layer
+    inputs: tuple[View, ...]
+    output: View
+    columns_by: str = "rows"
+    pieces: int = 1
+    mapping: Mapping | None = None
+
+
+def column_extents(node: Node, columns: int, piece: int) -> tuple[Extent, ...]:
+    """What each column computes in one pass: its share of the layer, cut by rows into passes."""
+    whole = Extent((0, node.layer.out_height), (0, node.layer.out_blocks))
+    extents = []
+    for column in range(columns):
+        share = divide(whole, node.columns_by, columns, column)
+        size = -(-max(1, share.rows[1] - share.rows[0]) // node.pieces)
+        parts = chunks(*share.rows, size)
+        rows = parts[piece] if piece < len(parts) else (share.rows[1], share.rows[1])
+        extents.append(Extent(rows, share.blocks))
+    return tuple(extents)
+
+
+def needed(node: Node, operand: int, extent: Extent) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Stored rows and blocks of an operand that an extent of the result reads, in the operand's buffer."""
+    view = node.inputs[operand]
+    if extent.empty:
+        return (0, 0), (0, 0)
+    if operand == 0:
+        first, last = node.layer.in_rows(*extent.rows)
+    else:
+        first, last = extent.rows
+    top = view.tensor.storage.top
+    whole = operand == 0 and node.layer.is_conv
+    blocks = (0, blocks_of(view.channels)) if whole else extent.blocks
+    return (first + top, last + top), (blocks[0] + view.at, blocks[1] + view.at)
+
+
+def filled(node: Node, extent: Extent) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Stored rows and blocks of the result that an extent fills, in the result's buffer."""
+    if extent.empty:
+        return (0, 0), (0, 0)
+    storage, at = node.output.tensor.storage, node.output.at
+    return storage.stored_rows(*extent.rows), (extent.blocks[0] + at, extent.blocks[1] + at)
+
+
+def band(storage: Storage, columns: int, column: int) -> tuple[int, int]:
+    """Stored rows of a tensor that column `column` keeps when it lives in the memory tiles."""
+    share = divide(Extent((0, storage.height), (0, 1)), "rows", columns, column).rows
+    return storage.stored_rows(*share)
+
+
+def reaches(node: Node, columns: int) -> bool:
+    """Whether each column finds all rows it reads in its own memory tile and the two beside it."""
+    for operand, view in enumerate(node.inputs):
+        if view.tensor.level != "mem":
+            continue
+        for column, extent in enumerate(column_extents(replace(node, pieces=1), columns, 0)):
+            first, last = needed(node, operand, extent)[0]
+            near = [band(view.tensor.storage, columns, c) for c in range(max(0, column - 1), min(columns, column + 2))]
+            held = sum(max(0, min(last, b) - max(first, a)) for a, b in near)
+            if held < last - first:
+                return False
+    return True
+
+
+def share_bytes(storage: Storage, parts: list[tuple[tuple[int, int], tuple[int, int]]]) -> int:
+    """Bytes of the largest share of rows and blocks."""
+    return max((r[1] - r[0]) * (b[1] - b[0]) for r, b in parts) * storage.pitch * 8

@@ -1,0 +1,179 @@
+"""Which mapping, which home and how many passes: the decisions of `choose-tiles`, made on nodes and tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from compiler.errors import Diagnostic, DoesNotFit
+from compiler.ir import Module
+from compiler.mapping.memory import Request, lower_bound, place
+from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, reaches, share_bytes
+from compiler.mapping.reader import Reader
+from compiler.mapping.search import search, smallest_tile_bytes
+from compiler.mapping.shapes import CoreLayout
+from compiler.mapping.sizes import packet_bytes
+from compiler.target import Target
+
+
+class Planner:
+    """Chooses mappings, homes and passes; `core` is the layout that all cores get."""
+
+    def __init__(self, module: Module, target: Target, core: CoreLayout, stage_bytes: int, work_bytes: int) -> None:
+        self.module, self.target, self.core = module, target, core
+        self.stage_bytes, self.work_bytes = stage_bytes, work_bytes
+        reader = Reader(module)
+        self.nodes, self.tensors, self.ports = reader.nodes, reader.tensors, reader.ports
+        self.cycles = 0.0
+
+    def densities(self, node: Node) -> tuple[float, float]:
+        """(mean, largest over rows of blocks) of the kept share of a layer's blocks."""
+        layer = node.layer
+        if not layer.is_conv or not layer.kept_blocks:
+            return 1.0, 1.0
+        index = self.module.store[f"{layer.weight}.index"]
+        per_row = np.bincount(index[:, 0], minlength=layer.out_blocks)
+        whole = layer.taps * layer.in_blocks
+        return float(per_row.mean()) / whole, float(per_row.max()) / whole
+
+    def choose(self) -> None:
+        """Mappings and homes for all layers."""
+        for node in self.nodes:
+            self._map(node, ("rows", "channels"))
+        self._settle()
+
+    def _map(self, node: Node, ways: Sequence[str]) -> None:
+        """The cheaper of the ways; dividing by channels pays for moving activations through DDR."""
+        density, heaviest = self.densities(node)
+        found = []
+        for way in ways:
+            for bound in (min(1.0, heaviest * 1.25 + 0.05), 1.0):
+                rows = (0, -(-node.layer.out_height // node.pieces))
+                inputs = tuple(view.storage for view in node.inputs)
+                choice = search(
+                    node.layer, inputs, node.output.storage, self.target, self.core, rows, way, density, bound
+                )
+                if choice is None or not self._packets_fit(replace(node, columns_by=way, mapping=choice.mapping)):
+                    continue
+                moved = 0.0
+                if way == "channels":
+                    moved = sum(one.storage.bytes for one in node.inputs) / 4
+                    moved += node.output.storage.bytes / (4 * self.target.columns)
+                found.append((choice.cycles * node.pieces + moved, choice.mapping, way))
+                break
+        if not found:
+            raise self._too_large(node)
+        cycles, mapping, way = min(found, key=lambda one: one[0])
+        node.mapping, node.columns_by = mapping, way
+        self.cycles += cycles
+
+    def _packets_fit(self, node: Node) -> bool:
+        """Whether the real blocks fit the work slots."""
+        return packet_bytes(node, self.target, self.module, 0) <= self.core.work_bytes
+
+    def _too_large(self, node: Node) -> DoesNotFit:
+        least = smallest_tile_bytes(node.layer)
+        return DoesNotFit(
+            Diagnostic(
+                "does-not-fit",
+                f"no tile of this layer fits a core: one output pixel reads {least} bytes of 8 channels, "
+                f"an activation slot has {self.core.act_bytes}",
+                node.title,
+                notes=(f"results have {self.core.out_bytes} bytes, work packets {self.core.work_bytes}",),
+                help="split the window into smaller ones, or run this layer elsewhere",
+            )
+        )
+
+    def _settle(self) -> None:
+        """Send tensors to DDR until everything that stays fits the memory tiles."""
+        for tensor in self.tensors:
+            touching = [self.nodes[n] for n in (*tensor.writers, *tensor.readers)]
+            if any(node.columns_by == "channels" for node in touching) or not tensor.readers:
+                tensor.level = "ddr"
+        while True:
+            for node in self.nodes:
+                if node.columns_by == "rows" and not reaches(node, self.target.columns):
+                    for view in node.inputs:
+                        view.tensor.level = "ddr"
+            for node in self.nodes:
+                self._stage(node)
+            victim = self._overflow()
+            if victim is None:
+                return
+            victim.level = "ddr"
+
+    def _stage(self, node: Node) -> None:
+        """As many passes as make the parts of DDR tensors that a pass touches fit the staging area."""
+        most = -(-node.layer.out_height // (self.target.columns if node.columns_by == "rows" else 1))
+        for pieces in range(node.pieces, most + 1):
+            node.pieces = pieces
+            if max(map(sum, self._staged(node))) <= self.stage_bytes:
+                break
+        else:
+            raise DoesNotFit(
+                Diagnostic(
+                    "does-not-fit",
+                    f"one row of this layer needs {max(map(sum, self._staged(node)))} bytes of a memory tile, "
+                    f"{self.stage_bytes} are there for it",
+                    node.title,
+                    help="choose-tiles{stage-bytes=...} gives more, a target with more columns divides it further",
+                )
+            )
+
+    def _staged(self, node: Node) -> list[tuple[int, ...]]:
+        """Per pass the bytes of what is loaded (each operand) and stored."""
+        sizes = []
+        for piece in range(node.pieces):
+            extents = column_extents(node, self.target.columns, piece)
+            row = []
+            for operand, view in enumerate(node.inputs):
+                if view.tensor.level == "ddr":
+                    parts = [needed(node, operand, one) for one in extents]
+                    row.append(share_bytes(view.tensor.storage, parts))
+            if node.output.tensor.level == "ddr":
+                row.append(share_bytes(node.output.tensor.storage, [filled(node, one) for one in extents]))
+            sizes.append(tuple(row) or (0,))
+        return sizes
+
+    def _overflow(self) -> Tensor | None:
+        """The largest resident tensor alive at the peak, None if all fits."""
+        first_epoch, requests, owners = {}, [], []
+        epoch = 0
+        for node in self.nodes:
+            first_epoch[node.number] = epoch
+            epoch += node.pieces
+        for tensor in self.tensors:
+            if tensor.level != "mem":
+                continue
+            start = min(first_epoch[n] for n in tensor.writers)
+            end = max(first_epoch[n] + self.nodes[n].pieces - 1 for n in (*tensor.writers, *tensor.readers))
+            requests.append(Request(tensor.owner, self._band_bytes(tensor), start, end))
+            owners.append(tensor)
+        resident = len(requests)
+        for node in self.nodes:
+            for piece, sizes in enumerate(self._staged(node)):
+                now = first_epoch[node.number] + piece
+                for size in sizes:
+                    requests.append(Request("staged", size, max(0, now - 1), now + 1))
+                requests.append(Request("work", self.work_bytes, max(0, now - 1), now))
+        used = place(requests)[1]
+        if used <= self.target.memory_tile.bytes:
+            return None
+        at = lower_bound(requests)[1]
+        live = [i for i in range(resident) if requests[i].first <= at <= requests[i].last] or list(range(resident))
+        if not live:
+            raise DoesNotFit(
+                Diagnostic(
+                    "does-not-fit",
+                    f"staging and work packets need {used} bytes of a memory tile of {self.target.memory_tile.bytes}",
+                    help="lower choose-tiles{stage-bytes} or {work-bytes}",
+                )
+            )
+        return owners[max(live, key=lambda i: (requests[i].bytes, -i))]
+
+    def _band_bytes(self, tensor: Tensor) -> int:
+        columns = self.target.columns
+        parts = [(band(tensor.storage, columns, c), (0, tensor.storage.blocks)) for c in range(columns)]
+        return share_bytes(tensor.storage, parts)

@@ -1,0 +1,111 @@
+"""From a `bsp` function to nodes and tensors: who shares a buffer, and what border it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compiler.ir import Module, Op, TensorType, Value
+from compiler.mapping.layers import KERNEL_OPS, layer_of, result_of, tensors_of
+from compiler.mapping.network import Node, Tensor, View
+from compiler.mapping.shapes import Storage
+from dialects import bsp
+from dialects.nn import InputOp, OutputOp
+from dialects.quant import quant_of
+
+INPUTS, OUTPUTS, SCRATCH = 1, 2, 3
+"""DDR arguments of docs/plan-format.md; 0 holds constants."""
+
+
+def _borders(values: Sequence[Value[TensorType]]) -> tuple[tuple[int, int, int, int], int | None]:
+    """The widest pads (top, left, bottom, right) that readers of the values want, and the border value."""
+    widest = [0, 0, 0, 0]
+    pad: int | None = None
+    for value in values:
+        for op in value.users:
+            if isinstance(op, bsp.Conv2dOp | bsp.MaxPoolOp | bsp.AvgPoolOp) and op.operands[0] is value:
+                if not any(op.pads):
+                    continue
+                widest = [max(pair) for pair in zip(widest, op.pads, strict=True)]
+                pad = quant_of(op, value.type).limits[0] if isinstance(op, bsp.MaxPoolOp) else op.x_zero
+    return (widest[0], widest[1], widest[2], widest[3]), pad
+
+
+class Reader:
+    """Reads a `bsp` function into nodes and tensors."""
+
+    def __init__(self, module: Module) -> None:
+        self.views: dict[Value[TensorType], View] = {}
+        self.tensors: list[Tensor] = []
+        self.nodes: list[Node] = []
+        self.ports: list[tuple[InputOp | OutputOp, Tensor]] = []
+        concats = list(module.walk(bsp.ConcatOp))
+        for concat in reversed(concats):
+            self._view(concat.y)
+        for op in list(module.walk(Op)):
+            if isinstance(op, InputOp | bsp.ConstantOp):
+                self._source(op)
+            elif isinstance(op, KERNEL_OPS):
+                self._node(op)
+            elif isinstance(op, OutputOp):
+                tensor = self.views[op.x].tensor
+                tensor.level, tensor.argument = "ddr", OUTPUTS
+                self.ports.append((op, tensor))
+
+    def _group(self, value: Value[TensorType]) -> list[Value[TensorType]]:
+        """The value and all parts that are written straight into it."""
+        op = value.op
+        parts = [part for one in op.inputs for part in self._group(one)] if isinstance(op, bsp.ConcatOp) else []
+        return [value, *parts]
+
+    def _view(self, value: Value[TensorType]) -> View:
+        """The view of a value, which makes the tensor that it is the whole of; parts of it get views too."""
+        if value in self.views:
+            return self.views[value]
+        op = value.op
+        assert op is not None
+        _, height, width, channels = value.type.shape
+        pads, pad = _borders(self._group(value))
+        quant = quant_of(op, value.type)
+        storage = Storage(
+            height=height,
+            width=width,
+            channels=channels,
+            top=pads[0],
+            left=pads[1],
+            bottom=pads[2],
+            right=pads[3],
+            pad=quant.zero if pad is None else pad,
+            signed=quant.dtype == "int8",
+        )
+        tensor = Tensor(len(self.tensors), f"t{len(self.tensors)}", storage)
+        self.tensors.append(tensor)
+        self._place(value, View(tensor, 0, channels))
+        return self.views[value]
+
+    def _place(self, value: Value[TensorType], view: View) -> None:
+        self.views[value] = view
+        if isinstance(value.op, bsp.ConcatOp):
+            at = view.at
+            for part in value.op.inputs:
+                channels = part.type.shape[3]
+                self._place(part, View(view.tensor, at, channels))
+                at += -(-channels // 8)
+
+    def _source(self, op: InputOp | bsp.ConstantOp) -> None:
+        tensor = self._view(op.y).tensor
+        tensor.level = "ddr"
+        if isinstance(op, InputOp):
+            tensor.argument = INPUTS
+            self.ports.append((op, tensor))
+        else:
+            tensor.argument, tensor.data = 0, op.symbol
+
+    def _node(self, op: Op) -> None:
+        assert isinstance(op, KERNEL_OPS)
+        number = len(self.nodes)
+        inputs = tuple(self._view(one) for one in tensors_of(op))
+        output = self._view(result_of(op))
+        self.nodes.append(Node(number, str(op.loc) or f"layer {number}", layer_of(op), inputs, output))
+        output.tensor.writers.append(number)
+        for one in inputs:
+            one.tensor.readers.append(number)

@@ -1,0 +1,156 @@
+"""A sound mapping for each layer: enumerate cuts that fit a core, estimate each, keep the cheapest.
+
+The estimate takes mean block density and the slowest of what works in parallel; the simulator's clock is the judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from compiler.kernels import cost
+from compiler.kernels.packets import CALL_BYTES, HEADER_BYTES
+from compiler.mapping.program import Extent, divide
+from compiler.mapping.shapes import BLOCK, CoreLayout, Layer, Mapping, Storage, blocks_of
+from compiler.target import Target
+
+ENTRY_BYTES = BLOCK * BLOCK + 4
+"""A kept block with its table entry."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A mapping and the cycles it was estimated at."""
+
+    mapping: Mapping
+    cycles: float
+
+
+def halves(size: int) -> list[int]:
+    """size, ceil(size / 2), ceil(size / 3), ... without repeats, down to 1."""
+    return sorted({-(-size // parts) for parts in range(1, size + 1)}, reverse=True)
+
+
+def _sizes(size: int, most: int = 10) -> list[int]:
+    """A thinned list of `halves`."""
+    every = halves(size)
+    if len(every) <= most:
+        return every
+    return [every[round(i * (len(every) - 1) / (most - 1))] for i in range(most)]
+
+
+def weight_bytes(layer: Layer, out_blocks: int, in_blocks: int, heaviest: float) -> int:
+    """Bytes of the kept blocks of so many block rows and columns, if the heaviest rows have this density."""
+    return int(out_blocks * layer.taps * in_blocks * heaviest + 0.999) * ENTRY_BYTES
+
+
+def core_cycles(layer: Layer, pixels: int, out_blocks: int, in_blocks: int, density: float, last: bool) -> int:
+    """Estimated cycles of a call."""
+    if not layer.is_conv:
+        return cost.channelwise_cycles(layer.kernel, pixels, out_blocks, layer.taps)
+    kept = (max(1, round(layer.taps * in_blocks * density)),) * out_blocks
+    return cost.conv_cycles(pixels, kept, first=last, last=last, general=True, residual=layer.operands == 2)
+
+
+def candidates(layer: Layer, inputs: tuple[Storage, ...], output: Storage, extent: Extent) -> Iterator[Mapping]:
+    """Cuts in time of what one core computes; the ways of dividing space are filled in by the caller."""
+    rows = max(1, extent.rows[1] - extent.rows[0])
+    blocks = max(1, extent.blocks[1] - extent.blocks[0])
+    del inputs, output
+    for width in _sizes(layer.out_width, 6):
+        for out in _sizes(blocks, 8):
+            for inner in _sizes(layer.in_blocks, 8) if layer.is_conv else [out]:
+                for high in _sizes(rows, 10):
+                    yield Mapping("", "", high, width, out, inner)
+
+
+def fits(
+    layer: Layer, mapping: Mapping, output: Storage, core: CoreLayout, heaviest: float, lists: int, calls: int
+) -> bool:
+    """Whether the tiles of a mapping go into a core's slots."""
+    high = (mapping.rows - 1) * layer.strides[0] + (layer.window[0] - 1) * layer.dilations[0] + 1
+    wide = (mapping.width - 1) * layer.strides[1] + (layer.window[1] - 1) * layer.dilations[1] + 1
+    pixels = mapping.rows * mapping.width
+    act = high * wide * mapping.in_blocks * BLOCK
+    if layer.operands == 2:
+        act += pixels * mapping.out_blocks * BLOCK
+    out = (mapping.rows + output.top + output.bottom) * (mapping.width + output.left + output.right)
+    split = layer.is_conv and mapping.in_blocks < layer.in_blocks
+    work = HEADER_BYTES + CALL_BYTES * lists * calls + 13 * BLOCK * mapping.out_blocks
+    if layer.is_conv:
+        work += weight_bytes(layer, mapping.out_blocks, mapping.in_blocks, heaviest)
+    elif layer.kernel == "avg_pool":
+        work += 12 * 64 + 4 * (mapping.width + lists * calls * mapping.rows)
+    return (
+        act <= core.act_bytes
+        and out * mapping.out_blocks * BLOCK <= core.out_bytes
+        and work <= core.work_bytes
+        and (not split or pixels * mapping.out_blocks * BLOCK * 4 <= core.acc_bytes)
+    )
+
+
+def estimate(
+    layer: Layer, mapping: Mapping, output: Storage, target: Target, extents: tuple[Extent, Extent], density: float
+) -> float:
+    """Cycles of the layer on the busiest column: the slowest of compute, streams and weights from DDR."""
+    column, core = extents
+    rows = core.rows[1] - core.rows[0]
+    blocks = core.blocks[1] - core.blocks[0]
+    tiles = -(-rows // mapping.rows) * -(-layer.out_width // mapping.width)
+    outs = -(-blocks // mapping.out_blocks)
+    ins = -(-layer.in_blocks // mapping.in_blocks) if layer.is_conv else 1
+    high = (mapping.rows - 1) * layer.strides[0] + (layer.window[0] - 1) * layer.dilations[0] + 1
+    wide = (mapping.width - 1) * layer.strides[1] + (layer.window[1] - 1) * layer.dilations[1] + 1
+    pixels = mapping.rows * mapping.width
+    held = outs if -(-rows // mapping.rows) == 1 and ins == 1 and layer.operands == 1 else 1
+    act = tiles * outs * ins * (high * wide * mapping.in_blocks * 2 + 8) / held
+    if layer.operands == 2:
+        act += tiles * outs * pixels * mapping.out_blocks * 2
+    call = core_cycles(layer, pixels, mapping.out_blocks, mapping.in_blocks, density, ins == 1)
+    compute = tiles * outs * ins * (call + 8)
+    packets = (tiles * ins if ins > 1 else -(-layer.out_width // mapping.width)) * outs
+    weights = 130 + (weight_bytes(layer, mapping.out_blocks, mapping.in_blocks, density) / 4 if layer.is_conv else 0)
+    senders = 1 if mapping.rows_by == "rows" else target.core_rows
+    work = packets * senders * weights * 4 / min(4.0, target.ddr.channel_bytes_per_cycle)
+    sharing = 2 if target.core_rows > 4 else 1
+    out = sharing * tiles * outs * (pixels + output.left * mapping.rows) * mapping.out_blocks * 2
+    act *= sharing if mapping.rows_by == "rows" or layer.operands == 2 or not layer.is_conv else 1
+    del column
+    first = (act / max(1, tiles * outs * ins)) + weights + call
+    return float(max(compute, act, work, out) + first)
+
+
+def search(
+    layer: Layer,
+    inputs: tuple[Storage, ...],
+    output: Storage,
+    target: Target,
+    core: CoreLayout,
+    rows: tuple[int, int],
+    columns_by: str,
+    density: float,
+    heaviest: float,
+) -> Choice | None:
+    """The cheapest mapping of these output rows whose columns are divided as told; None if nothing fits."""
+    whole = Extent(rows, (0, layer.out_blocks))
+    column = divide(whole, columns_by, target.columns, 0)
+    best: Choice | None = None
+    for rows_by in ("channels", "rows"):
+        extent = divide(column, rows_by, target.core_rows, 0)
+        lists = target.core_rows if rows_by == "rows" else 1
+        for cut in candidates(layer, inputs, output, extent):
+            mapping = Mapping(columns_by, rows_by, cut.rows, cut.width, cut.out_blocks, cut.in_blocks)
+            calls = -(-(extent.rows[1] - extent.rows[0]) // cut.rows)
+            if not fits(layer, mapping, output, core, heaviest, lists, calls):
+                continue
+            cycles = estimate(layer, mapping, output, target, (column, extent), density)
+            if best is None or cycles < best.cycles:
+                best = Choice(mapping, cycles)
+    return best
+
+
+def smallest_tile_bytes(layer: Layer) -> int:
+    """Activation bytes of one output pixel of one block, the least a core must hold."""
+    high = (layer.window[0] - 1) * layer.dilations[0] + 1
+    wide = (layer.window[1] - 1) * layer.dilations[1] + 1
+    return high * wide * BLOCK * blocks_of(1)

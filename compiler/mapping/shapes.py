@@ -1,0 +1,165 @@
+"""Stored activations and layers as the mapping sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.ir import DialectAttribute
+
+BLOCK = 8
+
+
+def blocks_of(channels: int) -> int:
+    """Blocks of 8 channels that hold this many."""
+    return -(-channels // BLOCK)
+
+
+def share(count: int, parts: int, index: int) -> tuple[int, int]:
+    """The index-th of `parts` equal shares of range(count), rounded up; the last may be smaller or empty."""
+    size = -(-count // parts)
+    return min(index * size, count), min((index + 1) * size, count)
+
+
+@dataclass(frozen=True)
+class Storage(DialectAttribute, mnemonic="tile.storage"):
+    """An activation in memory: `[top + height + bottom][blocks][left + width + right][8]` bytes.
+
+    `pad` is the byte value (signed where the type is) that fills the border.
+    """
+
+    height: int
+    width: int
+    channels: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+    pad: int
+    signed: bool
+
+    @property
+    def rows(self) -> int:
+        """Rows with the border."""
+        return self.top + self.height + self.bottom
+
+    @property
+    def pitch(self) -> int:
+        """Pixels of a row with the border."""
+        return self.left + self.width + self.right
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of 8 channels."""
+        return blocks_of(self.channels)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row, all blocks."""
+        return self.blocks * self.pitch * BLOCK
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the whole activation."""
+        return self.rows * self.row_bytes
+
+    def stored_rows(self, first: int, last: int) -> tuple[int, int]:
+        """Stored rows that belong to valid rows [first, last): the border goes with the edge rows."""
+        if first >= last:
+            return 0, 0
+        start = 0 if first == 0 else self.top + first
+        return start, self.rows if last == self.height else self.top + last
+
+
+@dataclass(frozen=True)
+class Layer(DialectAttribute, mnemonic="tile.layer"):
+    """One kernel's work on whole tensors; symbols name arrays of the module's store ('' for none)."""
+
+    kernel: str
+    channels: int
+    out_height: int
+    out_width: int
+    out_channels: int
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
+    pads: tuple[int, ...]
+    dilations: tuple[int, ...]
+    x_signed: bool
+    y_signed: bool
+    r_signed: bool
+    x_zero: int
+    r_zero: int
+    mid: tuple[int, ...]
+    out: tuple[int, ...]
+    add: tuple[int, ...]
+    operands: int
+    weight: str
+    params: str
+    scale: tuple[int, ...]
+    kept_blocks: int
+    counted_pads: tuple[int, ...]
+
+    @property
+    def is_conv(self) -> bool:
+        """Whether output channels mix input channels."""
+        return self.kernel == "conv"
+
+    @property
+    def in_blocks(self) -> int:
+        """Blocks of input channels."""
+        return blocks_of(self.channels)
+
+    @property
+    def out_blocks(self) -> int:
+        """Blocks of output channels."""
+        return blocks_of(self.out_channels)
+
+    @property
+    def taps(self) -> int:
+        """Positions of the window."""
+        return self.window[0] * self.window[1]
+
+    @property
+    def macs(self) -> int:
+        """Multiplications of the dense layer on true channels; 0 for what has no weights."""
+        pixels = self.out_height * self.out_width
+        return pixels * self.out_channels * self.channels * self.taps if self.is_conv else 0
+
+    def in_rows(self, first: int, last: int) -> tuple[int, int]:
+        """Rows of the input, counted from its first valid row, that output rows [first, last) read."""
+        start = first * self.strides[0] - self.pads[0]
+        return start, (last - 1) * self.strides[0] - self.pads[0] + (self.window[0] - 1) * self.dilations[0] + 1
+
+    def in_columns(self, first: int, last: int) -> tuple[int, int]:
+        """The same for pixels of a row."""
+        start = first * self.strides[1] - self.pads[1]
+        return start, (last - 1) * self.strides[1] - self.pads[1] + (self.window[1] - 1) * self.dilations[1] + 1
+
+
+@dataclass(frozen=True)
+class Mapping(DialectAttribute, mnemonic="tile.mapping"):
+    """One layer's cut: what columns and core rows divide, and the tile that a core works on at a time.
+
+    `columns_by` and `rows_by` are `rows` (of the image) or `channels` (of the output); `rows` counts output rows of
+    a tile, `width` its pixels, `out_blocks` and `in_blocks` blocks of 8 channels.
+    """
+
+    columns_by: str
+    rows_by: str
+    rows: int
+    width: int
+    out_blocks: int
+    in_blocks: int
+
+
+@dataclass(frozen=True)
+class CoreLayout(DialectAttribute, mnemonic="tile.core_layout"):
+    """How a core's data memory is cut; bytes, the same in every core and for the whole plan."""
+
+    act: tuple[int, ...]
+    act_bytes: int
+    work: tuple[int, ...]
+    work_bytes: int
+    out: tuple[int, ...]
+    out_bytes: int
+    acc: int
+    acc_bytes: int

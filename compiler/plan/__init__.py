@@ -1,0 +1,37 @@
+"""The plan directory of docs/plan-format.md, read and written."""
+
+from compiler.plan.names import (
+    CHANNEL_BLOCK,
+    CONSTANTS,
+    CONTROL,
+    INPUTS,
+    LAYERS,
+    MANIFEST,
+    OUTPUTS,
+    SCHEMA,
+    SCRATCH,
+    WEIGHTS,
+    json_bytes,
+)
+from compiler.plan.reading import Plan
+from compiler.plan.tensors import PlanTensor, Storage
+from compiler.plan.writing import check_replaceable, write_plan
+
+__all__ = [
+    "CHANNEL_BLOCK",
+    "CONSTANTS",
+    "CONTROL",
+    "INPUTS",
+    "LAYERS",
+    "MANIFEST",
+    "OUTPUTS",
+    "SCHEMA",
+    "SCRATCH",
+    "WEIGHTS",
+    "Plan",
+    "PlanTensor",
+    "Storage",
+    "check_replaceable",
+    "json_bytes",
+    "write_plan",
+]

@@ -1,0 +1,77 @@
+"""The operations of `bsp`, computed from their integer factors and kept blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compiler import numerics
+from compiler.blocks import unpack
+from compiler.ir import Module
+from compiler.reference.kernels import Array, convolve, largest, sums_and_counts
+from dialects import bsp
+
+
+def weight(op: bsp.WeightOp, inputs: list[Array], module: Module) -> Array:
+    """The dense weights [O, KH, KW, I] that the kept blocks say."""
+    out, channels, kh, kw = op.type.shape
+    blocks, index = (module.store[f"{op.symbol}.{name}"] for name in ("blocks", "index"))
+    return unpack(blocks, index, (out, kh, kw, channels))
+
+
+def minus(array: Array, zero: int) -> Array:
+    """An activation without its zero point."""
+    return array.astype(np.int32) - zero
+
+
+def conv(op: bsp.Conv2dOp, inputs: list[Array], module: Module) -> Array:
+    """Convolution with its epilogue: bias, factor, clamp; then the residual, its factor, its clamp."""
+    out = op.weight.type.shape[0]
+    total = convolve(minus(inputs[0], op.x_zero), inputs[1], op.strides, op.pads, op.dilations)
+    table = (module.store[f"{op.requant}.{name}"][:out] for name in ("bias", "multiplier", "shift"))
+    bias, multiplier, shift = table
+    acc = numerics.wrap_int32(total + bias)
+    if op.residual is None:
+        y = numerics.requantise(acc, multiplier, shift, op.y_zero, op.y_min, op.y_max)
+        return y.astype(op.quant.dtype)
+    assert op.mid_zero is not None and op.mid_min is not None and op.mid_max is not None
+    assert op.add is not None and op.r_zero is not None
+    q = numerics.requantise(acc, multiplier, shift, op.mid_zero, op.mid_min, op.mid_max)
+    ma, mb, common = op.add
+    residual = minus(inputs[2], op.r_zero)
+    y = numerics.add_requantise(q - op.mid_zero, residual, (ma, mb, common), op.y_zero, op.y_min, op.y_max)
+    return y.astype(op.quant.dtype)
+
+
+def add(op: bsp.AddOp, inputs: list[Array], module: Module) -> Array:
+    """Addition with one common shift."""
+    ma, mb, shift = op.add
+    a, b = minus(inputs[0], op.a_zero), minus(inputs[1], op.b_zero)
+    y = numerics.add_requantise(a, b, (ma, mb, shift), op.y_zero, op.y_min, op.y_max)
+    return y.astype(op.quant.dtype)
+
+
+def max_pool(op: bsp.MaxPoolOp, inputs: list[Array], module: Module) -> Array:
+    """The largest under a window, then the factor."""
+    found = largest(inputs[0], op.kernel, op.strides, op.pads, op.dilations)
+    return scaled(op, minus(found, op.x_zero))
+
+
+def scaled(op: bsp.MaxPoolOp | bsp.RequantizeOp, x: Array) -> Array:
+    """The factor and the clamp of an operation."""
+    y = numerics.requantise(x, op.multiplier, op.shift, op.y_zero, op.y_min, op.y_max)
+    return y.astype(op.quant.dtype)
+
+
+def requantize(op: bsp.RequantizeOp, inputs: list[Array], module: Module) -> Array:
+    """From one scale to another."""
+    return scaled(op, minus(inputs[0], op.x_zero))
+
+
+def average_pool(op: bsp.AvgPoolOp, inputs: list[Array], module: Module) -> Array:
+    """The mean under a window, its factor looked up by the count."""
+    counted = op.counted_pads if op.count_include_pad else (0, 0, 0, 0)
+    total, counts = sums_and_counts(minus(inputs[0], op.x_zero), op.kernel, op.strides, op.pads, counted)
+    table = [module.store[f"{op.scales}.{name}"] for name in ("count", "multiplier", "shift")]
+    row = np.searchsorted(table[0], np.maximum(counts, table[0][0]))
+    y = numerics.requantise_mean(total, table[1][row], table[2][row], op.y_zero, op.y_min, op.y_max)
+    return y.astype(op.quant.dtype)

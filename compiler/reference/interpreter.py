@@ -1,0 +1,96 @@
+"""Run a module op by op."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.errors import Diagnostic, InternalError, Location, UsageError, nearest
+from compiler.ir import Module, Op, ReturnOp, TensorType, Type, Value
+from compiler.reference import bsp_ops, nn_ops
+from compiler.reference.kernels import Array
+from dialects import bsp, nn
+from dialects.quant import Quant
+
+Inputs = Mapping[str, NDArray[Any]]
+Compute = Callable[[Any, list[Array], Module], Array]
+
+_COMPUTE: dict[type[Op], Compute] = {
+    nn.QConv2dOp: nn_ops.conv,
+    nn.QAddOp: nn_ops.add,
+    nn.MaxPoolOp: nn_ops.max_pool,
+    nn.QAveragePoolOp: nn_ops.average_pool,
+    nn.RequantizeOp: nn_ops.requantize,
+    nn.ConcatOp: nn_ops.concat,
+    nn.ConstantOp: nn_ops.constant,
+    bsp.WeightOp: bsp_ops.weight,
+    bsp.ConstantOp: nn_ops.constant,
+    bsp.Conv2dOp: bsp_ops.conv,
+    bsp.AddOp: bsp_ops.add,
+    bsp.MaxPoolOp: bsp_ops.max_pool,
+    bsp.AvgPoolOp: bsp_ops.average_pool,
+    bsp.RequantizeOp: bsp_ops.requantize,
+    bsp.ConcatOp: nn_ops.concat,
+}
+
+
+@dataclass
+class Trace:
+    """Every activation of a run in program order, and the outputs by their ONNX name."""
+
+    values: dict[Value[Type], Array] = field(default_factory=dict)
+    places: list[tuple[Location, Op, Array]] = field(default_factory=list)
+    outputs: dict[str, Array] = field(default_factory=dict)
+
+
+def computable(module: Module) -> bool:
+    """Whether every operation is one that the reference knows."""
+    known = (*_COMPUTE, nn.InputOp, nn.OutputOp, ReturnOp)
+    return all(isinstance(op, known) for one in module.functions for op in one.body.ops) and all(
+        isinstance(op.type.encoding, Quant) for op in module.walk(nn.InputOp)
+    )
+
+
+def run(module: Module, inputs: Inputs) -> dict[str, Array]:
+    """The outputs of a module by ONNX name, as quantised NHWC arrays; `inputs` are the same."""
+    return run_traced(module, inputs).outputs
+
+
+def run_traced(module: Module, inputs: Inputs) -> Trace:
+    """The outputs and every activation on the way."""
+    trace = Trace()
+    for op in module.function("main").body.ops:
+        if isinstance(op, ReturnOp):
+            break
+        if isinstance(op, nn.OutputOp):
+            trace.outputs[op.onnx_name] = trace.values[op.x]
+            continue
+        if isinstance(op, nn.InputOp):
+            value = given(op, inputs)
+        elif type(op) in _COMPUTE:
+            value = _COMPUTE[type(op)](op, [trace.values[one] for one in op.operands], module)
+        else:
+            raise InternalError(
+                Diagnostic("reference", f"the numpy reference does not know '{op.name}'", op.loc)
+            )
+        trace.values[op.results[0]] = value
+        if isinstance(op.results[0].type, TensorType) and isinstance(op.results[0].type.encoding, Quant):
+            trace.places.append((op.loc, op, value))
+    return trace
+
+
+def given(op: nn.InputOp, inputs: Inputs) -> Array:
+    """The array that the caller gives for an input, checked."""
+    if op.onnx_name not in inputs:
+        help = nearest(op.onnx_name, inputs)
+        raise UsageError(Diagnostic("no-input", f"no array is given for input '{op.onnx_name}'", help=help))
+    array = np.asarray(inputs[op.onnx_name])
+    dtype = nn_ops.quant(op.y).dtype
+    if array.shape != op.type.shape or array.dtype != dtype:
+        wanted, got = f"{dtype} {op.type.shape}", f"{array.dtype} {array.shape}"
+        raise UsageError(Diagnostic("input-shape", f"input '{op.onnx_name}' expects {wanted}, got {got}"))
+    return array

@@ -1,0 +1,76 @@
+"""The integer operations of `nn`, computed from the scales in their types."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compiler import numerics
+from compiler.ir import Module, TensorType, Value
+from compiler.reference.kernels import Array, convolve, largest, sums_and_counts
+from dialects import bsp, nn
+from dialects.quant import Quant
+
+
+def quant(value: Value[TensorType]) -> Quant:
+    """How the integers of a value are to be understood."""
+    encoding = value.type.encoding
+    assert isinstance(encoding, Quant), f"{value.type} has no scale"
+    return encoding
+
+
+def centred(array: Array, value: Value[TensorType]) -> Array:
+    """An activation without its zero point."""
+    return array.astype(np.int32) - quant(value).zero
+
+
+def constant(op: nn.ConstantOp | bsp.ConstantOp, inputs: list[Array], module: Module) -> Array:
+    """The numbers of the store."""
+    return module.store[op.symbol]
+
+
+def conv(op: nn.QConv2dOp, inputs: list[Array], module: Module) -> Array:
+    """Convolution, int32 bias, one factor per output channel."""
+    total = convolve(centred(inputs[0], op.x), inputs[1], op.strides, op.pads, op.dilations)
+    acc = numerics.wrap_int32(total + inputs[2] if op.bias is not None else total)
+    weight = op.weight.op
+    assert isinstance(weight, nn.ConstantOp) and weight.scales is not None
+    factors = numerics.conv_requant(quant(op.x).scale, module.store[weight.scales], op.quant.scale)
+    y = numerics.requantise(acc, factors.multiplier, factors.shift, op.quant.zero, op.y_min, op.y_max)
+    return y.astype(op.quant.dtype)
+
+
+def add(op: nn.QAddOp, inputs: list[Array], module: Module) -> Array:
+    """Addition with one common shift."""
+    factors = numerics.add_factors(quant(op.a).scale, quant(op.b).scale, op.quant.scale)
+    a, b = centred(inputs[0], op.a), centred(inputs[1], op.b)
+    y = numerics.add_requantise(a, b, factors, op.quant.zero, op.y_min, op.y_max)
+    return y.astype(op.quant.dtype)
+
+
+def max_pool(op: nn.MaxPoolOp, inputs: list[Array], module: Module) -> Array:
+    """The largest under a window."""
+    return largest(inputs[0], op.kernel, op.strides, op.pads, op.dilations)
+
+
+def average_pool(op: nn.QAveragePoolOp, inputs: list[Array], module: Module) -> Array:
+    """The mean under a window, a factor for each count."""
+    counted = op.counted_pads if op.count_include_pad else (0, 0, 0, 0)
+    total, counts = sums_and_counts(centred(inputs[0], op.x), op.kernel, op.strides, op.pads, counted)
+    y = np.zeros(total.shape, op.quant.dtype)
+    for count in np.unique(counts):
+        factor = numerics.mean_factor(quant(op.x).scale, op.quant.scale, max(int(count), 1))
+        mean = numerics.requantise_mean(total, *factor, op.quant.zero, op.y_min, op.y_max)
+        y = np.where(counts == count, mean, y).astype(op.quant.dtype)
+    return y
+
+
+def requantize(op: nn.RequantizeOp, inputs: list[Array], module: Module) -> Array:
+    """From one scale to another."""
+    factor = numerics.rescale_factor(quant(op.x).scale, op.quant.scale)
+    x = centred(inputs[0], op.x)
+    return numerics.requantise(x, *factor, op.quant.zero, op.y_min, op.y_max).astype(op.quant.dtype)
+
+
+def concat(op: nn.ConcatOp | bsp.ConcatOp, inputs: list[Array], module: Module) -> Array:
+    """Channels one after another."""
+    return np.concatenate(inputs, axis=3)

@@ -1,0 +1,1 @@
+"""The passes, one file each, named as on the command line; `compiler.pipeline` lists them in order."""

@@ -1,0 +1,172 @@
+"""`choose-tiles`: `bsp` becomes `tile`; each layer is cut over columns, core rows and time, each tensor gets a home.
+
+One sound strategy per layer: columns divide rows, so that activations stay in the memory tiles, or output channels,
+so that weights are read from DDR once; the cheaper estimate decides.  A tensor goes to DDR when the layer that
+writes or reads it divides by channels, when a column would need rows beyond its neighbours, or when it does not fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from compiler.errors import DoesNotFit
+from compiler.ir import Module, ReturnOp, Rewriter, Value
+from compiler.mapping.cores import core_layouts
+from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, share_bytes
+from compiler.mapping.planner import Planner
+from compiler.mapping.sizes import packet_bytes
+from compiler.pass_manager import Pass, Stage, option
+from dialects import bsp, tile
+from dialects.nn import InputOp
+from dialects.quant import quant_of
+
+if TYPE_CHECKING:
+    from compiler.target import Target
+
+BSP = Stage.of("bsp", bsp.STAGE_OPS)
+TILE = Stage.of("tile", tile.DIALECT.ops)
+
+Parts = list[tuple[tuple[int, int], tuple[int, int]]]
+Buffer = Value[tile.BufferType]
+
+MAX_WORK_SLOTS = 16
+"""Slots of work packets a memory tile holds at most for one run; more would only lie there."""
+
+
+class Emitter:
+    """Writes the plan's `tile` ops in order of issue."""
+
+    def __init__(self, plan: Planner, rw: Rewriter, target: Target, module: Module) -> None:
+        self.plan, self.rw, self.target, self.module = plan, rw, target, module
+        self.homes: dict[int, Buffer] = {}
+        self.epoch = 0
+        self.stored: dict[int, int] = {}
+
+    def emit(self) -> None:
+        """Homes and ports first, then for each pass its loads, its run and its stores."""
+        for tensor in self.plan.tensors:
+            self._home(tensor)
+        for op, tensor in self.plan.ports:
+            value = op.y if isinstance(op, InputOp) else op.x
+            self.rw.insert(
+                tile.PortOp(
+                    self.homes[tensor.number],
+                    direction="input" if isinstance(op, InputOp) else "output",
+                    onnx_name=op.onnx_name,
+                    onnx_shape=op.onnx_shape,
+                    layout=op.layout,
+                    host_type=op.host_type,
+                    quant=quant_of(op, value.type),
+                    loc=op.loc,
+                )
+            )
+        for node, piece in self._passes():
+            self._pass(node, piece)
+
+    def _passes(self) -> list[tuple[Node, int]]:
+        return [(node, piece) for node in self.plan.nodes for piece in range(node.pieces)]
+
+    def _home(self, tensor: Tensor) -> None:
+        storage = tensor.storage
+        columns = range(self.target.columns)
+        parts: Parts = [(band(storage, self.target.columns, c), (0, storage.blocks)) for c in columns]
+        if tensor.level == "ddr":
+            parts = [((0, storage.rows), (0, storage.blocks))]
+        self.homes[tensor.number] = self._alloc(tensor, tensor.level, parts, tensor.owner)
+
+    def _alloc(self, tensor: Tensor, level: str, parts: Parts, owner: str) -> Buffer:
+        storage = tensor.storage
+        size = storage.bytes if level == "ddr" else share_bytes(storage, parts)
+        op = tile.AllocOp(
+            type=tile.BufferType(level, size),
+            owner=owner,
+            storage=storage,
+            rows=tuple(edge for rows, _ in parts for edge in rows),
+            blocks=tuple(edge for _, blocks in parts for edge in blocks),
+            argument=tensor.argument if level == "ddr" else -1,
+            data=tensor.data if level == "ddr" else "",
+        )
+        return self.rw.insert(op).y
+
+    def _pass(self, node: Node, piece: int) -> None:
+        extents = column_extents(node, self.target.columns, piece)
+        inputs, at = [], []
+        for operand, view in enumerate(node.inputs):
+            parts = [needed(node, operand, one) for one in extents]
+            buffer = self.homes[view.tensor.number]
+            if view.tensor.level == "ddr":
+                owner = f"{view.tensor.owner} for {node.number}.{piece}"
+                staged = self._alloc(view.tensor, "mem", parts, owner)
+                self.rw.insert(tile.LoadOp(buffer, staged, self.epoch))
+                buffer = staged
+            inputs.append(buffer)
+            at.append(view.at)
+        home = self.homes[node.output.tensor.number]
+        out = home
+        if node.output.tensor.level == "ddr":
+            parts = [filled(node, one) for one in extents]
+            out = self._alloc(node.output.tensor, "mem", parts, f"{node.output.tensor.owner} of {node.number}.{piece}")
+        self._run(node, piece, tuple(inputs), out, (*at, node.output.at))
+        if out is not home:
+            self.rw.insert(tile.StoreOp(out, home, 0, self.epoch))
+        self.epoch += 1
+
+    def _run(self, node: Node, piece: int, inputs: tuple[Buffer, ...], out: Buffer, at: tuple[int, ...]) -> None:
+        assert node.mapping is not None
+        extents = column_extents(node, self.target.columns, piece)
+        size = packet_bytes(node, self.target, self.module, piece)
+        senders = 1 if node.mapping.rows_by == "rows" else self.target.core_rows
+        # Lock values end at 63, and a slot counts one for each packet in it.
+        slots = max(1, min(self.plan.work_bytes // (size * senders), MAX_WORK_SLOTS, 63 // senders))
+        self.rw.insert(
+            tile.RunOp(
+                inputs,
+                out,
+                epoch=self.epoch,
+                title=node.title,
+                layer_index=node.number,
+                layer=node.layer,
+                mapping=node.mapping,
+                core=self.plan.core,
+                extents=tuple(v for one in extents for v in (*one.rows, *one.blocks)),
+                at_blocks=at,
+                packet_bytes=size,
+                senders=senders,
+                slots=slots,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class ChooseTiles(Pass):
+    """Choose how each layer is divided over columns, core rows and time, and where each tensor lives."""
+
+    name: ClassVar[str] = "choose-tiles"
+    requires: ClassVar[Stage] = BSP
+    ensures: ClassVar[Stage] = TILE
+
+    stage_bytes: int = option(144 * 1024, help="bytes of a memory tile for what one pass loads and stores")
+    work_bytes: int = option(72 * 1024, help="bytes of a memory tile for the work packets of one pass")
+
+    def run(self, module: Module, target: Target) -> None:
+        """Replace the function's ops by `tile` ops."""
+        plans: list[Planner] = []
+        failure: DoesNotFit | None = None
+        for core in core_layouts(target):
+            try:
+                plan = Planner(module, target, core, self.stage_bytes, self.work_bytes)
+                plan.choose()
+                plans.append(plan)
+            except DoesNotFit as error:
+                failure = failure or error
+        if not plans:
+            assert failure is not None
+            raise failure
+        best = min(plans, key=lambda one: one.cycles)
+        block = module.function().body.block
+        old = [op for op in block.ops if not isinstance(op, ReturnOp)]
+        rw = Rewriter(block, module.function().return_op)
+        Emitter(best, rw, target, module).emit()
+        for op in reversed(old):
+            rw.erase(op)

@@ -1,0 +1,322 @@
+"""`fold-quantization`: floats between Q and DQ become integers with scales in their types.
+
+Q is monotone, so it moves up through max_pool, concat and clamps; DQ moves down through max_pool; then every
+float operation that is left stands between DQ and Q and has an integer twin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.errors import Diagnostic, Location, UnsupportedModel, fuse
+from compiler.ir import (
+    I32,
+    Module,
+    Op,
+    Rewriter,
+    TensorType,
+    Value,
+    apply_patterns,
+    rewrites,
+)
+from compiler.numerics import quantize_input
+from compiler.pass_manager import Pass, Stage
+from dialects import nn
+from dialects.quant import Quant, is_quantised, quant_of
+
+if TYPE_CHECKING:
+    from compiler.target import Target
+
+
+def bound(value: float, quant: Quant) -> int:
+    """The integer that QuantizeLinear gives for a bound of a clamp; an infinite one saturates."""
+    return int(quantize_input(np.array(value, np.float32), quant.scale, quant.zero, quant.dtype))
+
+
+def tightened(q: nn.QuantizeOp, low: int, high: int) -> tuple[int, int]:
+    """clamp to [y_min, y_max] of a value clamped to [low, high] before, as one clamp."""
+    return min(max(q.y_min, low), q.y_max), max(min(q.y_max, high), q.y_min)
+
+
+@rewrites(nn.QuantizeOp)
+def quantize_of_relu(q: nn.QuantizeOp, rw: Rewriter) -> bool:
+    """Q(max(x, 0)) -> max(Q(x), zero)"""
+    relu = q.x.op
+    if not isinstance(relu, nn.ReluOp):
+        return False
+    low, high = tightened(q, q.quant.zero, q.quant.limits[1])
+    rw.replace(q, rw.copy(q, x=relu.x, y_min=low, y_max=high, loc=fuse(relu.loc, q.loc)))
+    return True
+
+
+@rewrites(nn.QuantizeOp)
+def quantize_of_clip(q: nn.QuantizeOp, rw: Rewriter) -> bool:
+    """Q(clip(x, a, b)) -> clamp(Q(x), Q(a), Q(b))"""
+    clip = q.x.op
+    if not isinstance(clip, nn.ClipOp):
+        return False
+    first, last = q.quant.limits
+    low = first if clip.low is None else bound(clip.low, q.quant)
+    high = last if clip.high is None else bound(clip.high, q.quant)
+    low, high = tightened(q, low, high)
+    rw.replace(q, rw.copy(q, x=clip.x, y_min=low, y_max=high, loc=fuse(clip.loc, q.loc)))
+    return True
+
+
+@rewrites(nn.QuantizeOp)
+def quantize_of_max_pool(q: nn.QuantizeOp, rw: Rewriter) -> bool:
+    """Q(max_pool(x)) -> max_pool(Q(x)), unless x is DQ(...), which goes down first"""
+    pool = q.x.op
+    if not isinstance(pool, nn.MaxPoolOp) or isinstance(pool.x.op, nn.DequantizeOp):
+        return False
+    inner = rw.insert(rw.copy(q, x=pool.x))
+    rw.replace(q, rw.copy(pool, x=inner.y))
+    return True
+
+
+@rewrites(nn.QuantizeOp)
+def quantize_of_concat(q: nn.QuantizeOp, rw: Rewriter) -> bool:
+    """Q(concat(a, b)) -> concat(Q(a), Q(b))"""
+    concat = q.x.op
+    if not isinstance(concat, nn.ConcatOp):
+        return False
+    parts = tuple(rw.insert(rw.copy(q, x=one)).y for one in concat.inputs)
+    rw.replace(q, rw.copy(concat, inputs=parts))
+    return True
+
+
+@rewrites(nn.MaxPoolOp)
+def max_pool_of_dequantize(pool: nn.MaxPoolOp, rw: Rewriter) -> bool:
+    """max_pool(DQ(x)) -> DQ(max_pool(x))"""
+    dq = pool.x.op
+    if not isinstance(dq, nn.DequantizeOp):
+        return False
+    inner = rw.insert(rw.copy(pool, x=dq.x))
+    rw.replace(pool, rw.copy(dq, x=inner.y))
+    return True
+
+
+@rewrites(nn.ReluOp)
+def relu_of_dequantize(relu: nn.ReluOp, rw: Rewriter) -> bool:
+    """max(DQ(x), 0) -> DQ(max(x, zero)), exact because 0 is the zero point; Q of it is folded better above"""
+    dq = relu.x.op
+    if not isinstance(dq, nn.DequantizeOp) or all(isinstance(one, nn.QuantizeOp) for one in relu.y.users):
+        return False
+    quant = quant_of(dq, dq.x.type)
+    inner = rw.insert(nn.RequantizeOp(dq.x, quant, quant.zero, quant.limits[1], loc=relu.loc))
+    rw.replace(relu, rw.copy(dq, x=inner.y))
+    return True
+
+
+@rewrites(nn.QuantizeOp)
+def quantize_of_dequantize(q: nn.QuantizeOp, rw: Rewriter) -> bool:
+    """Q(DQ(x)) -> x, or requantize(x) if the scale changes or a clamp binds"""
+    dq = q.x.op
+    if not isinstance(dq, nn.DequantizeOp):
+        return False
+    full = (q.y_min, q.y_max) == q.quant.limits
+    if full and dq.x.type == q.y.type:
+        rw.replace(q, dq.x)
+        return True
+    rw.replace(q, nn.RequantizeOp(dq.x, q.quant, q.y_min, q.y_max, loc=q.loc))
+    return True
+
+
+@rewrites(nn.QuantizeOp)
+def quantize_of_conv(q: nn.QuantizeOp, rw: Rewriter) -> bool:
+    """Q(conv(DQ(x), w, b)) -> qconv2d"""
+    conv = q.x.op
+    if not isinstance(conv, nn.Conv2dOp) or not isinstance(conv.x.op, nn.DequantizeOp):
+        return False
+    weight = conv.weight.op
+    if not isinstance(weight, nn.ConstantOp) or weight.scales is None:
+        return False
+    x = conv.x.op.x
+    bias = None if conv.bias is None else integer_bias(conv, weight, quant_of(conv, x.type), rw)
+    rw.replace(
+        q,
+        nn.QConv2dOp(
+            x,
+            conv.weight,
+            bias,
+            conv.kernel,
+            conv.strides,
+            conv.pads,
+            conv.dilations,
+            q.quant,
+            q.y_min,
+            q.y_max,
+            loc=fuse(conv.loc, *outer(q)),
+        ),
+    )
+    return True
+
+
+@rewrites(nn.QuantizeOp)
+def quantize_of_add(q: nn.QuantizeOp, rw: Rewriter) -> bool:
+    """Q(DQ(a) + DQ(b)) -> qadd"""
+    add = q.x.op
+    if not isinstance(add, nn.AddOp):
+        return False
+    a, b = add.a.op, add.b.op
+    if not isinstance(a, nn.DequantizeOp) or not isinstance(b, nn.DequantizeOp):
+        return False
+    rw.replace(q, nn.QAddOp(a.x, b.x, q.quant, q.y_min, q.y_max, loc=fuse(add.loc, *outer(q))))
+    return True
+
+
+@rewrites(nn.QuantizeOp)
+def quantize_of_average(q: nn.QuantizeOp, rw: Rewriter) -> bool:
+    """Q(average_pool(DQ(x))) -> qaverage_pool"""
+    pool = q.x.op
+    if not isinstance(pool, nn.AveragePoolOp) or not isinstance(pool.x.op, nn.DequantizeOp):
+        return False
+    new = nn.QAveragePoolOp(
+        pool.x.op.x,
+        pool.kernel,
+        pool.strides,
+        pool.pads,
+        pool.counted_pads,
+        pool.count_include_pad,
+        q.quant,
+        q.y_min,
+        q.y_max,
+        loc=fuse(pool.loc, *outer(q)),
+    )
+    rw.replace(q, new)
+    return True
+
+
+def outer(q: nn.QuantizeOp) -> tuple[Location, ...]:
+    """The places of clamps that the quantisation has taken in; its own node says nothing to a reader."""
+    parts = getattr(q.loc, "parts", ())
+    return tuple(one for one in parts if getattr(one, "op_type", "") in ("Relu", "Clip"))
+
+
+def integer_bias(conv: nn.Conv2dOp, weight: nn.ConstantOp, x: Quant, rw: Rewriter) -> Value[TensorType]:
+    """The bias in units of the accumulator, float32(x_scale * w_scale), rounded if it has others."""
+    assert conv.bias is not None and isinstance(conv.bias.op, nn.ConstantOp)
+    bias, store = conv.bias.op, module_of(conv).store
+    numbers = store[bias.symbol]
+    scales = None if bias.scales is None else store[bias.scales]
+    assert weight.scales is not None
+    unit = np.float32(x.scale) * store[weight.scales].astype(np.float32)
+    if scales is not None and numbers.dtype == np.int32 and _close(scales, unit):
+        return bias.y
+    real = numbers.astype(np.float64) * (1.0 if scales is None else scales.astype(np.float64))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        rounded = np.rint(real / unit.astype(np.float64))
+    if not np.isfinite(rounded).all() or np.abs(rounded).max(initial=0.0) >= 2.0**31:
+        raise UnsupportedModel(
+            Diagnostic("bias", "the bias does not fit 32 bits in units of x_scale * w_scale", conv.loc)
+        )
+    symbol = store.add(f"{bias.symbol}.int", rounded.astype(np.int32))
+    kind = TensorType(bias.y.type.shape, I32)
+    return rw.insert(nn.ConstantOp(symbol, store.digest(symbol), kind, bias.scales, loc=bias.loc)).y
+
+
+def _close(scales: NDArray[np.generic], unit: NDArray[np.float32]) -> bool:
+    """Equal but for the last bits, which tools that multiply in float64 get otherwise."""
+    return bool(np.allclose(scales.astype(np.float64), unit.astype(np.float64), rtol=1e-6, atol=0.0))
+
+
+def module_of(op: Op) -> Module:
+    """The module around an operation."""
+    while op.parent is not None:
+        op = op.parent
+    assert isinstance(op, Module)
+    return op
+
+
+def fold_inputs(module: Module) -> None:
+    """Q(input) -> an input of integers, which the host quantises; readers of other types stay floats."""
+    for op in module.walk(nn.InputOp):
+        quantise = [one for one in op.y.users if isinstance(one, nn.QuantizeOp)]
+        if is_quantised(op.type) or not quantise:
+            continue
+        quant = quantise[0].quant
+        same = [one for one in quantise if one.quant == quant]
+        if len(same) != len(op.y.users):
+            continue
+        rw = Rewriter.at(op)
+        integers = rw.insert(rw.copy(op, type=quant.tensor(op.type.shape)))
+        for one in same:
+            if (one.y_min, one.y_max) == quant.limits:
+                rw.replace(one, integers.y)
+            else:
+                clamp = nn.RequantizeOp(integers.y, quant, one.y_min, one.y_max, loc=one.loc)
+                rw.replace(one, clamp)
+        rw.erase(op)
+
+
+def fold_outputs(module: Module) -> None:
+    """output(DQ(x)) -> output(x), which the host dequantises"""
+    for op in module.walk(nn.OutputOp):
+        if isinstance(op.x.op, nn.DequantizeOp):
+            Rewriter.at(op).set_operand(op, 0, op.x.op.x)
+
+
+def refuse_floats(module: Module) -> None:
+    """Every operation that is still float, in one error."""
+    found: dict[str, Diagnostic] = {}
+    for op in module.walk():
+        types = [one.type for one in (*op.operands, *op.results) if isinstance(one.type, TensorType)]
+        if isinstance(op, nn.ConstantOp | nn.DequantizeOp | nn.QuantizeOp) or not types:
+            continue
+        if any(len(one.shape) == 4 and one.element.text.startswith("f") for one in types):
+            found.setdefault(str(op.loc) or op.name, float_diagnostic(op))
+    if found:
+        raise UnsupportedModel(*found.values())
+
+
+def float_diagnostic(op: Op) -> Diagnostic:
+    """Why an operation is still float."""
+    if isinstance(op, nn.InputOp):
+        what = f"input '{op.onnx_name}' is read as float32 or with two scales"
+    elif isinstance(op, nn.OutputOp):
+        what = f"output '{op.onnx_name}' is float32 and is not the result of a DequantizeLinear"
+    else:
+        what = f"'{op.name.removeprefix('nn.')}' runs in float32: its inputs or its result are not quantised"
+    help = "quantise the model: DequantizeLinear before each operator, QuantizeLinear behind it"
+    return Diagnostic("float-op", what, op.loc, help=help)
+
+
+PATTERNS = (
+    max_pool_of_dequantize,
+    relu_of_dequantize,
+    quantize_of_dequantize,
+    quantize_of_relu,
+    quantize_of_clip,
+    quantize_of_max_pool,
+    quantize_of_concat,
+    quantize_of_conv,
+    quantize_of_add,
+    quantize_of_average,
+)
+
+
+def drop_dead(module: Module) -> None:
+    """Erase what nobody reads, last first."""
+    for op in reversed(list(module.walk())):
+        if not op.erased and op.block is not None:
+            Rewriter.at(op).erase_dead(op)
+
+
+@dataclass(frozen=True)
+class FoldQuantization(Pass):
+    """Turn floats between QuantizeLinear and DequantizeLinear into integer operations."""
+
+    name: ClassVar[str] = "fold-quantization"
+    requires: ClassVar[Stage] = Stage.of("nn-float", nn.DIALECT.ops)
+    ensures: ClassVar[Stage] = Stage.of("nn", nn.INTEGER_OPS)
+
+    def run(self, module: Module, target: Target) -> None:
+        apply_patterns(PATTERNS, module)
+        fold_inputs(module)
+        fold_outputs(module)
+        drop_dead(module)
+        refuse_floats(module)

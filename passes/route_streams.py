@@ -1,0 +1,239 @@
+"""`route-streams`: the overlay's static configuration of every stream switch (docs/plan-format.md).
+
+A core switch has one arbiter per stream.  Masters that take the same packet share an arbiter, and so do the
+slaves that feed one master: DMA 0 (fed by stream 0 and by stream r mod 4) and North 0 have arbiter 0, DMA 1
+and North 4 have arbiter 4.  Within an arbiter the msel says who takes the packet: core, both, or rows above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from compiler.encoding.overlay import (
+    ACT_STREAMS,
+    BROADCAST_ID,
+    LOAD_CHANNEL,
+    ROW_IDS,
+    STORE_CHANNEL,
+    WORK_CHANNEL,
+    WORK_LOAD_CHANNEL,
+    output_stream,
+    shares_output,
+)
+from compiler.encoding.registers import SHIM_MM2S_SOUTH, SHIM_S2MM_SOUTH
+from compiler.encoding.switch import PACKET_IDS, SLOTS, Bundle, Port, check_connection
+from compiler.encoding.tiles import TileKind
+from compiler.errors import Diagnostic, InternalError
+from compiler.ir import Module, Op, Rewriter
+from compiler.pass_manager import Pass
+from dialects.aie2 import CircuitOp, PacketMasterOp, PacketSlaveOp, ShimMuxOp, port_name
+
+if TYPE_CHECKING:
+    from compiler.target import Target
+
+ID_MASK = PACKET_IDS - 1
+WORK_STREAM = WORK_CHANNEL
+SHIM_ROW, MEMTILE_ROW, CORE_ROW = 0, 1, 2
+# Which of an arbiter's masters take a packet.
+CORE_ONLY, CORE_AND_NORTH, NORTH_ONLY = range(3)
+
+
+class Match(NamedTuple):
+    """What a slot takes: packets whose id equals `id` where the mask has ones."""
+
+    id: int
+    mask: int
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """All ids it takes."""
+        return frozenset(one for one in range(PACKET_IDS) if one & self.mask == self.id)
+
+
+class Slot(NamedTuple):
+    """One match slot of a slave port."""
+
+    id: int
+    mask: int
+    msel: int
+    arbiter: int
+
+
+@cache
+def cover(wanted: frozenset[int], refused: frozenset[int], limit: int = SLOTS) -> tuple[Match, ...] | None:
+    """The fewest matches that take all wanted ids, none refused and none twice; of equals the tightest."""
+    if not wanted:
+        return ()
+    if not limit:
+        return None
+    best: tuple[Match, ...] | None = None
+    for mask in reversed(range(PACKET_IDS)):
+        match = Match(min(wanted) & mask, mask)
+        if match.ids & refused:
+            continue
+        rest = cover(wanted - match.ids, refused | match.ids, limit - 1)
+        if rest is not None and (best is None or _cost((match, *rest)) < _cost(best)):
+            best = (match, *rest)
+    return best
+
+
+def _cost(matches: tuple[Match, ...]) -> tuple[int, int]:
+    return len(matches), sum(len(match.ids) for match in matches)
+
+
+def act_rows(stream: int, rows: int) -> tuple[int, ...]:
+    """The rows that an activation stream serves one by one."""
+    return tuple(row for row in range(rows) if row % ACT_STREAMS == stream)
+
+
+def core_slots(stream: int, row: int, rows: int) -> tuple[Slot, ...]:
+    """The match slots of the South slave of a stream in the core switch of a row; none if nothing comes."""
+    served = tuple(range(rows)) if stream == WORK_STREAM else act_rows(stream, rows)
+    broadcast = stream in (0, WORK_STREAM)
+    mine = frozenset({ROW_IDS[row]} if row in served else ())
+    above = frozenset(ROW_IDS[one] for one in served if one > row)
+    shared = frozenset({BROADCAST_ID} if broadcast else ())
+    refused = frozenset((*ROW_IDS[:rows], BROADCAST_ID)) - above
+    matches = cover(above, refused)
+    slots = [Slot(one, ID_MASK, CORE_ONLY, _own_arbiter(stream)) for one in mine]
+    to = CORE_AND_NORTH if row + 1 < rows else CORE_ONLY
+    slots += [Slot(one, ID_MASK, to, stream) for one in shared]
+    if matches is None or len(slots) + len(matches) > SLOTS:
+        text = f"core row {row} of {rows} needs more than {SLOTS} slots for stream {stream}"
+        raise InternalError(Diagnostic("route-slots", text))
+    return (*slots, *(Slot(match.id, match.mask, NORTH_ONLY, stream) for match in matches))
+
+
+def _own_arbiter(stream: int) -> int:
+    """The arbiter of a packet for the core itself; one for all streams that feed DMA 0."""
+    return WORK_STREAM if stream == WORK_STREAM else 0
+
+
+def goes_north(stream: int, row: int, rows: int) -> bool:
+    """Whether some row above listens to a stream."""
+    if stream in (0, WORK_STREAM):
+        return row + 1 < rows
+    return any(one > row for one in act_rows(stream, rows))
+
+
+def sends_output(row: int, rows: int) -> bool:
+    """Whether a row's own DMA sends outputs: of two rows that share a stream only the lower one does."""
+    return not shares_output(rows) or row % 2 == 0
+
+
+def act_streams(rows: int) -> range:
+    """The activation streams that some core listens to."""
+    return range(min(ACT_STREAMS, rows))
+
+
+def output_streams(rows: int, above: int = -1) -> tuple[int, ...]:
+    """The output streams that rows above one feed."""
+    return tuple(output_stream(row, rows) for row in range(above + 1, rows) if sends_output(row, rows))
+
+
+@dataclass(frozen=True)
+class _Switch:
+    """Makes the operations of one switch and checks that it has the wires."""
+
+    kind: TileKind
+    column: int
+    row: int
+
+    def circuit(self, slave: Port, master: Port) -> CircuitOp:
+        """One slave port to one master port."""
+        check_connection(self.kind, slave, master)
+        return CircuitOp(self.column, self.row, port_name(slave), port_name(master))
+
+    def slave(self, slave: Port, slots: Iterable[Slot], masters: Iterable[Port]) -> PacketSlaveOp:
+        """A slave port in packet mode; its packets leave by these masters."""
+        for master in masters:
+            check_connection(self.kind, slave, master)
+        numbers = tuple(number for slot in slots for number in slot)
+        return PacketSlaveOp(self.column, self.row, port_name(slave), numbers)
+
+    def master(self, port: Port, arbiter: int, msels: Iterable[int], drop: bool = False) -> PacketMasterOp:
+        """A master port that takes packets of an arbiter."""
+        mask = sum(1 << msel for msel in msels)
+        return PacketMasterOp(self.column, self.row, port_name(port), arbiter, mask, drop)
+
+
+def _dma(index: int) -> Port:
+    return Port(Bundle.DMA, index)
+
+
+def _south(index: int) -> Port:
+    return Port(Bundle.SOUTH, index)
+
+
+def _north(index: int) -> Port:
+    return Port(Bundle.NORTH, index)
+
+
+def _shim_ops(column: int) -> Iterator[Op]:
+    """DDR to the memory tile: activations by stream 0, work by stream 1; outputs come back by stream 0."""
+    switch = _Switch(TileKind.SHIM, column, SHIM_ROW)
+    yield ShimMuxOp(column)
+    for stream, port in enumerate(SHIM_MM2S_SOUTH):
+        yield switch.circuit(_south(port), _north(stream))
+    yield switch.circuit(_north(0), _south(SHIM_S2MM_SOUTH[0]))
+
+
+def _memory_tile_ops(column: int, rows: int) -> Iterator[Op]:
+    """The shim below, the cores above; packets go up whole, each stream through an arbiter of its own."""
+    switch = _Switch(TileKind.MEMTILE, column, MEMTILE_ROW)
+    yield switch.circuit(_south(0), _dma(LOAD_CHANNEL))
+    yield switch.circuit(_south(1), _dma(WORK_LOAD_CHANNEL))
+    yield switch.circuit(_dma(STORE_CHANNEL), _south(0))
+    for stream in (*act_streams(rows), WORK_STREAM):
+        yield switch.slave(_dma(stream), (Slot(0, 0, 0, stream),), (_north(stream),))
+        yield switch.master(_north(stream), stream, (0,))
+    for stream in output_streams(rows):
+        yield switch.circuit(_north(stream), _dma(stream))
+
+
+def _core_ops(column: int, row: int, rows: int) -> Iterator[Op]:
+    """Packets for this core and for those above, and outputs on their way down."""
+    switch = _Switch(TileKind.CORE, column, CORE_ROW + row)
+    feeds = {stream: _dma(1 if stream == WORK_STREAM else 0) for stream in (*act_streams(rows), WORK_STREAM)}
+    for stream, dma in feeds.items():
+        slots = core_slots(stream, row, rows)
+        if not slots:
+            continue
+        north = goes_north(stream, row, rows)
+        mine = any(slot.msel != NORTH_ONLY for slot in slots)
+        masters = (*((dma,) if mine else ()), *((_north(stream),) if north else ()))
+        yield switch.slave(_south(stream), slots, masters)
+        if north:
+            shared = any(slot.msel == CORE_AND_NORTH for slot in slots)
+            msels = (CORE_AND_NORTH, NORTH_ONLY) if shared else (NORTH_ONLY,)
+            yield switch.master(_north(stream), stream, msels)
+    for dma, arbiter in ((_dma(0), 0), (_dma(1), WORK_STREAM)):
+        yield switch.master(dma, arbiter, (CORE_ONLY, CORE_AND_NORTH), drop=True)
+    if sends_output(row, rows):
+        yield switch.circuit(_dma(0), _south(output_stream(row, rows)))
+    for stream in output_streams(rows, above=row):
+        yield switch.circuit(_north(stream), _south(stream))
+
+
+def overlay_ops(columns: int, rows: int) -> Iterator[Op]:
+    """The configuration of every switch of an array."""
+    for column in range(columns):
+        yield from _shim_ops(column)
+        yield from _memory_tile_ops(column, rows)
+        for row in range(rows):
+            yield from _core_ops(column, row, rows)
+
+
+@dataclass(frozen=True)
+class RouteStreams(Pass):
+    """Configure the stream switches of the overlay, at the head of `main`."""
+
+    name: ClassVar[str] = "route-streams"
+
+    def run(self, module: Module, target: Target) -> None:
+        rewriter = Rewriter.at_start(module.function().body.block)
+        for op in overlay_ops(target.columns, target.core_rows):
+            rewriter.insert(op)

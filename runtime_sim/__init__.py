@@ -1,0 +1,1 @@
+"""The simulator: it reads a plan's bytes and shares no code with the lowering that wrote them."""

@@ -1,0 +1,172 @@
+"""Where the time of a run went, layer by layer, and what bound each; every number is simulated."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compiler.errors import Diagnostic, UnreadableInput
+from compiler.target import Target
+from runtime_sim.record import Result
+from runtime_sim.usage import MEANING, RESOURCES, busiest, busy_lanes
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """One layer: `start..end` is all it did, `cycles` the stretch that no earlier layer is charged with."""
+
+    index: int
+    name: str
+    start: int
+    end: int
+    begins: int
+    cycles: int
+    busy: Mapping[str, int]
+    bound: str
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A run in array cycles; the cycles of the layers and `gap_cycles` sum to `cycles`."""
+
+    cycles: int
+    gap_cycles: int
+    layers: tuple[LayerTime, ...]
+    busy: Mapping[str, int]
+    lanes: Mapping[str, int]
+    ddr_read_bytes: int
+    ddr_written_bytes: int
+    control_cycles: int
+    sync_wait_cycles: int
+    target: Target
+
+    @property
+    def us(self) -> float:
+        """The whole run in microseconds."""
+        return self.target.microseconds(self.cycles)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of timing.json."""
+        us = self.target.microseconds
+        return {
+            "schema": SCHEMA,
+            "kind": "simulated",
+            "unit": "cycles of the array clock",
+            "target": self.target.name,
+            "clock_mhz": self.target.clock_mhz,
+            "notes": list(self.target.notes),
+            "cycles": self.cycles,
+            "us": us(self.cycles),
+            "gap_cycles": self.gap_cycles,
+            "gap_us": us(self.gap_cycles),
+            "layers": [_layer_dict(one, self.target) for one in self.layers],
+            "resources": {
+                kind: {"busy_cycles": self.busy[kind], "busy_us": us(self.busy[kind]), "what": MEANING[kind]}
+                for kind in RESOURCES
+            },
+            "lanes": dict(self.lanes),
+            "ddr_read_bytes": self.ddr_read_bytes,
+            "ddr_written_bytes": self.ddr_written_bytes,
+            "control_cycles": self.control_cycles,
+            "sync_wait_cycles": self.sync_wait_cycles,
+        }
+
+    def table(self) -> str:
+        """A table for people, in microseconds; its last line is the sum of those above."""
+        us = self.target.microseconds
+        wide = max([len("layer"), *(len(one.name) for one in self.layers)])
+        head = "".join(f"{title:>12}" for title in ("us", *RESOURCES))
+        lines = [f"{'layer':{wide}}{head}  bound"]
+        for one in self.layers:
+            times = "".join(f"{us(one.busy[kind]):12.2f}" for kind in RESOURCES)
+            lines.append(f"{one.name:{wide}}{us(one.cycles):12.2f}{times}  {one.bound}")
+        lines.append(f"{'gaps':{wide}}{us(self.gap_cycles):12.2f}")
+        whole = "".join(f"{us(self.busy[kind]):12.2f}" for kind in RESOURCES)
+        lines.append(f"{'total':{wide}}{us(self.cycles):12.2f}{whole}  {self.cycles} cycles")
+        lines += [f"note: {note}" for note in self.target.notes]
+        return "\n".join(lines) + "\n"
+
+
+def _layer_dict(one: LayerTime, target: Target) -> dict[str, Any]:
+    return {
+        "index": one.index,
+        "name": one.name,
+        "start": one.start,
+        "end": one.end,
+        "begins": one.begins,
+        "cycles": one.cycles,
+        "us": target.microseconds(one.cycles),
+        "bound": one.bound,
+        "busy_cycles": dict(one.busy),
+    }
+
+
+def timing_of(result: Result, target: Target, names: Sequence[str]) -> Timing:
+    """The timing of a run; a layer's name is the one at its number."""
+    lanes = busy_lanes(result, target)
+    stretches = list(_stretches(result))
+    edges = np.array([(begins, end) for _, begins, end in stretches], np.float64).reshape(-1, 2)
+    per_layer = {kind: busiest(lanes[kind], edges) for kind in RESOURCES}
+    whole = {kind: busiest(lanes[kind], np.array([[0.0, result.cycles]])) for kind in RESOURCES}
+    layers = []
+    for row, (index, begins, end) in enumerate(stretches):
+        busy = {kind: round(float(per_layer[kind][row])) for kind in RESOURCES}
+        bound = max(RESOURCES, key=lambda kind: busy[kind]) if any(busy.values()) else "none"
+        name = names[index] if index < len(names) else f"layer {index}"
+        start, own_end = result.layers[index]
+        layers.append(LayerTime(index, name, start, own_end, begins, end - begins, busy, bound))
+    return Timing(
+        cycles=result.cycles,
+        gap_cycles=result.cycles - sum(one.cycles for one in layers),
+        layers=tuple(layers),
+        busy={kind: round(float(whole[kind][0])) for kind in RESOURCES},
+        lanes=dict(sorted(result.busy.items())),
+        ddr_read_bytes=result.ddr_read,
+        ddr_written_bytes=result.ddr_written,
+        control_cycles=result.control_cycles,
+        sync_wait_cycles=result.sync_wait_cycles,
+        target=target,
+    )
+
+
+def _stretches(result: Result) -> Iterator[tuple[int, int, int]]:
+    """(layer, first cycle, last cycle) of stretches that do not overlap, in the order in which layers end."""
+    reached = 0
+    for index, (start, end) in sorted(result.layers.items(), key=lambda item: (item[1][1], item[0])):
+        begins = min(max(start, reached), result.cycles)
+        reached = min(max(end, begins), result.cycles)
+        yield index, begins, reached
+
+
+def layer_table(layers: Any, place: str) -> list[str]:
+    """Names of the layers of layers.json, by number."""
+    if not isinstance(layers, list):
+        raise UnreadableInput(Diagnostic("plan-layers", "not a list of layers", place))
+    names = [one.get("name") if isinstance(one, dict) else None for one in layers]
+    for number, name in enumerate(names):
+        if not isinstance(name, str):
+            raise UnreadableInput(Diagnostic("plan-layers", f"layer {number} has no name", place))
+    return [str(name) for name in names]
+
+
+def layer_of_operation(layers: Any, place: str) -> Callable[[int], int]:
+    """From the number of a control operation to the layer it serves by layers.json; -1 for set-up."""
+    names = layer_table(layers, place)
+    firsts = []
+    for number, one in enumerate(layers):
+        control = one.get("control")
+        if not (isinstance(control, list) and len(control) == 2 and all(type(op) is int for op in control)):
+            text = f"layer {number} '{names[number]}' has no control operations [first, last)"
+            raise UnreadableInput(Diagnostic("plan-layers", text, place))
+        firsts.append(control[0])
+    if firsts != sorted(firsts):
+        raise UnreadableInput(
+            Diagnostic("plan-layers", "layers are not in the order of their operations", place)
+        )
+    return lambda operation: bisect_right(firsts, operation) - 1

@@ -1,0 +1,143 @@
+"""A plan as something to run: arrays in, arrays out, called as onnxruntime's session is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.errors import Diagnostic, UsageError, nearest
+from compiler.plan import CONTROL, INPUTS, LAYERS, OUTPUTS, WEIGHTS, Plan, PlanTensor
+from runtime_sim.host import pack, unpack
+from runtime_sim.machine import simulate
+from runtime_sim.record import Result
+from runtime_sim.report import Timing, layer_of_operation, layer_table, timing_of
+
+Array = NDArray[Any]
+
+_ONNX_TYPES = {"float32": "tensor(float)", "int8": "tensor(int8)", "uint8": "tensor(uint8)"}
+
+
+@dataclass(frozen=True)
+class NodeArg:
+    """An input or output as onnxruntime describes it."""
+
+    name: str
+    shape: list[int]
+    type: str
+
+    @classmethod
+    def of(cls, tensor: PlanTensor) -> NodeArg:
+        """What the host sees of a tensor of the plan."""
+        return cls(tensor.name, list(tensor.onnx_shape), _ONNX_TYPES[tensor.host_type])
+
+
+@dataclass(frozen=True)
+class Run:
+    """The outputs of a run by name, and what it left behind."""
+
+    outputs: dict[str, Array]
+    result: Result
+    timing: Timing
+
+
+class Session:
+    """Runs a plan on the simulated array."""
+
+    def __init__(self, plan: Plan | str | os.PathLike[str]) -> None:
+        self.plan = plan if isinstance(plan, Plan) else Plan.load(plan)
+
+    def get_inputs(self) -> list[NodeArg]:
+        """What `run` wants."""
+        return [NodeArg.of(tensor) for tensor in self.plan.inputs]
+
+    def get_outputs(self) -> list[NodeArg]:
+        """What `run` gives."""
+        return [NodeArg.of(tensor) for tensor in self.plan.outputs]
+
+    def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array]) -> list[Array]:
+        """The named outputs in order, all of them for None."""
+        known = [tensor.name for tensor in self.plan.outputs]
+        names = known if output_names is None else list(output_names)
+        for name in names:
+            _check_known("output", name, known)
+        outputs = self.execute(feeds).outputs
+        return [outputs[name] for name in names]
+
+    def execute(self, feeds: Mapping[str, Array]) -> Run:
+        """Run with data: every output, and the timing of this very run."""
+        arguments = self._arguments(feeds)
+        result = _simulate(self.plan, arguments, compute=True)
+        outputs = {
+            tensor.name: unpack(tensor, _bytes_of(tensor, arguments[OUTPUTS])) for tensor in self.plan.outputs
+        }
+        return Run(outputs, result, _timing(self.plan, result))
+
+    def clock(self) -> Run:
+        """Run the clock alone: no data is needed and none comes out."""
+        result = _simulate(self.plan, _empty_arguments(self.plan), compute=False)
+        return Run({}, result, _timing(self.plan, result))
+
+    def _arguments(self, feeds: Mapping[str, Array]) -> dict[int, NDArray[np.uint8]]:
+        checked = _checked(self.plan.inputs, feeds)
+        arguments = _empty_arguments(self.plan)
+        for tensor in self.plan.inputs:
+            _bytes_of(tensor, arguments[INPUTS])[...] = pack(tensor, checked[tensor.name])
+        return arguments
+
+
+def clock(plan: Plan | str | os.PathLike[str]) -> Timing:
+    """The time of a plan, which needs no data."""
+    return Session(plan).clock().timing
+
+
+def _simulate(plan: Plan, arguments: dict[int, NDArray[np.uint8]], *, compute: bool) -> Result:
+    layers = layer_of_operation(plan.json(LAYERS), str(plan.path / LAYERS))
+    return simulate(plan.files[CONTROL], plan.target, arguments, compute=compute, layer_of_op=layers)
+
+
+def _timing(plan: Plan, result: Result) -> Timing:
+    return timing_of(result, plan.target, layer_table(plan.json(LAYERS), str(plan.path / LAYERS)))
+
+
+def _empty_arguments(plan: Plan) -> dict[int, NDArray[np.uint8]]:
+    """The DDR arguments of a run: the constants, and zeros for the rest."""
+    arguments = {number: np.zeros(size, np.uint8) for number, size in enumerate(plan.arguments)}
+    arguments[0][...] = np.frombuffer(plan.files[WEIGHTS], np.uint8)
+    return arguments
+
+
+def _bytes_of(tensor: PlanTensor, argument: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return argument[tensor.offset : tensor.offset + tensor.storage.bytes]
+
+
+def _checked(inputs: Sequence[PlanTensor], feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """The feeds as arrays, each of the shape and type of its input, and one for each input."""
+    by_name = {tensor.name: tensor for tensor in inputs}
+    for name in feeds:
+        _check_known("input", name, by_name)
+    missing = [name for name in by_name if name not in feeds]
+    if missing:
+        text = f"input '{missing[0]}' is missing, given: {', '.join(feeds) or 'nothing'}"
+        raise UsageError(Diagnostic("input-missing", text))
+    arrays = {name: np.asarray(value) for name, value in feeds.items()}
+    for name, array in arrays.items():
+        tensor = by_name[name]
+        if array.shape != tensor.onnx_shape:
+            text = f"input '{name}' has shape {list(array.shape)}, the model takes {list(tensor.onnx_shape)}"
+            raise UsageError(Diagnostic("input-shape", text))
+        if array.dtype != np.dtype(tensor.host_type):
+            text = f"input '{name}' has type {array.dtype}, the model takes {tensor.host_type}"
+            raise UsageError(Diagnostic("input-type", text))
+    return arrays
+
+
+def _check_known(what: str, name: str, known: Iterable[str]) -> None:
+    names = list(known)
+    if name not in names:
+        text = f"the model has no {what} '{name}'"
+        raise UsageError(Diagnostic(f"unknown-{what}", text, help=nearest(str(name), names)))

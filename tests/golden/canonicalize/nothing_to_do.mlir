@@ -1,0 +1,24 @@
+// bscc: canonicalize
+"builtin.module"() ({
+  "func.func"() <{function_type = () -> (), sym_name = "main"}> ({
+    %0 = "nn.input"() <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "input", onnx_shape = array<i64: 1, 8, 4, 4>, type = tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>}> : () -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>
+    %1 = "nn.constant"() <{digest = "a1f3d1bfdfc04abb", scales = "weight0.scales", symbol = "weight0", type = tensor<8x1x1x8xi8>}> : () -> tensor<8x1x1x8xi8>
+    %2 = "nn.constant"() <{digest = "821b9d7bff4dce97", scales = "bias1.scales", symbol = "bias1", type = tensor<8xi32>}> : () -> tensor<8xi32>
+    %3 = "nn.qconv2d"(%0, %1, %2) <{dilations = array<i64: 1, 1>, kernel = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -37>, strides = array<i64: 1, 1>, y_max = 127 : i64, y_min = -128 : i64}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>, tensor<8x1x1x8xi8>, tensor<8xi32>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -37>>
+    %4 = "nn.qadd"(%3, %0) <{quant = #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -128>, y_max = 127 : i64, y_min = -128 : i64}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -37>>, tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -128>>
+    "nn.output"(%4) <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "dequantizelinear_10_out", onnx_shape = array<i64: 1, 8, 4, 4>}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -128>>) -> ()
+    "func.return"() : () -> ()
+  }) : () -> ()
+}) : () -> ()
+// -----
+"builtin.module"() ({
+  "func.func"() <{function_type = () -> (), sym_name = "main"}> ({
+    %0 = "nn.input"() <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "input", onnx_shape = array<i64: 1, 8, 4, 4>, type = tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>}> : () -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>
+    %1 = "nn.constant"() <{digest = "a1f3d1bfdfc04abb", scales = "weight0.scales", symbol = "weight0", type = tensor<8x1x1x8xi8>}> : () -> tensor<8x1x1x8xi8>
+    %2 = "nn.constant"() <{digest = "821b9d7bff4dce97", scales = "bias1.scales", symbol = "bias1", type = tensor<8xi32>}> : () -> tensor<8xi32>
+    %3 = "nn.qconv2d"(%0, %1, %2) <{dilations = array<i64: 1, 1>, kernel = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -37>, strides = array<i64: 1, 1>, y_max = 127 : i64, y_min = -128 : i64}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>, tensor<8x1x1x8xi8>, tensor<8xi32>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -37>>
+    %4 = "nn.qadd"(%3, %0) <{quant = #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -128>, y_max = 127 : i64, y_min = -128 : i64}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -37>>, tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -128>>
+    "nn.output"(%4) <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "dequantizelinear_10_out", onnx_shape = array<i64: 1, 8, 4, 4>}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -128>>) -> ()
+    "func.return"() : () -> ()
+  }) : () -> ()
+}) : () -> ()

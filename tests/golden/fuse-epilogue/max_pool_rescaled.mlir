@@ -1,0 +1,19 @@
+// bscc: fuse-epilogue
+"builtin.module"() ({
+  "func.func"() <{function_type = () -> (), sym_name = "main"}> ({
+    %0 = "nn.input"() <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "input", onnx_shape = array<i64: 1, 8, 4, 4>, type = tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>}> : () -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>
+    %1 = "bsp.max_pool"(%0) <{dilations = array<i64: 1, 1>, kernel = array<i64: 2, 2>, multiplier = 1 : i64, pads = array<i64: 0, 0, 0, 0>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>, shift = 0 : i64, strides = array<i64: 1, 1>, x_zero = -15 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -15 : i64}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> tensor<1x3x3x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>
+    %2 = "bsp.requantize"(%1) <{multiplier = 2 : i64, quant = #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>, shift = 0 : i64, x_zero = -15 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -128 : i64}> : (tensor<1x3x3x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> tensor<1x3x3x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>
+    "nn.output"(%2) <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "dequantizelinear_7_out", onnx_shape = array<i64: 1, 8, 3, 3>}> : (tensor<1x3x3x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>) -> ()
+    "func.return"() : () -> ()
+  }) : () -> ()
+}) : () -> ()
+// -----
+"builtin.module"() ({
+  "func.func"() <{function_type = () -> (), sym_name = "main"}> ({
+    %0 = "nn.input"() <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "input", onnx_shape = array<i64: 1, 8, 4, 4>, type = tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>}> : () -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>
+    %1 = "bsp.max_pool"(%0) <{dilations = array<i64: 1, 1>, kernel = array<i64: 2, 2>, multiplier = 2 : i64, pads = array<i64: 0, 0, 0, 0>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>, shift = 0 : i64, strides = array<i64: 1, 1>, x_zero = -15 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -128 : i64}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> tensor<1x3x3x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>
+    "nn.output"(%1) <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "dequantizelinear_7_out", onnx_shape = array<i64: 1, 8, 3, 3>}> : (tensor<1x3x3x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>) -> ()
+    "func.return"() : () -> ()
+  }) : () -> ()
+}) : () -> ()

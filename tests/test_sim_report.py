@@ -1,0 +1,181 @@
+"""Timing tables that add up, traces that say their unit, and the command that writes both."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compiler.cli.simulate import main
+from compiler.errors import UnreadableInput
+from compiler.target import Target
+from runtime_sim.record import Event, KernelRecord, Result
+from runtime_sim.report import layer_of_operation, timing_of
+from runtime_sim.trace import trace_json
+from tests.plans import small_plan
+
+TARGET = replace(Target.load("aie2-2x2"), clock_mhz=500)
+NAMES = ["first", "second"]
+
+
+def result() -> Result:
+    """Two layers: the first fills 100..400, the second is fetched from 200 and ends at 900."""
+    run = Result(cycles=1000, control_cycles=0, sync_wait_cycles=200, ddr_read=2400)
+    run.event(Event(100, 300, "shim(0,0)", "shim(0,0) mm2s0", "bd 0", 0, 400))
+    run.event(Event(200, 400, "core(0,2)", "core(0,2)", "conv", 0, 64))
+    run.event(Event(200, 700, "shim(0,0)", "shim(0,0) mm2s1", "bd 1", 1, 2000))
+    run.event(Event(500, 900, "memtile(0,1)", "memtile(0,1) mm2s0", "bd 2", 1, 1200))
+    run.event(Event(0, 200, "control", "control", "sync", -1, 0))
+    run.calls += [KernelRecord((0, 2), 0, 1, 200, 400, 190, 0), KernelRecord((0, 3), 1, 1, 650, 660, 10, 0)]
+    return run
+
+
+def test_layers_and_gaps_are_the_total() -> None:
+    timing = timing_of(result(), TARGET, NAMES)
+    first, second = timing.layers
+    assert (first.name, first.start, first.end, first.cycles) == ("first", 100, 400, 300)
+    assert (second.start, second.end, second.begins, second.cycles) == (200, 900, 400, 500)
+    assert timing.gap_cycles == 200
+    assert first.cycles + second.cycles + timing.gap_cycles == timing.cycles == 1000
+    assert timing.us == 2.0
+
+
+def test_what_binds_a_layer() -> None:
+    first, second = timing_of(result(), TARGET, NAMES).layers
+    # The second shim channel moves 2000 bytes in 200..700 at 4 B a cycle, 800 of them by cycle 400.
+    assert first.busy == {"core": 190, "memory_tile": 0, "ddr": 200, "control": 0}
+    assert second.busy == {"core": 10, "memory_tile": 300, "ddr": 300, "control": 0}
+    assert first.bound == "ddr"
+    assert second.bound == "memory_tile"
+
+
+def test_control_is_busy_where_it_does_not_wait() -> None:
+    run = result()
+    run.control_cycles = 700
+    timing = timing_of(run, TARGET, NAMES)
+    assert timing.busy["control"] == 700
+    assert [one.busy["control"] for one in timing.layers] == [200, 500]
+
+
+def test_a_shared_ddr_binds_too() -> None:
+    slow = replace(TARGET, ddr=replace(TARGET.ddr, total_gb_per_s=1.0))
+    assert timing_of(result(), slow, NAMES).busy["ddr"] == 1200
+
+
+def test_the_dictionary_adds_up_too() -> None:
+    data = timing_of(result(), TARGET, NAMES).to_dict()
+    assert sum(one["us"] for one in data["layers"]) + data["gap_us"] == pytest.approx(data["us"])
+    assert json.loads(json.dumps(data)) == data
+
+
+def test_the_table_adds_up() -> None:
+    lines = timing_of(result(), TARGET, NAMES).table().splitlines()
+    assert [line.split()[:2] for line in lines[1:5]] == [
+        ["first", "0.60"],
+        ["second", "1.00"],
+        ["gaps", "0.40"],
+        ["total", "2.00"],
+    ]
+
+
+def test_a_trace_names_its_unit_and_its_lanes() -> None:
+    trace = json.loads(trace_json(result(), TARGET, NAMES))
+    assert trace["displayTimeUnit"] == "ns"
+    assert "microseconds" in trace["otherData"]["unit"]
+    assert trace["otherData"]["clock_mhz"] == 500
+    bars = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+    (conv,) = [bar for bar in bars if bar["name"] == "conv"]
+    assert (conv["ts"], conv["dur"]) == (0.4, 0.4)
+    assert conv["args"] == {"cycle": 200, "cycles": 200, "bytes": 64, "layer": "first"}
+    named = {(e["pid"], e["tid"]) for e in trace["traceEvents"] if e["name"] == "thread_name"}
+    assert {(bar["pid"], bar["tid"]) for bar in bars} == named
+    processes = {e["args"]["name"] for e in trace["traceEvents"] if e["name"] == "process_name"}
+    assert processes == {"layers", "control", "core(0,2)", "memtile(0,1)", "shim(0,0)"}
+
+
+def test_an_empty_run() -> None:
+    assert timing_of(Result(), TARGET, []).to_dict()["cycles"] == 0
+    assert json.loads(trace_json(Result(), TARGET, []))["traceEvents"]
+
+
+def test_operations_belong_to_layers() -> None:
+    layers = [{"name": "a", "control": [3, 5]}, {"name": "b", "control": [5, 9]}]
+    layer = layer_of_operation(layers, "test")
+    assert [layer(op) for op in (0, 2, 3, 4, 5, 8)] == [-1, -1, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [{}, [1], [{"name": "a"}], [{"name": "a", "control": [5]}],
+     [{"name": "a", "control": [5, 6]}, {"name": "b", "control": [1, 2]}]],
+)  # fmt: skip
+def test_bad_layers_are_refused(layers: object) -> None:
+    with pytest.raises(UnreadableInput, match="plan-layers"):
+        layer_of_operation(layers, "test")
+
+
+def test_the_command_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = small_plan(tmp_path / "plan")
+    given, wanted = tmp_path / "x.npz", tmp_path / "y.npz"
+    np.savez(given, x=np.zeros((1, 3, 2, 3), np.float32))
+    files = [
+        "--output",
+        str(wanted),
+        "--timing",
+        str(tmp_path / "t.json"),
+        "--trace",
+        str(tmp_path / "tr.json"),
+    ]
+    assert main([str(plan), "--input", str(given), *files]) == 0
+    with np.load(wanted) as outputs:
+        assert outputs["y"].shape == (1, 3, 2, 3)
+    assert json.loads((tmp_path / "t.json").read_text())["cycles"] == 0
+    assert json.loads((tmp_path / "tr.json").read_text())["displayTimeUnit"] == "ns"
+    out, err = capsys.readouterr()
+    assert out.startswith("layer")
+    assert not err
+
+
+def test_json_and_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = str(small_plan(tmp_path / "plan"))
+    assert main([plan, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["clock_mhz"] == 1000
+    assert main([plan, "-q"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "words"),
+    [
+        (2, []),
+        (2, ["plan", "--output", "y.npz"]),
+        (2, ["plan", "--json", "--trace", "-"]),
+        (2, ["plan", "--inptu", "x"]),
+        (2, ["plan", "--timing", "no/where.json"]),
+        (3, ["nothing"]),
+        (3, ["plan", "--input", "nothing.npz"]),
+        (3, ["plan", "--input", "text.npz"]),
+        (3, ["plan", "--input", "one.npy"]),
+        (2, ["plan", "--input", "other.npz"]),
+    ],
+)
+def test_mistakes(
+    exit_code: int,
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small_plan(tmp_path / "plan")
+    (tmp_path / "text.npz").write_text("text")
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == exit_code
+    out, err = capsys.readouterr()
+    assert not out
+    assert "error[" in err
+    assert "Traceback" not in err
