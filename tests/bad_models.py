@@ -1,7 +1,7 @@
-"""Files that are no model, or none that bscc compiles: each with the exit code and the error it must end with.
+"""Files that are no model, or none that bscc compiles, each with its exit code and error code.
 
-    for bad in bad_cases():
-        path = bad.write(tmp_path)
+for bad in bad_cases():
+    path = bad.write(tmp_path)
 """
 
 from __future__ import annotations
@@ -110,11 +110,13 @@ def external(tensor: TensorProto, location: str, length: int) -> None:
 
 
 def node_of(model: onnx.ModelProto, kind: str) -> onnx.NodeProto:
-    return next(one for one in model.graph.node if one.op_type == kind)
+    found: onnx.NodeProto = next(one for one in model.graph.node if one.op_type == kind)
+    return found
 
 
 def stored(model: onnx.ModelProto, start: str) -> TensorProto:
-    return next(one for one in model.graph.initializer if one.name.startswith(start))
+    found: TensorProto = next(one for one in model.graph.initializer if one.name.startswith(start))
+    return found
 
 
 def set_attribute(node: onnx.NodeProto, name: str, value: object) -> None:

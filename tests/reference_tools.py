@@ -1,4 +1,4 @@
-"""From an ONNX model to arrays: the passes up to `bsp`, the host's part of the work, onnxruntime beside it."""
+"""From an ONNX model to arrays: the passes up to `bsp`, the host's part, and onnxruntime beside it."""
 
 from __future__ import annotations
 

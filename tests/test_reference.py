@@ -16,6 +16,7 @@ from dialects import bsp, nn
 from tests.models import Case, feeds, named_cases, qlinear_model, random_qdq_model
 from tests.reference_tools import (
     PASSES,
+    Array,
     imported,
     onnxruntime_outputs,
     run_passes,
@@ -118,7 +119,7 @@ def boundary(model: onnx.ModelProto, name: str, quantised: set[str]) -> list[str
     return names
 
 
-def run_part(model: onnx.ModelProto, name: str, given: dict[str, np.ndarray], directory: Path) -> np.ndarray:  # type: ignore[type-arg]
+def run_part(model: onnx.ModelProto, name: str, given: dict[str, Array], directory: Path) -> Array:
     """One layer by the reference."""
     del model.graph.input[:], model.graph.output[:]
     for one, array in given.items():
@@ -176,6 +177,8 @@ def test_convolution_is_exact_beyond_float32() -> None:
     weight[1:, 0, 0, ::2] = -127
     weight[2, 0, 0, 0] = 126
     total = convolve(x, weight, (1, 1), (0, 0, 0, 0), (1, 1))
-    expected = (x.reshape(1, -1).astype(np.int64) @ weight.reshape(8, -1).T.astype(np.int64)).reshape(1, 1, 1, 8)
+    expected = (x.reshape(1, -1).astype(np.int64) @ weight.reshape(8, -1).T.astype(np.int64)).reshape(
+        1, 1, 1, 8
+    )
     assert np.array_equal(total, expected)
     assert len(exact_ranges(255, weight.reshape(8, -1))) > 1

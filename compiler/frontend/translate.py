@@ -51,6 +51,8 @@ _CARRIERS = (
     "Unsqueeze",
     "Relu",
 )
+_POINTWISE = ("QuantizeLinear", "DequantizeLinear", "Identity", "Relu", "Dropout")
+_RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 _TAILS = ("Softmax", "LogSoftmax", "ArgMax", "TopK", "Sigmoid", "HardSigmoid")
 
 
@@ -125,7 +127,7 @@ def own_fault(build: Build, node: Node) -> str:
 
 
 def add_input(build: Build, name: str) -> None:
-    """An input of the graph: NCHW, unless a Transpose makes it so first."""
+    """An input of the graph, NHWC; the host brings it there."""
     shape, dtype = build.graph.shapes[name], build.graph.dtypes.get(name, "unknown")
     if name not in build.readers:
         return
@@ -133,10 +135,10 @@ def add_input(build: Build, name: str) -> None:
         raise Refusal(f"input '{text(name)}' is {dtype}, expected float32, int8 or uint8")
     if not 1 <= len(shape) <= 4:
         raise Refusal(f"input '{text(name)}' has {len(shape)} dimensions, expected 1 to 4")
-    if len(shape) > 2 and shape[0] != 1:
-        raise Refusal(f"input '{text(name)}' has batch size {shape[0]}, only 1 is supported")
-    layout = Layout.NHWC if len(shape) < 4 or begins_nhwc(build, name) else Layout.NCHW
-    full = (1,) * (4 - len(shape)) + shape
+    view, layout = first_view(build, name)
+    if len(view) > 2 and view[0] != 1:
+        raise Refusal(f"input '{text(name)}' has batch size {view[0]}, only 1 is supported")
+    full = (1,) * (4 - len(view)) + view
     nhwc = (1, full[2], full[3], full[1]) if layout is Layout.NCHW else full
     if dtype == "float32":
         type = TensorType(nhwc, F32)
@@ -150,18 +152,20 @@ def add_input(build: Build, name: str) -> None:
     build.env[name] = Tensor(build.rw.insert(op).y, shape, layout)
 
 
-def begins_nhwc(build: Build, name: str) -> bool:
-    """Whether the first that happens to an input, but for its quantisation, is a Transpose to NCHW."""
+def first_view(build: Build, name: str) -> tuple[tuple[int, ...], Layout]:
+    """The image as which an input is used: its last 4-dimensional shape, NHWC if a Transpose follows."""
+    shape = seen = build.graph.shapes[name]
     readers = build.readers.get(name, [])
-    while len(readers) == 1 and readers[0].op_type in (
-        "QuantizeLinear",
-        "DequantizeLinear",
-        "Identity",
-        "Relu",
-    ):
-        readers = build.readers.get(readers[0].outputs[0], [])
+    while len(readers) == 1 and readers[0].op_type in (*_POINTWISE, *_RESHAPES):
+        result = readers[0].outputs[0]
+        if readers[0].op_type in _RESHAPES:
+            seen = build.graph.shapes.get(result, seen)
+            shape = seen if len(seen) == 4 and 0 not in seen else shape
+        readers = build.readers.get(result, [])
     moves = [one for one in readers if one.op_type == "Transpose"]
-    return bool(moves) and moves[0].integers("perm") == simple.NHWC_TO_NCHW
+    if moves and len(seen) == 4 and moves[0].integers("perm") == simple.NHWC_TO_NCHW:
+        return shape, Layout.NHWC
+    return shape, Layout.NCHW if len(shape) == 4 else Layout.NHWC
 
 
 def find_quant(build: Build, name: str) -> Quant | None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from compiler.encoding.descriptors import LIMITS
 from compiler.encoding.tiles import TileKind
 
-MAX_CHAIN = 10
-"""Descriptors of one folded chain; more would leave too few for the other channels."""
+MAX_CHAIN = 4
+"""Descriptors of a chain that folds several transfers; more would leave too few for the other channels."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,8 @@ def _best(
     best = (1, 1, transfers[position].specs)
     for period in range(1, 9):
         window = transfers[position : position + period]
-        if len(window) < period or sum(len(one.specs) for one in window) > MAX_CHAIN:
+        long = period > 1 and sum(len(one.specs) for one in window) > MAX_CHAIN
+        if len(window) < period or long:
             break
         count, chain = _repeats(kind, transfers, position, period)
         if count >= 2 and count * period > best[0] * best[1]:

@@ -17,6 +17,9 @@ from compiler.mapping.shapes import CoreLayout
 from compiler.mapping.sizes import packet_bytes
 from compiler.target import Target
 
+LEAST_STAGE_BYTES = 8 * 1024
+"""Below this a pass would hold less than a row of most layers."""
+
 
 class Planner:
     """Chooses mappings, homes and passes; `core` is the layout that all cores get."""
@@ -99,10 +102,15 @@ class Planner:
                         view.tensor.level = "ddr"
             for node in self.nodes:
                 self._stage(node)
-            victim = self._overflow()
-            if victim is None:
+            used, victim = self._overflow()
+            if used <= self.target.memory_tile.bytes:
                 return
-            victim.level = "ddr"
+            if victim is not None:
+                victim.level = "ddr"
+            elif self.stage_bytes >= 2 * LEAST_STAGE_BYTES:
+                self.stage_bytes //= 2
+            else:
+                raise self._too_full(used)
 
     def _stage(self, node: Node) -> None:
         """As many passes as make the parts of DDR tensors that a pass touches fit the staging area."""
@@ -137,8 +145,18 @@ class Planner:
             sizes.append(tuple(row) or (0,))
         return sizes
 
-    def _overflow(self) -> Tensor | None:
-        """The largest resident tensor alive at the peak, None if all fits."""
+    def _too_full(self, used: int) -> DoesNotFit:
+        return DoesNotFit(
+            Diagnostic(
+                "does-not-fit",
+                f"what is loaded, stored and waits to be sent needs {used} bytes of a memory tile of "
+                f"{self.target.memory_tile.bytes}",
+                help="choose-tiles{work-bytes=...} with a smaller number needs less",
+            )
+        )
+
+    def _overflow(self) -> tuple[int, Tensor | None]:
+        """Bytes of a memory tile in use, and the largest resident tensor alive at the peak."""
         first_epoch, requests, owners = {}, [], []
         epoch = 0
         for node in self.nodes:
@@ -155,23 +173,14 @@ class Planner:
         for node in self.nodes:
             for piece, sizes in enumerate(self._staged(node)):
                 now = first_epoch[node.number] + piece
-                for size in sizes:
-                    requests.append(Request("staged", size, max(0, now - 1), now + 1))
+                loads = sizes[:-1] if node.output.tensor.level == "ddr" else sizes
+                requests += [Request("loaded", size, max(0, now - 1), now) for size in loads]
+                requests += [Request("stored", size, now, now + 1) for size in sizes[len(loads) :]]
                 requests.append(Request("work", self.work_bytes, max(0, now - 1), now))
         used = place(requests)[1]
-        if used <= self.target.memory_tile.bytes:
-            return None
         at = lower_bound(requests)[1]
         live = [i for i in range(resident) if requests[i].first <= at <= requests[i].last] or list(range(resident))
-        if not live:
-            raise DoesNotFit(
-                Diagnostic(
-                    "does-not-fit",
-                    f"staging and work packets need {used} bytes of a memory tile of {self.target.memory_tile.bytes}",
-                    help="lower choose-tiles{stage-bytes} or {work-bytes}",
-                )
-            )
-        return owners[max(live, key=lambda i: (requests[i].bytes, -i))]
+        return used, owners[max(live, key=lambda i: (requests[i].bytes, -i))] if live else None
 
     def _band_bytes(self, tensor: Tensor) -> int:
         columns = self.target.columns

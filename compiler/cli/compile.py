@@ -1,0 +1,122 @@
+"""`bscc`: compile an int8 ONNX model into a plan for the array."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from compiler.cli import CommandParser, guarded
+from compiler.driver import VERSION, Options, compile_model
+from compiler.errors import Diagnostic, UsageError
+from compiler.pipeline import DEFAULT_PIPELINE
+from compiler.plan import json_bytes
+
+
+def command() -> CommandParser:
+    """The command line."""
+    parser = CommandParser(
+        "bscc",
+        "Compile a quantised ONNX CNN for an AIE2 array, leaving out its zero 8x8 weight blocks.\n\n"
+        "  bscc model.onnx -o plan/\n\n"
+        "exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable input, 4 unsupported model, "
+        "5 does not fit, 6 numerical mismatch, 7 simulation fault",
+    )
+    add = parser.add_argument
+    add("model", help="the ONNX file, int8 (QDQ or QLinear operators)")
+    add("-o", "--output-dir", required=True, metavar="PLAN", help="the directory to write; a plan there is replaced")
+    add("--target", default="aie2-4x4", help="aie2-2x2 ... aie2-8x8, npu1, or a .toml file (default aie2-4x4)")
+    add("--pass-pipeline", default=DEFAULT_PIPELINE, metavar="PASSES", help="passes to run, as bscc-opt takes them")
+    add("--sparsity", choices=("auto", "off", "require"), default="auto", help="whether zero blocks are left out")
+    add("--shape", action="append", default=[], metavar="NAME=1x3x224x224", help="bind a dynamic input's shape")
+    add("--output", action="append", default=[], metavar="TENSOR", help="compile up to this tensor; may be repeated")
+    add("--verify-each", action="store_true", help="compare all values before and after every pass")
+    add("--dump-ir", type=Path, metavar="DIR", help="write the module after every pass")
+    add("--no-compare-dense", action="store_true", help="do not compile the dense twin for the speed-up")
+    add("--json", action="store_true", help="print the summary as JSON instead of a table")
+    add("-q", "--quiet", action="store_true", help="print nothing but errors")
+    add("-v", "--verbose", action="store_true", help="say each step on stderr")
+    add("--version", action="version", version=f"bscc {VERSION}")
+    return parser
+
+
+def shape_of(text: str) -> tuple[str, tuple[int, ...]]:
+    """`name=1x3x224x224` as a name and a shape."""
+    name, _, sizes = text.rpartition("=")
+    try:
+        shape = tuple(int(size) for size in sizes.split("x"))
+    except ValueError:
+        shape = ()
+    if not name or not shape or min(shape) < 1:
+        raise UsageError(Diagnostic("usage", f"--shape {text} is not NAME=1x3x224x224"))
+    return name, shape
+
+
+def _progress(options: argparse.Namespace) -> Callable[[str], None]:
+    """Steps as lines with -v, as one changing line on a terminal, else nothing."""
+    if options.verbose:
+        return lambda step: print(f"bscc: {step}", file=sys.stderr)
+    if options.quiet or not sys.stderr.isatty():
+        return lambda step: None
+
+    def show(step: str) -> None:
+        sys.stderr.write(f"\r\x1b[Kbscc: {step}" if step else "\r\x1b[K")
+        sys.stderr.flush()
+
+    return show
+
+
+def table(summary: Mapping[str, Any]) -> str:
+    """The short table that ends a compilation."""
+    kept = summary["macs_kept"] / max(1, summary["macs"])
+    packed, weights = summary["packed_bytes"], summary["weight_bytes"]
+    bounds = summary["bounds"]
+    rows = [
+        ("layers", f"{len(summary['layers'])}"),
+        ("MACs", f"{summary['macs']:,} dense, {summary['macs_kept']:,} kept ({kept:.0%})"),
+        ("weights", f"{weights:,} bytes dense, {packed:,} packed with index and scales"),
+    ]
+    for name, one in summary["memory"].items():
+        rows.append((name, f"{one['size']:,} bytes, lower bound {one['bound']:,}"))
+    rows.append(("time", f"{summary['time_us']:,.1f} us simulated, layer bound {bounds['layer_us']:,.1f} us"))
+    if "speed_up" in summary:
+        rows.append(("dense", f"{summary['dense_us']:,.1f} us: {summary['speed_up']:.2f} times as long"))
+    lines = [f"{name:12} {text}" for name, text in (("target", summary["target"]), *rows)]
+    return "\n".join(lines + [f"note: {note}" for note in summary["notes"]]) + "\n"
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """Do what the command line says; errors are raised."""
+    given = command().parse(argv)
+    options = Options(
+        target=given.target,
+        pipeline=given.pass_pipeline,
+        sparsity=given.sparsity,
+        shapes=dict(shape_of(one) for one in given.shape),
+        outputs=tuple(given.output),
+        verify_each=given.verify_each,
+        dump_ir=given.dump_ir,
+        compare_dense=not given.no_compare_dense,
+    )
+    progress = _progress(given)
+    try:
+        _, summary = compile_model(given.model, given.output_dir, options, progress)
+    finally:
+        if not given.verbose:
+            progress("")
+    if given.json:
+        sys.stdout.write(json_bytes(summary).decode())
+    elif not given.quiet:
+        sys.stdout.write(table(summary))
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the console script."""
+    return guarded(lambda: run(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

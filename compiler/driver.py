@@ -1,0 +1,275 @@
+"""From an ONNX file to a plan directory: the passes, the checks, the bytes, the clock."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compiler.backend import emit_control, static_check
+from compiler.backend.memory import buffers_of, memory_json, with_packets
+from compiler.backend.memory_check import check_memory
+from compiler.frontend import import_onnx
+from compiler.ir import Module, print_module
+from compiler.mapping.lowering import CONSTANTS
+from compiler.pass_manager import Check, DumpIR, Instrument, PassManager, PassPipeline
+from compiler.pipeline import DEFAULT_PIPELINE, PASSES
+from compiler.plan import CONTROL, LAYERS, SCHEMA, WEIGHTS, Plan, check_replaceable, json_bytes, write_plan
+from compiler.reference.check import ValueCheck, random_inputs
+from compiler.summary import LayerInfo, bounds_of, layers_json, layers_of, sparsity_json
+from compiler.target import Target
+from dialects import bsp, tile
+from runtime_sim.machine import simulate
+from runtime_sim.report import Timing, timing_of
+from runtime_sim.trace import trace_json
+
+VERSION = "0.1.0"
+
+STAGE_FILES = {"canonicalize": "nn", "assign-layout": "bsp", "memory-planning": "tile", "route-streams": "aie2"}
+"""The module is kept in `ir/` after these passes."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a compilation was asked for; the text form goes into the manifest."""
+
+    target: str = "aie2-4x4"
+    pipeline: str = DEFAULT_PIPELINE
+    sparsity: str = "auto"
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    verify_each: bool = False
+    dump_ir: Path | None = None
+    compare_dense: bool = True
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A plan in memory: its files, its manifest and the numbers of its reports."""
+
+    files: Mapping[str, bytes]
+    manifest: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    timing: Timing
+
+
+def full_pipeline(options: Options) -> str:
+    """The pipeline with the option of `--sparsity` written into block-compaction."""
+    names = options.pipeline
+    if options.sparsity == "auto":
+        return names
+    return ",".join(
+        f"{one}{{mode={options.sparsity}}}" if one == "block-compaction" else one for one in names.split(",")
+    )
+
+
+@dataclass
+class _Recorder:
+    """Keeps what reports need from the module while passes run."""
+
+    target: Target
+    ir: dict[str, str] = field(default_factory=dict)
+    layers: list[LayerInfo] = field(default_factory=list)
+    reasons: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    buffers: Any = None
+
+    def __call__(self, pass_name: str, module: Module) -> None:
+        if pass_name in STAGE_FILES:
+            self.ir[f"ir/{STAGE_FILES[pass_name]}.mlir"] = print_module(module) + "\n"
+        if pass_name == "assign-layout":
+            self.reasons = {one.symbol: (one.dense, one.reason) for one in module.walk(bsp.WeightOp)}
+        if pass_name == "memory-planning":
+            self.layers = layers_of(module)
+            self.buffers = buffers_of(module, self.target)
+
+
+def lower(
+    model: Path, options: Options, target: Target, progress: Callable[[str], None] = lambda _: None
+) -> tuple[Module, _Recorder, str]:
+    """Import a model and run the pipeline on it."""
+    progress("import")
+    module = import_onnx(model, options.shapes, options.outputs)
+    recorder = _Recorder(target)
+    checks: list[Instrument] = [Check(lambda name, _: progress(name)), Check(recorder)]
+    if options.verify_each:
+        checks.append(Check(ValueCheck(module, random_inputs(module))))
+    if options.dump_ir is not None:
+        checks.append(DumpIR(options.dump_ir))
+    pipeline = PassPipeline.parse(full_pipeline(options), PASSES)
+    PassManager(pipeline, target, tuple(checks)).run(module)
+    return module, recorder, pipeline.text(every=True)
+
+
+def compile_in_memory(
+    model: Path, options: Options, progress: Callable[[str], None] = lambda _: None
+) -> Compiled:
+    """Compile, prove the memory plan and the hardware limits, run the clock."""
+    target = Target.load(options.target)
+    module, recorder, pipeline = lower(model, options, target, progress)
+    progress("check")
+    sizes = _argument_bytes(module)
+    static_check(module, target, sizes)
+    buffers = with_packets(recorder.buffers, sizes[0])
+    check_memory(buffers, module, target, sizes)
+    progress("emit")
+    control, listing, ranges = emit_control(module, target)
+    progress("clock")
+    timing, trace = _clock(control, module, target, sizes, ranges, [one.name for one in recorder.layers])
+    memory = memory_json(buffers, target)
+    files = {
+        CONTROL: control,
+        "control.asm": listing.encode(),
+        WEIGHTS: module.store[CONSTANTS].tobytes(),
+        LAYERS: json_bytes(layers_json(recorder.layers, ranges, target)),
+        "sparsity.json": json_bytes(sparsity_json(recorder.layers, recorder.reasons)),
+        "memory.json": json_bytes(memory),
+        "timing.json": json_bytes(timing.to_dict()),
+        "trace.json": trace.encode(),
+        **{name: text.encode() for name, text in recorder.ir.items()},
+    }
+    summary = _summary(recorder.layers, memory, timing, target)
+    if options.compare_dense:
+        summary["dense_us"] = _dense_us(model, options, recorder.layers, timing)
+        summary["speed_up"] = summary["dense_us"] / summary["time_us"]
+    manifest = _manifest(model, options, target, pipeline, module, files, sizes)
+    return Compiled(files, manifest, summary, timing)
+
+
+def compile_model(
+    model: str | Path, out: str | Path, options: Options = Options(), progress: Callable[[str], None] = lambda _: None
+) -> tuple[Plan, Mapping[str, Any]]:
+    """Compile a model into a plan directory, which appears when it is whole; gives the plan and its summary."""
+    check_replaceable(Path(out))
+    compiled = compile_in_memory(Path(model), options, progress)
+    write_plan(Path(out), compiled.files, dict(compiled.manifest))
+    return Plan.load(out), compiled.summary
+
+
+def _dense_us(model: Path, options: Options, layers: Sequence[LayerInfo], timing: Timing) -> float:
+    """The time of the same model with all zero blocks kept."""
+    if all(one.blocks_kept == one.blocks for one in layers):
+        return timing.us
+    dense = Options(options.target, options.pipeline, "off", options.shapes, options.outputs, compare_dense=False)
+    target = timing.target
+    module, recorder, _ = lower(model, dense, target)
+    control, _, ranges = emit_control(module, target)
+    names = [one.name for one in recorder.layers]
+    return _clock(control, module, target, _argument_bytes(module), ranges, names)[0].us
+
+
+def _clock(
+    control: bytes,
+    module: Module,
+    target: Target,
+    sizes: Sequence[int],
+    ranges: Sequence[tuple[int, int]],
+    names: Sequence[str],
+) -> tuple[Timing, str]:
+    """Run the simulator without data."""
+    arguments = {number: np.zeros(size, np.uint8) for number, size in enumerate(sizes)}
+    arguments[0][...] = module.store[CONSTANTS]
+    firsts = [first for first, _ in ranges]
+    result = simulate(
+        control, target, arguments, compute=False, layer_of_op=lambda op: bisect.bisect_right(firsts, op) - 1
+    )
+    return timing_of(result, target, names), trace_json(result, target, names)
+
+
+def _argument_bytes(module: Module) -> list[int]:
+    """Bytes of each DDR argument."""
+    sizes = [0, 0, 0, 0]
+    for alloc in module.walk(tile.AllocOp):
+        if alloc.type.level == "ddr":
+            sizes[alloc.argument] = max(sizes[alloc.argument], alloc.offset + alloc.type.bytes)
+    sizes[0] = module.store[CONSTANTS].size
+    return sizes
+
+
+def _summary(
+    layers: Sequence[LayerInfo], memory: Mapping[str, Any], timing: Timing, target: Target
+) -> dict[str, Any]:
+    """The numbers of the final table and of `--json`."""
+    return {
+        "schema": 1,
+        "target": target.name,
+        "time_us": timing.us,
+        "time_kind": "simulated",
+        "macs": sum(one.macs for one in layers),
+        "macs_kept": sum(one.macs_kept for one in layers),
+        "weight_bytes": sum(one.weight_bytes for one in layers),
+        "packed_bytes": sum(one.packed_bytes for one in layers),
+        "memory": memory["levels"] if "levels" in memory else memory,
+        "bounds": bounds_of(layers, target),
+        "layers": [
+            {
+                "name": one.name,
+                "kind": one.layer.kernel,
+                "macs": one.macs,
+                "macs_kept": one.macs_kept,
+                "us": target.microseconds(times.cycles),
+                "bound_by": times.bound,
+            }
+            for one, times in zip(layers, timing.layers, strict=True)
+        ],
+        "notes": list(target.notes),
+    }
+
+
+def _manifest(
+    model: Path,
+    options: Options,
+    target: Target,
+    pipeline: str,
+    module: Module,
+    files: Mapping[str, bytes],
+    sizes: Sequence[int],
+) -> dict[str, Any]:
+    ports = list(module.walk(tile.PortOp))
+    return {
+        "schema": SCHEMA,
+        "tool": {"name": "bscc", "version": VERSION},
+        "target": target.to_dict(),
+        "options": {
+            "target": options.target,
+            "sparsity": options.sparsity,
+            "shapes": {name: list(shape) for name, shape in options.shapes.items()},
+            "outputs": list(options.outputs),
+        },
+        "pipeline": pipeline,
+        "model": {"name": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()},
+        "arguments": list(sizes),
+        "inputs": [_port(one) for one in ports if one.direction == "input"],
+        "outputs": [_port(one) for one in ports if one.direction == "output"],
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    }
+
+
+def _port(port: tile.PortOp) -> dict[str, Any]:
+    alloc = port.buffer.op
+    assert isinstance(alloc, tile.AllocOp)
+    held = alloc.storage
+    return {
+        "name": port.onnx_name,
+        "onnx_shape": list(port.onnx_shape),
+        "layout": port.layout.value.upper(),
+        "host_type": port.host_type,
+        "type": port.quant.dtype,
+        "scale": port.quant.scale,
+        "zero": port.quant.zero,
+        "offset": alloc.offset,
+        "storage": {
+            "rows": held.height,
+            "width": held.width,
+            "channels": held.channels,
+            "top": held.top,
+            "bottom": held.bottom,
+            "left": held.left,
+            "right": held.right,
+            "pad": held.pad,
+        },
+    }
