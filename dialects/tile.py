@@ -26,7 +26,7 @@ class BufferType(DialectType, mnemonic="tile.buffer"):
 
     @classmethod
     def parse_body(cls, body: Scanner) -> BufferType:
-        level = body.choice(("ddr", "mem"))
+        level = body.choice({"ddr": "ddr", "mem": "mem"})
         body.expect(",")
         return cls(level, body.integer())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from compiler.errors import BsccError, UnsupportedModel, UsageError
@@ -53,3 +54,22 @@ def test_bad_options(
     with pytest.raises(UsageError) as caught:
         import_onnx(path, shapes, outputs)
     assert caught.value.diagnostic.code == code
+
+
+def test_damaged_bytes_never_crash(tmp_path: Path) -> None:
+    """Any bytes give a module or one of our errors."""
+    rng = np.random.default_rng(0)
+    data = good_model().SerializeToString()
+    path = tmp_path / "model.onnx"
+    refused = 0
+    for _ in range(400):
+        damaged = bytearray(data)
+        for place in rng.integers(0, len(data), int(rng.integers(1, 5))):
+            damaged[place] = int(rng.integers(256))
+        path.write_bytes(bytes(damaged))
+        try:
+            import_onnx(path)
+        except BsccError as error:
+            assert error.exit_code in (2, 3, 4)
+            refused += 1
+    assert refused > 100

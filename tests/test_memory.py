@@ -21,18 +21,20 @@ from compiler.backend.memory import (
     with_packets,
 )
 from compiler.backend.memory_check import check_buffers, check_memory, touched
-from compiler.errors import InternalError
+from compiler.errors import DoesNotFit, InternalError
 from compiler.frontend import import_onnx
-from compiler.ir import Module
+from compiler.ir import Module, Rewriter
 from compiler.mapping import memory as planner
 from compiler.pass_manager import Instrument, Pass, PassManager, PassPipeline
 from compiler.pipeline import DEFAULT_PIPELINE, PASSES
 from compiler.target import Target, target_names
 from dialects.aie2 import BdOp, CoreConfigOp
+from dialects.tile import RunOp
 
 DIGITS = Path(__file__).parents[1] / "examples/models/digits_int8.onnx"
 TARGET = Target.load("aie2-2x2")
 TILE = Memory("mem", 0, 1)
+TILED = DEFAULT_PIPELINE.partition(",memory-planning")[0]
 
 
 @dataclass
@@ -198,7 +200,7 @@ def test_slots_of_different_kinds_need_different_banks(role: str) -> None:
     slot = BufferRecord(memory, role, "one", 0, 8192, 0, 3, bank=0)
     other = {"act": "work", "work": "out", "out": "act"}[role]
     check_buffers([slot, replace(slot, owner="two", offset=8192)], TARGET)
-    with pytest.raises(InternalError, match="'one'.*'two'.* share bank 0"):
+    with pytest.raises(InternalError, match=r"'one'.*'two'.* share bank 0"):
         check_buffers([slot, replace(slot, role=other, owner="two", offset=8192)], TARGET)
 
 
@@ -206,28 +208,38 @@ def test_slots_of_different_kinds_need_different_banks(role: str) -> None:
 def test_a_moved_descriptor_is_refused(row: int) -> None:
     buffers, module, target = compiled("aie2-2x2")
     bd = next(one for one in module.walk(BdOp) if one.row == row)
-    bd.address += 1 << 16 if row < 2 else 1
+    Rewriter.at(bd).change(bd, address=bd.address + (1 << 20, 1 << 16, 1)[row])
     assert refused(buffers, module, target).diagnostic.code == "memory-outside"
 
 
 def test_a_longer_descriptor_is_refused() -> None:
     buffers, module, target = compiled("aie2-2x2")
-    next(one for one in module.walk(BdOp) if one.row == 2).length += 1
+    bd = next(one for one in module.walk(BdOp) if one.row == 2)
+    Rewriter.at(bd).change(bd, length=bd.length + 1)
     assert refused(buffers, module, target).diagnostic.code == "memory-outside"
 
 
 def test_a_core_told_of_another_slot_is_refused() -> None:
     buffers, module, target = compiled("aie2-2x2")
     op = next(iter(module.walk(CoreConfigOp)))
-    op.words = (op.words[0], op.words[1] + 64, *op.words[2:])
+    Rewriter.at(op).change(op, words=(op.words[0], op.words[1] + 64, *op.words[2:]))
     error = refused(buffers, module, target)
     assert error.diagnostic.code == "memory-outside" and "tile(0,2) is told of" in str(error)
 
 
+def test_a_full_memory_tile_says_what_fills_it() -> None:
+    module = import_onnx(str(DIGITS))
+    PassManager(PassPipeline.parse(TILED, PASSES), TARGET).run(module)
+    for run in module.walk(RunOp):
+        Rewriter.at(run).change(run, packet_bytes=100_000, senders=1, slots=6)
+    with pytest.raises(DoesNotFit, match="memory-tile-full") as caught:
+        PassManager(PassPipeline.parse("memory-planning", PASSES), TARGET).run(module)
+    assert str(caught.value).count(": 600000 bytes") == 2 and "note: work of node" in str(caught.value)
+
+
 def test_unplanned_buffers_are_refused() -> None:
     module = import_onnx(str(DIGITS))
-    text = DEFAULT_PIPELINE.partition(",memory-planning")[0]
-    PassManager(PassPipeline.parse(text, PASSES), TARGET).run(module)
+    PassManager(PassPipeline.parse(TILED, PASSES), TARGET).run(module)
     with pytest.raises(InternalError, match="memory-unplanned"):
         buffers_of(module, TARGET)
 

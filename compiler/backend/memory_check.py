@@ -1,18 +1,20 @@
 """A check of the memory plan that shares no code with the planner.
 
 It holds buffers against each other, the hardware and every byte that finished descriptors can touch.  A
-descriptor is pushed in the section of a layer and works for that layer's epochs or the one after, so it must stay
-inside one buffer that is in use in one of these.  A core's may take the slots of one kind in turn.
+descriptor is pushed in the section of a layer and works for that layer's epochs, or the one after where its
+channel runs ahead or behind.  It must stay inside one buffer that is in use then; a core's may take the slots
+of one kind in turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations, zip_longest
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from compiler.backend.memory import ALIGNMENT, BufferRecord, Memory, capacity
-from compiler.encoding.tiles import CORE_MEMORY_BYTES, Side, split_memtile_word
+from compiler.encoding.overlay import LOAD_CHANNEL, STORE_CHANNEL, WORK_CHANNEL, WORK_LOAD_CHANNEL
+from compiler.encoding.tiles import CORE_MEMORY_BYTES, Direction, Side, split_memtile_word
 from compiler.encoding.work import CoreConfig
 from compiler.errors import UNKNOWN, Diagnostic, InternalError, Location
 from compiler.ir import Module
@@ -22,6 +24,8 @@ from dialects.aie2 import BdOp, CoreConfigOp, LayerOp, PushOp
 WORD = 4
 APART = ("act", "work", "out")
 """What a core reads and writes in the same cycles, so never in one bank."""
+NOTES = 8
+"""Buffers that an error lists, nearest first."""
 
 Groups = dict[Memory, list[BufferRecord]]
 
@@ -57,8 +61,8 @@ def check_buffers(
             _check_banks(group, target.core.bank_bytes)
 
 
-def _fail(code: str, text: str, place: Location = UNKNOWN) -> NoReturn:
-    raise InternalError(Diagnostic(code, text, place))
+def _fail(code: str, text: str, place: Location = UNKNOWN, notes: Sequence[str] = ()) -> NoReturn:
+    raise InternalError(Diagnostic(code, text, place, tuple(notes)))
 
 
 def _check_place(one: BufferRecord, target: Target, arguments: Sequence[int] | None) -> None:
@@ -101,6 +105,32 @@ def _banks(one: BufferRecord, bank_bytes: int) -> set[int]:
     return set(range(one.offset // bank_bytes, (one.end - 1) // bank_bytes + 1))
 
 
+class Use(NamedTuple):
+    """What a channel touches: buffers of these roles, for epochs of the layer at hand and `ahead` more."""
+
+    roles: frozenset[str]
+    ahead: int
+
+
+ACT, STAGE, WORK = Use(frozenset({"act"}), 0), Use(frozenset({"act"}), 1), Use(frozenset({"work"}), 1)
+DDR_READ = Use(frozenset({"constant", "input", "scratch"}), 1)
+DDR_WRITE = Use(frozenset({"output", "scratch"}), 1)
+PACKETS = Use(frozenset({"packets"}), 1)
+CORE = (Use(frozenset({"act"}), 1), Use(frozenset({"work"}), 1), Use(frozenset({"out"}), 1))
+
+
+def use_of(level: str, op: PushOp) -> Use:
+    """What the overlay has a channel do; docs/plan-format.md lists them."""
+    down = op.direction == Direction.MM2S.name
+    if level == "core":
+        return CORE[2] if down else CORE[op.channel]
+    if level == "ddr":
+        return (PACKETS if op.channel == 1 else DDR_READ) if down else DDR_WRITE
+    if op.channel == (WORK_CHANNEL if down else WORK_LOAD_CHANNEL):
+        return WORK
+    return STAGE if op.channel == (STORE_CHANNEL if down else LOAD_CHANNEL) else ACT
+
+
 class _Follower:
     """Reads the operations in order and knows each descriptor's latest contents and the layer at hand."""
 
@@ -109,7 +139,7 @@ class _Follower:
         self.bds: dict[tuple[int, int, int], BdOp] = {}
         self.layer: int | None = None
         self.spans: dict[int, tuple[int, int]] = {}
-        self.known: dict[tuple[Memory, int | None], list[BufferRecord]] = {}
+        self.known: dict[tuple[Memory, Use, int | None], list[BufferRecord]] = {}
         for one in buffers:
             if one.layer >= 0:
                 low, high = self.spans.get(one.layer, (one.last, one.last))
@@ -152,9 +182,9 @@ class _Follower:
             ]
             if memory.level != "core":
                 spans = [(min(one[0] for one in spans), max(one[1] for one in spans))]
-            roles = {self.inside(memory, *one, text, bd.loc).role for one in spans}
-            if len(roles) > 1:
-                _fail("memory-outside", f"{text} touches buffers of several kinds: {sorted(roles)}", bd.loc)
+            use = use_of(memory.level, op)
+            for span in spans:
+                self.inside(memory, use, span, text, bd.loc)
 
     def place(self, bd: BdOp) -> tuple[Memory, int]:
         """The memory that a descriptor names, and what its word 0 is there, in bytes."""
@@ -165,30 +195,30 @@ class _Follower:
         side, offset = split_memtile_word(bd.address)
         return Memory("mem", bd.column + side - Side.OWN, bd.row), offset - bd.address * WORD
 
-    def candidates(self, memory: Memory) -> list[BufferRecord]:
-        """The buffers of a memory that are in use while this layer's descriptors run."""
-        key = (memory, self.layer)
+    def candidates(self, memory: Memory, use: Use) -> list[BufferRecord]:
+        """The buffers of a memory that a channel may use on behalf of this layer."""
+        key = (memory, use, self.layer)
         if key not in self.known:
-            found = self.groups.get(memory, [])
+            found = [one for one in self.groups.get(memory, []) if one.role in use.roles]
             if self.layer is not None and self.layer in self.spans:
                 low, high = self.spans[self.layer]
-                found = [one for one in found if one.first <= high + 1 and one.last >= low]
+                # Work packets belong to the last epoch of their buffer, the one in which they are used up.
+                first = "last" if use.roles == WORK.roles else "first"
+                found = [one for one in found if getattr(one, first) <= high + use.ahead and one.last >= low]
             self.known[key] = found
         return self.known[key]
 
-    def inside(self, memory: Memory, first: int, past: int, what: str, place: Location) -> BufferRecord:
-        """The one buffer that holds bytes [first, past)."""
-        near = []
-        for one in self.candidates(memory):
+    def inside(self, memory: Memory, use: Use, span: tuple[int, int], what: str, place: Location) -> None:
+        """Bytes [first, past) belong to one buffer."""
+        first, past = span
+        known = self.candidates(memory, use)
+        for one in known:
             if one.offset <= first and past <= one.end:
-                return one
-            if one.offset < past and first < one.end:
-                near.append(str(one))
+                return
+        known = sorted(known, key=lambda one: (max(first - one.end, one.offset - past), one.offset))
         layer = "" if self.layer is None else f" in layer {self.layer}"
-        others = " and ".join(near) or "no buffer in use"
-        _fail(
-            "memory-outside", f"{what}{layer} touches bytes {first}..{past - 1} of {memory}: {others}", place
-        )
+        text = f"{what}{layer} touches bytes {first}..{past - 1} of {memory}, which are not of one buffer"
+        _fail("memory-outside", text, place, [f"in use: {one}" for one in known[:NOTES]])
 
     def configure(self, op: CoreConfigOp) -> None:
         """The slots a core is told of are slots of that kind, in its own memory or the one below."""

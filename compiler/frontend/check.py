@@ -41,6 +41,7 @@ def check_model(model: onnx.ModelProto) -> None:
     if len(graph.node) > MAX_NODES:
         raise unsupported("too-large", f"it has {len(graph.node)} nodes, at most {MAX_NODES} are done")
     normalise_names(graph)
+    check_utf8(graph)
     check_names(graph)
     check_operators(model)
     if graph.sparse_initializer:
@@ -56,7 +57,7 @@ def run_checker(model: onnx.ModelProto) -> None:
     """What else ONNX forbids, in its own words."""
     try:
         onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
+    except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
         raise invalid(f"onnx's checker says: {first_line(error)}") from None
 
 
@@ -83,6 +84,19 @@ def normalise_names(graph: onnx.GraphProto) -> None:
             node.name = name.decode("utf-8", "replace")
         if not node.name:
             node.name = f"{node.op_type}_{index}"
+
+
+def check_utf8(graph: onnx.GraphProto) -> None:
+    """protobuf gives a name that is not UTF-8 as bytes, on which everything else would stumble."""
+    for node in graph.node:
+        names: list[object] = [*node.input, *node.output, node.op_type, node.domain]
+        names += [one.name for one in node.attribute]
+        if any(isinstance(one, bytes) for one in names):
+            raise invalid(f"node '{text(node.name)}' uses a name that is not UTF-8", "name")
+    tensors: list[object] = [one.name for one in (*graph.initializer, *graph.input, *graph.output)]
+    for one in tensors:
+        if isinstance(one, bytes):
+            raise invalid(f"the name of tensor '{text(one)}' is not UTF-8", "name")
 
 
 def text(name: object) -> str:

@@ -73,10 +73,20 @@ def conv_window(node: Node, x: Tensor, kernel: tuple[int, ...], channels: int) -
     return window(node, x.shape[2:], kernel)
 
 
+def check_rank(weight: Array) -> None:
+    """Weights of a 2-dimensional convolution are [O, I, KH, KW]."""
+    if weight.ndim != 4:
+        raise Refusal(
+            f"its weights have {weight.ndim} dimensions, only 2-dimensional convolutions are supported"
+        )
+
+
 def conv(build: Build, node: Node) -> None:
     """Conv of floats: [O, I, KH, KW] becomes [O, KH, KW, I]."""
     x = build.tensor(node, 0)
-    weight, scales = integers(build.constant(node, 1, "weight"), 0)
+    constant = build.constant(node, 1, "weight")
+    check_rank(constant.array)
+    weight, scales = integers(constant, 0)
     out, channels, *kernel = weight.shape
     shape = conv_window(node, x, tuple(kernel), channels)
     value = image(x)
@@ -208,6 +218,7 @@ def without_zero(weight: Constant) -> Array:
 def qlinear_conv(build: Build, node: Node) -> None:
     """QLinearConv."""
     x = build.tensor(node, 0)
+    check_rank(build.constant(node, 3, "weight").array)
     weight, scales = qlinear_weight(build, node, 0)
     shape = conv_window(node, x, weight.shape[2:], weight.shape[1])
     spreaded = spread(scales, weight.shape[0])

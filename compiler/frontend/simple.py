@@ -76,8 +76,8 @@ def clip(build: Build, node: Node) -> None:
     bounds: list[float | None] = []
     for index, what in ((1, "lower bound"), (2, "upper bound")):
         found = build.env.get(node.input(index)) if node.input(index) else None
-        if node.input(index) and not isinstance(found, Constant):
-            raise Refusal(f"its {what} is not constant")
+        if node.input(index) and (not isinstance(found, Constant) or found.array.size != 1):
+            raise Refusal(f"its {what} is not one constant number")
         value = float(_real(found).reshape(())) if isinstance(found, Constant) else None
         if value is not None and np.isnan(value):
             raise Refusal(f"its {what} is not a number")

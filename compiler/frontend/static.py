@@ -223,7 +223,7 @@ def infer(
             graph.initializer.add(name=name, dims=array.shape, data_type=kind)
     try:
         done = shape_inference.infer_shapes(stub, check_type=True, strict_mode=True, data_prop=True)
-    except shape_inference.InferenceError as error:
+    except (shape_inference.InferenceError, UnicodeDecodeError) as error:
         raise invalid(f"its shapes do not fit: {inference_text(error)}", "shape-inference") from None
     shapes = {name: array.shape for name, array in constants.items()}
     types: dict[str, int] = {

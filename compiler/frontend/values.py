@@ -148,6 +148,8 @@ def quant_from(scale: Array, zero: Array | None, name: str, dtype: str | None = 
         raise Refusal("activations have one scale, this one is per channel")
     if scale.dtype != np.float32:
         raise Refusal(f"its scale is {scale.dtype.name}, expected float32")
+    if zero is not None and zero.size != 1:
+        raise Refusal(f"activations have one zero point, this one has {zero.size}")
     kind = zero.dtype.name if zero is not None else dtype or "uint8"
     if kind not in ("int8", "uint8"):
         raise Refusal(f"it quantises to {kind}, expected int8 or uint8")

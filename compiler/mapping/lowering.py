@@ -31,7 +31,7 @@ from compiler.ir import Module, Op, Rewriter, Value
 from compiler.mapping.control import Channel, Controller
 from compiler.mapping.packing import PacketMaker, pack_activation
 from compiler.mapping.patterns import Spec, Task, Transfer, coalesce, fit, packet_of
-from compiler.mapping.program import Box, Extent, Step, broadcasts_acts, column_steps
+from compiler.mapping.program import Box, Extent, Step, broadcasts_acts
 from compiler.mapping.setup import set_up_cores
 from compiler.mapping.shapes import BLOCK
 from compiler.target import Target
@@ -170,10 +170,11 @@ class Lowering:
         for column, extent in enumerate(extents_of(run)):
             if extent.empty:
                 continue
-            steps = column_steps(maker_of(self, run).work, run.mapping, extent, self.target.core_rows)
+            steps = maker_of(self, run).steps(extent, self.target.core_rows)
             for channel, transfers in self._transfers(run, column, steps):
                 tasks = coalesce(channel.kind, transfers)
                 pushes += [(task.first, len(pushes) + i, channel, task) for i, task in enumerate(tasks)]
+        del self.makers[run.epoch]  # its steps are large, and nothing asks for them again
         for _, _, channel, task in sorted(pushes, key=lambda one: one[:2]):
             self.control.push(channel, task, run.epoch)
 

@@ -37,6 +37,7 @@ class PacketMaker:
         self.run, self.layer = run, run.layer
         self.work = Work(run.layer, inputs, output)
         store, layer = module.store, run.layer
+        self._steps: dict[Extent, list[list[Step]]] = {}
         self.data: Blocks | None = None
         self.scales: tuple[Ints, Ints, Ints] | None = None
         if layer.is_conv:
@@ -53,9 +54,15 @@ class PacketMaker:
             count, multiplier, shift = (store[f"{layer.params}.{name}"].astype(np.int32) for name in names)
             self.scales = (count, multiplier, shift)
 
+    def steps(self, extent: Extent, core_rows: int) -> list[list[Step]]:
+        """The steps of a column's cores, worked out once."""
+        if extent not in self._steps:
+            self._steps[extent] = column_steps(self.work, self.run.mapping, extent, core_rows)
+        return self._steps[extent]
+
     def column(self, extent: Extent, core_rows: int) -> list[list[Bytes]]:
         """Packets by step, then by sender, each filled up to the run's packet size."""
-        rows = column_steps(self.work, self.run.mapping, extent, core_rows)
+        rows = self.steps(extent, core_rows)
         packets = []
         for steps in zip(*rows, strict=True):
             if self.run.senders == 1:

@@ -120,8 +120,11 @@ class Work:
         return Box(y.stored_rows(*rows), blocks, (left, right))
 
 
-def core_steps(work: Work, mapping: Mapping, extent: Extent, slots: int) -> list[Step]:
-    """The steps of a core; `slots` is how many output chunks all cores of its column go through (idle ones skip)."""
+def core_steps(work: Work, mapping: Mapping, extent: Extent, slots: int, tiles: int) -> list[Step]:
+    """The steps of a core.
+
+    All cores of a column go through `slots` chunks of output and `tiles` row tiles in step, those without one idly.
+    """
     layer = work.layer
     outs = chunks(*extent.blocks, mapping.out_blocks) if not extent.empty else []
     columns = chunks(0, layer.out_width, mapping.width)
@@ -129,7 +132,7 @@ def core_steps(work: Work, mapping: Mapping, extent: Extent, slots: int) -> list
     for across in columns:
         for index in range(slots):
             blocks = outs[index] if index < len(outs) else None
-            steps += _chunk_steps(work, mapping, extent.rows, across, blocks, (index, slots))
+            steps += _chunk_steps(work, mapping, extent.rows, across, blocks, (index, slots), tiles)
     return steps
 
 
@@ -141,10 +144,8 @@ def column_steps(work: Work, mapping: Mapping, extent: Extent, core_rows: int) -
     """
     shares = [divide(extent, mapping.rows_by, core_rows, row) for row in range(core_rows)]
     slots = max(len(chunks(*share.blocks, mapping.out_blocks)) for share in shares)
-    steps = [core_steps(work, mapping, share, slots) for share in shares]
-    longest = max(steps, key=len)
-    for row in steps:
-        row += [replace(one, calls=()) for one in longest[len(row) :]]
+    tiles = max(len(chunks(*share.rows, mapping.rows)) for share in shares)
+    steps = [core_steps(work, mapping, share, slots, tiles) for share in shares]
     if broadcasts_acts(work.layer, mapping):
         return steps
     return [[replace(step, calls=tuple(_idle(call) for call in step.calls)) for step in row] for row in steps]
@@ -169,6 +170,7 @@ def _chunk_steps(
     columns: tuple[int, int],
     blocks: tuple[int, int] | None,
     turn: tuple[int, int],
+    most: int,
 ) -> Iterator[Step]:
     """The steps of one chunk of output blocks over all its rows; `blocks` None computes nothing."""
     layer = work.layer
@@ -191,6 +193,8 @@ def _chunk_steps(
             edge = (number == 0, number == len(ins) - 1)
             call = _call(work, tile, columns, out_blocks, part, blocks is None, edge=edge)
             yield Step(out_blocks, part, columns, (call,))
+    for _ in range(len(tiles), most):
+        yield from (Step(out_blocks, part, columns, ()) for part in ins)
 
 
 def _call(

@@ -9,7 +9,7 @@ from compiler.ir import Module
 from compiler.kernels.packets import CALL_BYTES, HEADER_BYTES
 from compiler.mapping.memory import round_up
 from compiler.mapping.network import Node, column_extents
-from compiler.mapping.program import Step, Work, column_steps
+from compiler.mapping.program import chunks, divide
 from compiler.target import Target
 
 
@@ -29,32 +29,27 @@ def packet_bytes(node: Node, target: Target, module: Module, piece: int) -> int:
     """The size of the largest work packet of a pass, rounded to 64 bytes."""
     assert node.mapping is not None
     layer, mapping = node.layer, node.mapping
-    work = Work(layer, tuple(one.storage for one in node.inputs), node.output.storage)
     sums = kept_sums(node, module)
     scales = len(module.store[f"{layer.params}.count"]) if layer.kernel == "avg_pool" else 0
-    most = 0
-    seen: set[tuple[object, ...]] = set()
+    lists = target.core_rows if mapping.rows_by == "rows" else 1
+    ins = chunks(0, layer.in_blocks, mapping.in_blocks) if layer.is_conv else [(0, 0)]
+    sizes = [0]
     for extent in column_extents(node, target.columns, piece):
-        if extent.empty:
-            continue
-        steps = column_steps(work, mapping, extent, target.core_rows)
-        lists = target.core_rows if mapping.rows_by == "rows" else 1
-        calls = max(len(step.calls) for row in steps for step in row)
-        for step in (step for row in steps for step in row):
-            key = (step.out_blocks, step.in_blocks)
-            if key in seen:
-                continue
-            seen.add(key)
-            size = HEADER_BYTES + lists * calls * CALL_BYTES + _body(step, sums, layer.is_conv)
-            if scales:
-                size += 12 * scales + 4 * mapping.width + 4 * lists * calls * mapping.rows
-            most = max(most, size)
-    return round_up(most)
+        shares = [divide(extent, mapping.rows_by, target.core_rows, row) for row in range(target.core_rows)]
+        tiles = max(-(-max(0, share.rows[1] - share.rows[0]) // mapping.rows) for share in shares)
+        calls = 1 if len(ins) > 1 else tiles
+        fixed = HEADER_BYTES + lists * calls * CALL_BYTES
+        if scales:
+            fixed += 12 * scales + 4 * mapping.width + 4 * lists * calls * mapping.rows
+        outs = {one for share in shares for one in chunks(*share.blocks, mapping.out_blocks)}
+        sizes += [fixed + _body(out, inner, sums, layer.is_conv) for out in outs for inner in ins]
+    return round_up(max(sizes))
 
 
-def _body(step: Step, sums: NDArray[np.int64], is_conv: bool) -> int:
-    (a, b), (c, d) = step.out_blocks, step.in_blocks
+def _body(out: tuple[int, int], inner: tuple[int, int], sums: NDArray[np.int64], is_conv: bool) -> int:
+    """Counts, scales, table and blocks of a convolution; multiplier and shift of the rest."""
     if not is_conv:
         return 8
+    (a, b), (c, d) = out, inner
     kept = int(sums[b, d] - sums[a, d] - sums[b, c] + sums[a, c])
     return 4 * (b - a) + 96 * (b - a) + 68 * kept

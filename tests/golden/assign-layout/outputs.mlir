@@ -1,0 +1,24 @@
+// bscc: --target aie2-2x2 --pass-pipeline 'assign-layout'
+"builtin.module"() ({
+  "func.func"() <{function_type = () -> (), sym_name = "main"}> ({
+    %0 = "nn.input"() <{host_type = "int8", layout = #nn.layout<nhwc>, onnx_name = "a", onnx_shape = array<i64: 1, 8, 8, 8>, type = tensor<1x8x8x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>}> : () -> tensor<1x8x8x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>
+    %1 = "bsp.max_pool"(%0) <{dilations = array<i64: 1, 1>, kernel = array<i64: 2, 2>, multiplier = 1 : i64, pads = array<i64: 0, 0, 0, 0>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>, shift = 0 : i64, strides = array<i64: 2, 2>, x_zero = -15 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -15 : i64}> : (tensor<1x8x8x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>
+    "nn.output"(%0) <{host_type = "int8", layout = #nn.layout<nhwc>, onnx_name = "same", onnx_shape = array<i64: 1, 8, 8, 8>}> : (tensor<1x8x8x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> ()
+    "nn.output"(%1) <{host_type = "int8", layout = #nn.layout<nhwc>, onnx_name = "y", onnx_shape = array<i64: 1, 8, 4, 4>}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> ()
+    "nn.output"(%1) <{host_type = "int8", layout = #nn.layout<nhwc>, onnx_name = "z", onnx_shape = array<i64: 1, 8, 4, 4>}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> ()
+    "func.return"() : () -> ()
+  }) : () -> ()
+}) : () -> ()
+// -----
+"builtin.module"() ({
+  "func.func"() <{function_type = () -> (), sym_name = "main"}> ({
+    %0 = "nn.input"() <{host_type = "int8", layout = #nn.layout<nhwc>, onnx_name = "a", onnx_shape = array<i64: 1, 8, 8, 8>, type = tensor<1x8x8x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>}> : () -> tensor<1x8x8x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>
+    %1 = "bsp.max_pool"(%0) <{dilations = array<i64: 1, 1>, kernel = array<i64: 2, 2>, multiplier = 1 : i64, pads = array<i64: 0, 0, 0, 0>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>, shift = 0 : i64, strides = array<i64: 2, 2>, x_zero = -15 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -15 : i64}> : (tensor<1x8x8x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>
+    %2 = "bsp.requantize"(%0) <{multiplier = 1 : i64, quant = #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>, shift = 0 : i64, x_zero = -15 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -15 : i64}> : (tensor<1x8x8x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> tensor<1x8x8x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>
+    "nn.output"(%2) <{host_type = "int8", layout = #nn.layout<nhwc>, onnx_name = "same", onnx_shape = array<i64: 1, 8, 8, 8>}> : (tensor<1x8x8x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> ()
+    "nn.output"(%1) <{host_type = "int8", layout = #nn.layout<nhwc>, onnx_name = "y", onnx_shape = array<i64: 1, 8, 4, 4>}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> ()
+    %3 = "bsp.requantize"(%1) <{multiplier = 1 : i64, quant = #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>, shift = 0 : i64, x_zero = -15 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -15 : i64}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>
+    "nn.output"(%3) <{host_type = "int8", layout = #nn.layout<nhwc>, onnx_name = "z", onnx_shape = array<i64: 1, 8, 4, 4>}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>) -> ()
+    "func.return"() : () -> ()
+  }) : () -> ()
+}) : () -> ()

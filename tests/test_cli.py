@@ -1,0 +1,330 @@
+"""`bscc` and `bscc-sim` as users call them: exit codes, one error, nothing left behind, JSON, options."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from compiler.cli.compile import main as bscc
+from compiler.cli.simulate import main as bscc_sim
+from compiler.plan import Plan
+from tests.bad_models import Bad, bad_cases, dynamic, good_model
+from tests.models import feeds
+
+ROOT = Path(__file__).parents[1]
+DIGITS = ROOT / "examples/models/digits_int8_half.onnx"
+FILES = (
+    "control.asm",
+    "control.bin",
+    "layers.json",
+    "manifest.json",
+    "memory.json",
+    "sparsity.json",
+    "timing.json",
+    "trace.json",
+    "weights.bin",
+    *(f"ir/{stage}.mlir" for stage in ("aie2", "bsp", "nn", "tile")),
+)
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Temporary files of a command go where a test can see them."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    return place
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A small model of two convolutions."""
+    path = tmp_path / "good.onnx"
+    path.write_bytes(good_model().SerializeToString())
+    return path
+
+
+@pytest.fixture
+def plan(model: Path, tmp_path: Path) -> Path:
+    """Its plan."""
+    place = tmp_path / "plan"
+    assert bscc([str(model), "-o", str(place), "-q"]) == 0
+    return place
+
+
+def everything_below(place: Path) -> set[str]:
+    return {str(one.relative_to(place)) for one in place.rglob("*")}
+
+
+def one_error(text: str, code: str) -> None:
+    """The text is errors of one kind, each said once, with no traceback."""
+    assert f"error[{code}]: " in text, text
+    assert "Traceback" not in text
+    starts = [line for line in text.splitlines() if not line.startswith("  ")]
+    assert starts and all("error[" in line for line in starts), text
+    assert len(set(starts)) == len(starts)
+
+
+@pytest.mark.parametrize("bad", bad_cases(), ids=lambda bad: bad.name)
+def test_bad_models(bad: Bad, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = bad.write(tmp_path)
+    before = everything_below(tmp_path)
+    assert bscc([str(path), "-o", str(tmp_path / "plan")]) == bad.exit_code
+    said = capsys.readouterr()
+    one_error(said.err, bad.error_code)
+    assert said.out == ""
+    assert bad.says in said.err
+    assert everything_below(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ((), "usage"),
+        (("{model}",), "usage"),
+        (("{model}", "-o", "{plan}", "--targt", "npu1"), "unknown-option"),
+        (("{model}", "-o", "{plan}", "--sparsity", "some"), "usage"),
+        (("{model}", "-o", "{plan}", "--shape", "input"), "usage"),
+        (("{model}", "-o", "{plan}", "--shape", "input=1x0x3"), "usage"),
+        (("{model}", "-o", "{plan}", "--shape", "inptu=1x3x8x8"), "shape"),
+        (("{model}", "-o", "{plan}", "--output", "nothing"), "output"),
+        (("{model}", "{model}", "-o", "{plan}"), "usage"),
+    ],
+)
+def test_usage(words: tuple[str, ...], code: str, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = everything_below(model.parent)
+    plan = model.parent / "plan"
+    assert bscc([word.format(model=model, plan=plan) for word in words]) == 2
+    one_error(capsys.readouterr().err, code)
+    assert everything_below(model.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "exit_code"),
+    [("--target", "aie2-9x9", 2), ("--target", "absent.toml", 2), ("--pass-pipeline", "canonicalise", 2)],
+)
+def test_unknown_names(
+    option: str, value: str, exit_code: int, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = everything_below(model.parent)
+    assert bscc([str(model), "-o", str(model.parent / "plan"), option, value]) == exit_code
+    said = capsys.readouterr().err
+    assert said.count("error[") == 1 and "Traceback" not in said
+    assert everything_below(model.parent) == before
+
+
+def test_what_is_no_plan_is_kept(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = model.parent / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("x")
+    before = everything_below(model.parent)
+    assert bscc([str(model), "-o", str(mine)]) == 2
+    one_error(capsys.readouterr().err, "not-a-plan")
+    assert everything_below(model.parent) == before
+
+
+def test_a_failure_keeps_the_old_plan(plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {one: one.read_bytes() for one in plan.rglob("*") if one.is_file()}
+    assert bscc([str(tmp_path / "absent.onnx"), "-o", str(plan)]) == 3
+    one_error(capsys.readouterr().err, "unreadable")
+    assert {one: one.read_bytes() for one in plan.rglob("*") if one.is_file()} == before
+
+
+def test_no_parent_directory(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bscc([str(model), "-o", str(model.parent / "no/plan")]) == 2
+    one_error(capsys.readouterr().err, "unwritable")
+
+
+def test_a_plan_appears_whole_and_is_replaced(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "plan"
+    for target in ("aie2-4x4", "npu1"):
+        before = everything_below(tmp_path) - {f"plan/{one}" for one in (*FILES, "ir")} - {"plan"}
+        assert bscc([str(model), "-o", str(place), "--target", target]) == 0
+        assert sorted(name for name in everything_below(place) if name != "ir") == sorted(FILES)
+        assert everything_below(tmp_path) - {f"plan/{one}" for one in (*FILES, "ir")} - {"plan"} == before
+        assert Plan.load(place).target.name == target
+    said = capsys.readouterr()
+    assert said.err == "" and said.out.count("MACs") == 2
+
+
+def summary_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What `bscc --json` says."""
+    assert bscc([*words, "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "plan"
+    summary = summary_of([str(DIGITS), "-o", str(place)], capsys)
+    needed = {"time_us", "macs", "macs_kept", "weight_bytes", "packed_bytes", "memory", "bounds", "layers"}
+    assert needed <= set(summary)
+    assert summary["macs"] == 7_748_608
+    # Layers: conv1 and fc2 dense, half of the blocks of the other three kept.
+    halves = 28 * 28 * 9 * 32 + 10 * 256 + (14 * 14 * 9 * 32 * 64 + 7 * 7 * 9 * 64 * 128 + 1152 * 256) // 2
+    assert 0 <= summary["macs_kept"] - halves <= 0.01 * halves
+    assert 0 < summary["packed_bytes"] < summary["weight_bytes"]
+    assert summary["weight_bytes"] == 9 * 32 + 9 * 32 * 64 + 9 * 64 * 128 + 1152 * 256 + 256 * 10
+    for one in summary["memory"].values():
+        assert 0 < one["bound"] <= one["size"]
+    bounds = summary["bounds"]
+    assert set(bounds) == {"compute_us", "ddr_us", "layer_us", "network_us"}
+    assert bounds["network_us"] == max(bounds["compute_us"], bounds["ddr_us"]) <= bounds["layer_us"]
+    assert bounds["compute_us"] == pytest.approx(summary["macs_kept"] / (256 * 16) / 1000)
+    assert bounds["layer_us"] <= summary["time_us"]
+    assert len(summary["layers"]) == 8
+    assert sum(one["macs_kept"] for one in summary["layers"]) == summary["macs_kept"]
+    assert sum(one["us"] for one in summary["layers"]) <= summary["time_us"] * 1.000001
+    assert summary["time_us"] == Plan.load(place).json("timing.json")["us"]
+    assert summary["speed_up"] == summary["dense_us"] / summary["time_us"] >= 1
+
+
+def test_sparsity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [str(DIGITS), "-o", str(tmp_path / "plan"), "--no-compare-dense"]
+    auto = summary_of(words, capsys)
+    off = summary_of([*words, "--sparsity", "off"], capsys)
+    assert "speed_up" not in auto
+    assert auto["macs_kept"] < off["macs_kept"] == off["macs"] == auto["macs"]
+    assert auto["packed_bytes"] < off["packed_bytes"] and auto["time_us"] < off["time_us"]
+
+
+def test_output_cuts_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    node = next(one for one in onnx.load(DIGITS).graph.node if one.name == "pool2")
+    words = [str(DIGITS), "-o", str(tmp_path / "plan"), "--no-compare-dense"]
+    summary = summary_of([*words, "--output", node.output[0]], capsys)
+    assert len(summary["layers"]) == 4
+    assert [one.name for one in Plan.load(tmp_path / "plan").outputs] == [node.output[0]]
+
+
+def test_shape_binds_dimensions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = good_model()
+    dynamic(model)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert bscc([str(path), "-o", str(tmp_path / "plan"), "-q", "--shape", "input=1x3x11x8"]) == 0
+    assert Plan.load(tmp_path / "plan").inputs[0].onnx_shape == (1, 3, 11, 8)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_verify_each_and_dump_ir(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dump = tmp_path / "dump"
+    words = ["-o", str(tmp_path / "plan"), "-v", "--verify-each", "--dump-ir", str(dump)]
+    assert bscc([str(DIGITS), *words]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said and all(line.startswith("bscc: ") for line in said)
+    assert len(list(dump.iterdir())) >= 9
+
+
+def test_simulation(model: Path, plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "x.npz", **feeds(onnx.load(model), 1))  # type: ignore[arg-type]
+    files = {name: tmp_path / name for name in ("y.npz", "timing.json", "trace.json")}
+    data = ["--input", str(tmp_path / "x.npz"), "--output", str(files["y.npz"])]
+    reports = ["--timing", str(files["timing.json"]), "--trace", str(files["trace.json"])]
+    assert bscc_sim([str(plan), *data, *reports]) == 0
+    said = capsys.readouterr()
+    assert said.err == "" and "total" in said.out
+    with np.load(files["y.npz"]) as outputs:
+        assert outputs.files == [one.name for one in onnx.load(model).graph.output]
+    assert json.loads(files["trace.json"].read_text())["traceEvents"]
+    # The clock that bscc ran, without data, tells the same time.
+    assert json.loads(files["timing.json"].read_text()) == Plan.load(plan).json("timing.json")
+    assert bscc_sim([str(plan), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == Plan.load(plan).json("timing.json")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_plan(name: str, plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = plan / name
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    assert bscc_sim([str(plan)]) == 3
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("error[plan-") == 1 and "Traceback" not in said.err
+
+
+def without_manifest(plan: Path) -> None:
+    (plan / "manifest.json").unlink()
+
+
+def without_weights(plan: Path) -> None:
+    (plan / "weights.bin").unlink()
+
+
+def truncated(plan: Path) -> None:
+    file = plan / "control.bin"
+    file.write_bytes(file.read_bytes()[:-4])
+
+
+def another_schema(plan: Path) -> None:
+    file = plan / "manifest.json"
+    file.write_text(file.read_text().replace('"schema": 1', '"schema": 99'))
+
+
+@pytest.mark.parametrize(
+    "damage", [without_manifest, without_weights, truncated, another_schema, shutil.rmtree]
+)
+def test_incomplete_plan(
+    damage: Callable[[Path], None], plan: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(plan)
+    assert bscc_sim([str(plan)]) == 3
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("error[plan-") == 1 and "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("arrays", "code"),
+    [
+        ({}, "input-missing"),
+        ({"inptu": np.zeros((1, 3, 8, 8), np.float32)}, "unknown-input"),
+        ({"input": np.zeros((1, 3, 9, 8), np.float32)}, "input-shape"),
+        ({"input": np.zeros((1, 3, 8, 8), np.float64)}, "input-type"),
+    ],
+)
+def test_inputs_that_do_not_fit(
+    arrays: dict[str, Any], code: str, plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "x.npz", **arrays)
+    assert bscc_sim([str(plan), "--input", str(tmp_path / "x.npz"), "--output", str(tmp_path / "y.npz")]) == 2
+    one_error(capsys.readouterr().err, code)
+    assert not (tmp_path / "y.npz").exists()
+
+
+def test_input_files_that_are_none(plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for content in (b"", b"PK\x03\x04", b"text"):
+        (tmp_path / "x.npz").write_bytes(content)
+        assert bscc_sim([str(plan), "--input", str(tmp_path / "x.npz")]) == 3
+        one_error(capsys.readouterr().err, "unreadable")
+    assert bscc_sim([str(plan), "--input", str(tmp_path / "absent.npz")]) == 3
+    assert bscc_sim([str(plan), "--output", str(tmp_path / "y.npz")]) == 2
+    assert bscc_sim([str(plan), "--json", "--trace", "-"]) == 2
+
+
+@pytest.mark.parametrize("command", ["compile", "simulate", "opt"])
+def test_help_and_commands(command: str) -> None:
+    """Each command runs as a process too; help names the exit codes that the README documents."""
+    words = [sys.executable, "-m", f"compiler.cli.{command}", "--help"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr == ""
+    assert command == "opt" or "exit codes: 0 ok, 1 internal error, 2 usage" in done.stdout
+
+
+def test_one_error_in_a_process(tmp_path: Path) -> None:
+    """What a shell sees: the exit code, one line on stderr, nothing on stdout."""
+    words = [sys.executable, "-m", "compiler.cli.compile", "absent.onnx", "-o", str(tmp_path / "plan")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    one_error(done.stderr, "unreadable")
