@@ -15,7 +15,7 @@ from compiler.ir import Module, ReturnOp, Rewriter, Value
 from compiler.mapping.cores import core_layouts
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, share_bytes
 from compiler.mapping.planner import Planner
-from compiler.mapping.sizes import packet_bytes
+from compiler.mapping.sizes import packet_bytes, senders_of, slots_of
 from compiler.pass_manager import Pass, Stage, option
 from dialects import bsp, tile
 from dialects.nn import InputOp
@@ -29,10 +29,6 @@ TILE = Stage.of("tile", tile.DIALECT.ops)
 
 Parts = list[tuple[tuple[int, int], tuple[int, int]]]
 Buffer = Value[tile.BufferType]
-
-MAX_WORK_SLOTS = 16
-"""Slots of work packets a memory tile holds at most for one run; more would only lie there."""
-
 
 class Emitter:
     """Writes the plan's `tile` ops in order of issue."""
@@ -116,9 +112,6 @@ class Emitter:
         assert node.mapping is not None
         extents = column_extents(node, self.target.columns, piece)
         size = packet_bytes(node, self.target, self.module, piece)
-        senders = 1 if node.mapping.rows_by == "rows" else self.target.core_rows
-        # Lock values end at 63, and a slot counts one for each packet in it.
-        slots = max(1, min(self.plan.work_bytes // (size * senders), MAX_WORK_SLOTS, 63 // senders))
         self.rw.insert(
             tile.RunOp(
                 inputs,
@@ -132,8 +125,8 @@ class Emitter:
                 extents=tuple(v for one in extents for v in (*one.rows, *one.blocks)),
                 at_blocks=at,
                 packet_bytes=size,
-                senders=senders,
-                slots=slots,
+                senders=senders_of(node.mapping, self.target),
+                slots=slots_of(node.mapping, self.target, size, self.plan.work_bytes),
             )
         )
 

@@ -1,7 +1,7 @@
 """`route-streams`: the overlay's static configuration of every stream switch (docs/plan-format.md).
 
 A core switch has one arbiter per stream.  Masters that take the same packet share an arbiter, and so do the
-slaves that feed one master: DMA 0 (fed by stream 0 and by stream r mod 4) and North 0 have arbiter 0, DMA 1
+slaves that feed one master: DMA 0 (fed by stream 0 and by the core's own stream) and North 0 have arbiter 0, DMA 1
 and North 4 have arbiter 4.  Within an arbiter the msel says who takes the packet: core, both, or rows above.
 """
 
@@ -20,6 +20,7 @@ from compiler.encoding.overlay import (
     STORE_CHANNEL,
     WORK_CHANNEL,
     WORK_LOAD_CHANNEL,
+    act_stream,
     output_stream,
     shares_output,
 )
@@ -86,7 +87,7 @@ def _cost(matches: tuple[Match, ...]) -> tuple[int, int]:
 
 def act_rows(stream: int, rows: int) -> tuple[int, ...]:
     """The rows that an activation stream serves one by one."""
-    return tuple(row for row in range(rows) if row % ACT_STREAMS == stream)
+    return tuple(row for row in range(rows) if act_stream(row, rows) == stream)
 
 
 def core_slots(stream: int, row: int, rows: int) -> tuple[Slot, ...]:

@@ -19,7 +19,7 @@ from compiler.cli.compile import main as bscc
 from compiler.cli.simulate import main as bscc_sim
 from compiler.plan import Plan
 from tests.bad_models import Bad, bad_cases, dynamic, good_model
-from tests.models import feeds
+from tests.models import Case, feeds
 
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "examples/models/digits_int8_half.onnx"
@@ -138,6 +138,17 @@ def test_a_failure_keeps_the_old_plan(plan: Path, tmp_path: Path, capsys: pytest
     assert bscc([str(tmp_path / "absent.onnx"), "-o", str(plan)]) == 3
     one_error(capsys.readouterr().err, "unreadable")
     assert {one: one.read_bytes() for one in plan.rglob("*") if one.is_file()} == before
+
+
+def test_what_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One pixel of this pool reads 320,000 bytes, and a core has 65,536."""
+    case = Case("pool", lambda net, x: net.quant(net.global_average_pool(x)), (8, 200, 200))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(case.build().SerializeToString())
+    before = everything_below(tmp_path)
+    assert bscc([str(path), "-o", str(tmp_path / "plan")]) == 5
+    one_error(capsys.readouterr().err, "does-not-fit")
+    assert everything_below(tmp_path) == before
 
 
 def test_no_parent_directory(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from compiler.backend import emit_control, static_check
-from compiler.encoding.overlay import ACT_STREAMS, BROADCAST_ID, ROW_IDS, WORK_CHANNEL
+from compiler.encoding.overlay import BROADCAST_ID, ROW_IDS, WORK_CHANNEL, act_stream
 from compiler.encoding.switch import PACKET_IDS, check_connection
 from compiler.encoding.tiles import TileKind
 from compiler.ir import FuncOp, Module, ReturnOp, Rewriter
@@ -89,7 +89,7 @@ def test_every_packet_arrives(name: str) -> None:
     for column in range(target.columns):
         switches = Switches.of(module, column)
         for row in rows:
-            act = switches.arrivals(1, f"DMA{row % ACT_STREAMS}", ROW_IDS[row])
+            act = switches.arrivals(1, f"DMA{act_stream(row, target.core_rows)}", ROW_IDS[row])
             assert act == {(2 + row, "DMA0", True): 1}
             work = switches.arrivals(1, f"DMA{WORK_CHANNEL}", ROW_IDS[row])
             assert work == {(2 + row, "DMA1", True): 1}

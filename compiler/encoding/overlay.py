@@ -3,7 +3,7 @@
 from compiler.encoding.tiles import CORE_LOCKS
 
 ACT_STREAMS = 4
-"""Activation streams of a column; core r listens to stream r mod 4 and to stream 0."""
+"""Activation streams of a column; every core listens to stream 0 and to its own, see `act_stream`."""
 
 WORK_CHANNEL = 4
 STORE_CHANNEL = 5
@@ -32,6 +32,15 @@ def south_lock(lock: int) -> int:
 def shares_output(core_rows: int) -> bool:
     """Whether two rows share an output stream: a memory tile has four streams down (AM020)."""
     return core_rows > ACT_STREAMS
+
+
+def act_stream(row: int, core_rows: int) -> int:
+    """The activation stream that carries packets for core row `row` alone.
+
+    With more rows than streams, stream 0 is left to broadcasts: it shares an arbiter with every core's DMA, and a
+    packet that waits there for its core would hold up those of the rows above.
+    """
+    return 1 + row % (ACT_STREAMS - 1) if core_rows > ACT_STREAMS else row
 
 
 def output_stream(row: int, core_rows: int) -> int:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.encoding.overlay import (
-    ACT_STREAMS,
     BROADCAST_ID,
     LOAD_CHANNEL,
     OUT_FREE,
@@ -22,6 +21,7 @@ from compiler.encoding.overlay import (
     UPPER_FULL,
     WORK_CHANNEL,
     WORK_LOAD_CHANNEL,
+    act_stream,
     output_stream,
     shares_output,
 )
@@ -195,7 +195,7 @@ class Lowering:
             shared = broadcasts_acts(run.layer, run.mapping)
             if call.act is None or (shared and place.row):
                 continue
-            stream = 0 if shared else place.row % ACT_STREAMS
+            stream = 0 if shared else act_stream(place.row, self.target.core_rows)
             specs = [spec for operand, box in call.act.parts for spec in self._act(run, operand, column, box)]
             packet = packet_of(specs, BROADCAST_ID if shared else ROW_IDS[place.row])
             moves[self._channel(column, Direction.MM2S, stream)].append(Transfer(place.key, packet))

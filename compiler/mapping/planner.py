@@ -13,8 +13,8 @@ from compiler.mapping.memory import Request, lower_bound, place
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, reaches, share_bytes
 from compiler.mapping.reader import Reader
 from compiler.mapping.search import search, smallest_tile_bytes
-from compiler.mapping.shapes import CoreLayout
-from compiler.mapping.sizes import packet_bytes
+from compiler.mapping.shapes import CoreLayout, Mapping
+from compiler.mapping.sizes import packet_bytes, work_slots
 from compiler.target import Target
 
 LEAST_STAGE_BYTES = 8 * 1024
@@ -30,6 +30,7 @@ class Planner:
         reader = Reader(module)
         self.nodes, self.tensors, self.ports = reader.nodes, reader.tensors, reader.ports
         self.cycles = 0.0
+        self._sizes: dict[tuple[int, int, Mapping], list[int]] = {}
 
     def densities(self, node: Node) -> tuple[float, float]:
         """(mean, largest over rows of blocks) of the kept share of a layer's blocks."""
@@ -113,22 +114,10 @@ class Planner:
                 raise self._too_full(used)
 
     def _stage(self, node: Node) -> None:
-        """As many passes as make the parts of DDR tensors that a pass touches fit the staging area."""
+        """As many passes as make the parts of DDR tensors that a pass touches fit the staging area, if any do."""
         most = -(-node.layer.out_height // (self.target.columns if node.columns_by == "rows" else 1))
-        for pieces in range(node.pieces, most + 1):
-            node.pieces = pieces
-            if max(map(sum, self._staged(node))) <= self.stage_bytes:
-                break
-        else:
-            raise DoesNotFit(
-                Diagnostic(
-                    "does-not-fit",
-                    f"one row of this layer needs {max(map(sum, self._staged(node)))} bytes of a memory tile, "
-                    f"{self.stage_bytes} are there for it",
-                    node.title,
-                    help="choose-tiles{stage-bytes=...} gives more, a target with more columns divides it further",
-                )
-            )
+        while max(map(sum, self._staged(node))) > self.stage_bytes and node.pieces < most:
+            node.pieces += 1
 
     def _staged(self, node: Node) -> list[tuple[int, ...]]:
         """Per pass the bytes of what is loaded (each operand) and stored."""
@@ -157,30 +146,46 @@ class Planner:
 
     def _overflow(self) -> tuple[int, Tensor | None]:
         """Bytes of a memory tile in use, and the largest resident tensor alive at the peak."""
-        first_epoch, requests, owners = {}, [], []
+        first_epoch: dict[int, int] = {}
         epoch = 0
         for node in self.nodes:
             first_epoch[node.number] = epoch
             epoch += node.pieces
-        for tensor in self.tensors:
-            if tensor.level != "mem":
-                continue
-            start = min(first_epoch[n] for n in tensor.writers)
-            end = max(first_epoch[n] + self.nodes[n].pieces - 1 for n in (*tensor.writers, *tensor.readers))
-            requests.append(Request(tensor.owner, self._band_bytes(tensor), start, end))
-            owners.append(tensor)
-        resident = len(requests)
+        owners = [one for one in self.tensors if one.level == "mem"]
+        requests = [self._resident(one, first_epoch) for one in owners]
+        # The order is that of memory-planning, so that what is found to fit here fits there.
         for node in self.nodes:
             for piece, sizes in enumerate(self._staged(node)):
                 now = first_epoch[node.number] + piece
                 loads = sizes[:-1] if node.output.tensor.level == "ddr" else sizes
-                requests += [Request("loaded", size, max(0, now - 1), now) for size in loads]
-                requests += [Request("stored", size, now, now + 1) for size in sizes[len(loads) :]]
-                requests.append(Request("work", self.work_bytes, max(0, now - 1), now))
+                requests += [Request("loaded", size, max(0, now - 1), now) for size in loads if size]
+                last = min(now + 1, epoch - 1)
+                requests += [Request("stored", size, now, last) for size in sizes[len(loads) :]]
+        for node in self.nodes:
+            now = first_epoch[node.number]
+            for piece, size in enumerate(self._work(node)):
+                requests.append(Request("work", size, max(0, now + piece - 1), now + piece))
         used = place(requests)[1]
         at = lower_bound(requests)[1]
-        live = [i for i in range(resident) if requests[i].first <= at <= requests[i].last] or list(range(resident))
+        live = [i for i in range(len(owners)) if requests[i].first <= at <= requests[i].last]
+        live = live or list(range(len(owners)))
         return used, owners[max(live, key=lambda i: (requests[i].bytes, -i))] if live else None
+
+    def _resident(self, tensor: Tensor, first_epoch: dict[int, int]) -> Request:
+        """A tensor that stays in the memory tiles from its first writer to its last reader."""
+        touching = (*tensor.writers, *tensor.readers)
+        start = min(first_epoch[n] for n in tensor.writers)
+        end = max(first_epoch[n] + self.nodes[n].pieces - 1 for n in touching)
+        return Request(tensor.owner, self._band_bytes(tensor), start, end)
+
+    def _work(self, node: Node) -> list[int]:
+        """Bytes that the work packets of each pass take in a memory tile."""
+        assert node.mapping is not None
+        key = (node.number, node.pieces, node.mapping)
+        if key not in self._sizes:
+            sizes = [packet_bytes(node, self.target, self.module, piece) for piece in range(node.pieces)]
+            self._sizes[key] = [work_slots(node.mapping, self.target, size, self.work_bytes) * size for size in sizes]
+        return self._sizes[key]
 
     def _band_bytes(self, tensor: Tensor) -> int:
         columns = self.target.columns

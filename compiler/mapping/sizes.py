@@ -10,7 +10,11 @@ from compiler.kernels.packets import CALL_BYTES, HEADER_BYTES
 from compiler.mapping.memory import round_up
 from compiler.mapping.network import Node, column_extents
 from compiler.mapping.program import chunks, divide
+from compiler.mapping.shapes import Mapping
 from compiler.target import Target
+
+MAX_WORK_SLOTS = 16
+"""Steps of work whose packets a memory tile holds at most; more would only lie there."""
 
 
 def kept_sums(node: Node, module: Module) -> NDArray[np.int64]:
@@ -53,3 +57,20 @@ def _body(out: tuple[int, int], inner: tuple[int, int], sums: NDArray[np.int64],
     (a, b), (c, d) = out, inner
     kept = int(sums[b, d] - sums[a, d] - sums[b, c] + sums[a, c])
     return 4 * (b - a) + 96 * (b - a) + 68 * kept
+
+
+def senders_of(mapping: Mapping, target: Target) -> int:
+    """Packets of one step of work: one for all cores of a column, or one for each."""
+    return 1 if mapping.rows_by == "rows" else target.core_rows
+
+
+def slots_of(mapping: Mapping, target: Target, packet: int, budget: int) -> int:
+    """Steps of work whose packets wait in a memory tile: as many as the budget allows, one at least."""
+    senders = senders_of(mapping, target)
+    # A lock counts the packets of all slots and ends at 63.
+    return max(1, min(budget // (packet * senders), MAX_WORK_SLOTS, 63 // senders))
+
+
+def work_slots(mapping: Mapping, target: Target, packet: int, budget: int) -> int:
+    """The same in packets."""
+    return slots_of(mapping, target, packet, budget) * senders_of(mapping, target)
