@@ -1,7 +1,7 @@
 """bscc: a block-sparse CNN compiler for AMD AIE2 arrays, as a library.
 
-    plan, summary = bscc.compile("model.onnx", "plan/", bscc.Options(target="aie2-4x4"))
-    outputs = bscc.Session(plan).run(None, {"image": array})
+plan, summary = bscc.compile("model.onnx", "plan/", bscc.Options(target="aie2-4x4"))
+outputs = bscc.Session(plan).run(None, {"image": array})
 """
 
 from compiler.driver import VERSION as __version__

@@ -61,9 +61,7 @@ class Builder:
         self.weights.append(numpy_helper.from_array(value, name))
         return name
 
-    def conv_bn(
-        self, x: str, name: str, c_in: int, c_out: int, kernel: int, stride: int = 1, gain: float = 1.0
-    ) -> str:
+    def conv_bn(self, x: str, name: str, c_in: int, c_out: int, kernel: int, stride: int = 1, gain: float = 1.0) -> str:
         """Convolution and batch norm with gains around `gain`, folded into one once statistics are known."""
         std = math.sqrt(2.0 / (c_out * kernel * kernel))  # torchvision: kaiming_normal_ with fan_out
         weight = self.prune(self.rng.normal(0.0, std, (c_out, c_in, kernel, kernel)).astype(np.float32))
@@ -167,12 +165,8 @@ def _graph(net: Builder, name: str, network: Network, batch: int) -> onnx.ModelP
         [helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, [batch, network.classes])],
         net.weights,
     )
-    graph.output.extend(
-        helper.make_tensor_value_info(s, onnx.TensorProto.FLOAT, [None] * 4) for s in net.statistics
-    )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="bscc-benchmarks"
-    )
+    graph.output.extend(helper.make_tensor_value_info(s, onnx.TensorProto.FLOAT, [None] * 4) for s in net.statistics)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="bscc-benchmarks")
     model.ir_version = 8
     onnx.checker.check_model(model)
     return model

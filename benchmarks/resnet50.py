@@ -19,10 +19,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import bscc  # noqa: E402
-from compiler.frontend import import_onnx  # noqa: E402
-from compiler.reference import run as run_reference  # noqa: E402
-from compiler.reference.check import random_inputs  # noqa: E402
+import bscc
+from compiler.frontend import import_onnx
+from compiler.reference import run as run_reference
+from compiler.reference.check import random_inputs
 
 TARGETS = tuple(f"aie2-{n}x{n}" for n in range(2, 9))
 
@@ -74,7 +74,10 @@ def main() -> int:
         for model in given.models:
             command = [sys.executable, __file__, str(model), "--targets", target, "--row"]
             row = subprocess.run(command, capture_output=True, text=True)
-            print(row.stdout.strip() or f"| {model.stem} | {target} | failed: {row.stderr.strip()[-300:]} |", flush=True)
+            print(
+                row.stdout.strip() or f"| {model.stem} | {target} | failed: {row.stderr.strip()[-300:]} |",
+                flush=True,
+            )
             status = status or row.returncode
     return status
 

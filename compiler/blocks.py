@@ -45,9 +45,7 @@ def pack(weight: NDArray[np.int8], *, keep_all: bool) -> tuple[NDArray[np.int8],
     return np.ascontiguousarray(blocks), np.ascontiguousarray(index)
 
 
-def unpack(
-    blocks: NDArray[np.int8], index: NDArray[np.int32], shape: tuple[int, int, int, int]
-) -> NDArray[np.int8]:
+def unpack(blocks: NDArray[np.int8], index: NDArray[np.int32], shape: tuple[int, int, int, int]) -> NDArray[np.int8]:
     """The dense weights of `shape` [O, KH, KW, I] that `pack` packed."""
     out, kh, kw, inp = shape
     split = np.zeros((blocks_of(out), blocks_of(inp), kh, kw, BLOCK, BLOCK), np.int8)

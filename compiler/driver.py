@@ -30,7 +30,12 @@ from runtime_sim.trace import trace_json
 
 VERSION = "0.1.0"
 
-STAGE_FILES = {"canonicalize": "nn", "assign-layout": "bsp", "memory-planning": "tile", "route-streams": "aie2"}
+STAGE_FILES = {
+    "canonicalize": "nn",
+    "assign-layout": "bsp",
+    "memory-planning": "tile",
+    "route-streams": "aie2",
+}
 """The module is kept in `ir/` after these passes."""
 
 
@@ -105,9 +110,7 @@ def lower(
     return module, recorder, pipeline.text(every=True)
 
 
-def compile_in_memory(
-    model: Path, options: Options, progress: Callable[[str], None] = lambda _: None
-) -> Compiled:
+def compile_in_memory(model: Path, options: Options, progress: Callable[[str], None] = lambda _: None) -> Compiled:
     """Compile, prove the memory plan and the hardware limits, run the clock."""
     target = Target.load(options.target)
     module, recorder, pipeline = lower(model, options, target, progress)
@@ -141,7 +144,10 @@ def compile_in_memory(
 
 
 def compile_model(
-    model: str | Path, out: str | Path, options: Options = Options(), progress: Callable[[str], None] = lambda _: None
+    model: str | Path,
+    out: str | Path,
+    options: Options = Options(),
+    progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Plan, Mapping[str, Any]]:
     """Compile a model into a plan directory, which appears when it is whole; gives the plan and its summary."""
     check_replaceable(Path(out))
@@ -190,9 +196,7 @@ def _argument_bytes(module: Module) -> list[int]:
     return sizes
 
 
-def _summary(
-    layers: Sequence[LayerInfo], memory: Mapping[str, Any], timing: Timing, target: Target
-) -> dict[str, Any]:
+def _summary(layers: Sequence[LayerInfo], memory: Mapping[str, Any], timing: Timing, target: Target) -> dict[str, Any]:
     """The numbers of the final table and of `--json`."""
     return {
         "schema": 1,
@@ -203,7 +207,7 @@ def _summary(
         "macs_kept": sum(one.macs_kept for one in layers),
         "weight_bytes": sum(one.weight_bytes for one in layers),
         "packed_bytes": sum(one.packed_bytes for one in layers),
-        "memory": memory["levels"] if "levels" in memory else memory,
+        "memory": memory["levels"],
         "bounds": bounds_of(layers, target),
         "layers": [
             {

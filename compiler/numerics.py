@@ -58,9 +58,7 @@ def factor(scale: float) -> tuple[int, int]:
     if exponent <= 0:
         return mantissa, -exponent
     if mantissa.bit_length() + exponent > 31:
-        raise UnsupportedModel(
-            Diagnostic("scale", f"the ratio of two scales is {scale}, at most 2^31 is done")
-        )
+        raise UnsupportedModel(Diagnostic("scale", f"the ratio of two scales is {scale}, at most 2^31 is done"))
     return mantissa << exponent, 0
 
 
@@ -69,9 +67,7 @@ def conv_requant(x_scale: float, w_scales: NDArray[np.float32], y_scale: float) 
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         ratios = (np.float32(x_scale) * np.asarray(w_scales, np.float32)) / np.float32(y_scale)
     pairs = [factor(float(one)) for one in np.atleast_1d(ratios)]
-    return Requant(
-        np.array([pair[0] for pair in pairs], np.int32), np.array([pair[1] for pair in pairs], np.int32)
-    )
+    return Requant(np.array([pair[0] for pair in pairs], np.int32), np.array([pair[1] for pair in pairs], np.int32))
 
 
 def rescale_factor(x_scale: float, y_scale: float) -> tuple[int, int]:
@@ -95,9 +91,7 @@ def add_factors(a_scale: float, b_scale: float, y_scale: float) -> tuple[int, in
     shift = MULTIPLIER_BITS - math.frexp(max(ratios))[1]
     if shift < 0:
         raise UnsupportedModel(
-            Diagnostic(
-                "scale", f"an addition multiplies by {max(ratios)}, at most 2^{MULTIPLIER_BITS} is done"
-            )
+            Diagnostic("scale", f"an addition multiplies by {max(ratios)}, at most 2^{MULTIPLIER_BITS} is done")
         )
     if shift > MAX_SHIFT:
         return 0, 0, 0
@@ -131,9 +125,7 @@ def round_shift(product: AnyInts, shift: AnyInts | int) -> Ints:
     return rounded
 
 
-def requantise(
-    acc: AnyInts, multiplier: AnyInts | int, shift: AnyInts | int, zero: int, low: int, high: int
-) -> Ints:
+def requantise(acc: AnyInts, multiplier: AnyInts | int, shift: AnyInts | int, zero: int, low: int, high: int) -> Ints:
     """clamp(rhe(acc * M / 2^shift) + zero, low, high), channels last."""
     product = np.asarray(acc, np.int64) * np.asarray(multiplier, np.int64)
     return np.clip(round_shift(product, shift) + zero, low, high)
@@ -152,9 +144,7 @@ def requantise_mean(
     return np.clip(round_shift(round_shift(product, inner), outer) + zero, low, high)
 
 
-def add_requantise(
-    a: AnyInts, b: AnyInts, factors: tuple[int, int, int], zero: int, low: int, high: int
-) -> Ints:
+def add_requantise(a: AnyInts, b: AnyInts, factors: tuple[int, int, int], zero: int, low: int, high: int) -> Ints:
     """clamp(rhe((a * Ma + b * Mb) / 2^shift) + zero, low, high), of operands without their zero points."""
     ma, mb, shift = factors
     total = np.asarray(a, np.int64) * ma + np.asarray(b, np.int64) * mb
@@ -167,9 +157,7 @@ def wrap_int32(acc: AnyInts) -> NDArray[np.int32]:
     return wrapped
 
 
-def quantize_input(
-    values: NDArray[np.float32], scale: float, zero: int, dtype: str
-) -> NDArray[np.integer[Any]]:
+def quantize_input(values: NDArray[np.float32], scale: float, zero: int, dtype: str) -> NDArray[np.integer[Any]]:
     """ONNX's QuantizeLinear: saturate(round_half_even(x / scale) + zero), the quotient in float32.
 
     `dtype` is int8 or uint8; a NaN becomes the lowest value.

@@ -163,9 +163,7 @@ class BdOp(Op):
 
     def verify(self) -> None:
         if len(self.steps) != len(self.wraps) + 1:
-            text = (
-                f"has {len(self.steps)} steps and {len(self.wraps)} wraps, expects one step more than wraps"
-            )
+            text = f"has {len(self.steps)} steps and {len(self.wraps)} wraps, expects one step more than wraps"
             raise self.error("bd-dims", text)
         for name, value, count in (
             ("iteration", self.iteration, 3),

@@ -75,12 +75,7 @@ class WeightOp(Op):
 
     def infer(self) -> tuple[Type, ...]:
         type = self.type
-        if (
-            len(type.shape) != 4
-            or type.shape[2:] != self.kernel
-            or type.block != (8, 8)
-            or type.element != I8
-        ):
+        if len(type.shape) != 4 or type.shape[2:] != self.kernel or type.block != (8, 8) or type.element != I8:
             raise self.error("weight", f"expects OxIxKHxKW of int8 in blocks 8x8, got {type}")
         rows, columns = (-(-size // 8) for size in type.shape[:2])
         total = rows * columns * self.kernel[0] * self.kernel[1]
@@ -147,17 +142,13 @@ class Conv2dOp(Op):
             raise self.error(
                 "weight", f"kernel {self.kernel} on {self.x.type.shape[3]} channels, got {self.weight.type}"
             )
-        size = window_shape(
-            self, self.x.type.shape[1:3], self.kernel, self.strides, self.pads, self.dilations
-        )
+        size = window_shape(self, self.x.type.shape[1:3], self.kernel, self.strides, self.pads, self.dilations)
         return (self.quant.tensor((1, *size, out)),)
 
     def verify(self) -> None:
         parts = (self.residual, self.mid_zero, self.mid_min, self.mid_max, self.add, self.r_zero)
         if len({one is None for one in parts}) != 1:
-            raise self.error(
-                "residual", "needs mid_zero, mid_min, mid_max, add and r_zero with a residual only"
-            )
+            raise self.error("residual", "needs mid_zero, mid_min, mid_max, add and r_zero with a residual only")
         if self.residual is None or self.add is None:
             return
         if len(self.add) != 3 or self.residual.type.shape != self.y.type.shape:

@@ -155,16 +155,12 @@ class _Conv(Op):
         check_image(self, self.x.type)
         weight, channels = self.weight.type, self.x.type.shape[3]
         if len(weight.shape) != 4 or weight.element != I8 or weight.shape[1:3] != self.kernel:
-            raise self.error(
-                "weight", f"expects int8 weights OxKHxKWxI of kernel {self.kernel}, got {weight}"
-            )
+            raise self.error("weight", f"expects int8 weights OxKHxKWxI of kernel {self.kernel}, got {weight}")
         if weight.shape[3] != channels:
             raise self.error("channels", f"reads {channels} channels, its weights have {weight.shape[3]}")
         if self.bias is not None and self.bias.type.shape != weight.shape[:1]:
             raise self.error("bias", f"expects {weight.shape[0]} bias numbers, got {self.bias.type}")
-        size = window_shape(
-            self, self.x.type.shape[1:3], self.kernel, self.strides, self.pads, self.dilations
-        )
+        size = window_shape(self, self.x.type.shape[1:3], self.kernel, self.strides, self.pads, self.dilations)
         return (1, *size, weight.shape[0])
 
 

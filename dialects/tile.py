@@ -62,8 +62,7 @@ class AllocOp(Op):
         """Bytes of the largest share of a column."""
         columns = range(len(self.rows) // 2)
         return max(
-            (self.rows[2 * c + 1] - self.rows[2 * c]) * (self.blocks[2 * c + 1] - self.blocks[2 * c])
-            for c in columns
+            (self.rows[2 * c + 1] - self.rows[2 * c]) * (self.blocks[2 * c + 1] - self.blocks[2 * c]) for c in columns
         ) * (self.storage.pitch * 8)
 
 

@@ -44,7 +44,12 @@ def copy_of(value: Value[TensorType], near: Op, rw: Rewriter) -> Value[TensorTyp
 
 
 def shifted(
-    part: Value[TensorType], start: int, total: int, before: Value[TensorType] | None, near: Op, module: Module
+    part: Value[TensorType],
+    start: int,
+    total: int,
+    before: Value[TensorType] | None,
+    near: Op,
+    module: Module,
 ) -> bsp.Conv2dOp:
     """A 1x1 convolution that puts the channels at `start` of `total` and adds what stands before them: exact."""
     quant = quant_of(near, part.type)
@@ -64,9 +69,7 @@ def shifted(
     type = bsp.BlockMatrixType((total, channels, 1, 1), I8, (8, 8), len(blocks), count)
     matrix = bsp.WeightOp(symbol, store.digest(f"{symbol}.blocks"), (1, 1), False, "", type, loc=near.loc)
     low, high = quant.limits
-    extra = {} if before is None else {
-        "mid_zero": quant.zero, "mid_min": low, "mid_max": high, "add": (1, 1, 0), "r_zero": quant.zero
-    }  # fmt: skip
+    joined = before is not None
     conv = bsp.Conv2dOp(
         part,
         rw.insert(matrix).y,
@@ -82,8 +85,12 @@ def shifted(
         requant=symbol,
         digest=store.digest(f"{symbol}.bias"),
         quant=quant,
+        mid_zero=quant.zero if joined else None,
+        mid_min=low if joined else None,
+        mid_max=high if joined else None,
+        add=(1, 1, 0) if joined else None,
+        r_zero=quant.zero if joined else None,
         loc=near.loc,
-        **extra,
     )
     return rw.insert(conv)
 
@@ -165,5 +172,3 @@ class AssignLayout(Pass):
                 own_parts(concat)
         own_outputs(module)
         split_borders(module)
-
-

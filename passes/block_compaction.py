@@ -190,9 +190,7 @@ def lower_requantize(op: nn.RequantizeOp, low: Lowering, rw: Rewriter) -> Op:
 
 def identity_or_factor(x: Quant, y: Quant) -> tuple[int, int]:
     """The factor from one scale to another."""
-    return (
-        (1, 0) if (x.mantissa, x.exponent) == (y.mantissa, y.exponent) else rescale_factor(x.scale, y.scale)
-    )
+    return (1, 0) if (x.mantissa, x.exponent) == (y.mantissa, y.exponent) else rescale_factor(x.scale, y.scale)
 
 
 def lower_concat(op: nn.ConcatOp, low: Lowering, rw: Rewriter) -> Op:

@@ -30,6 +30,7 @@ TILE = Stage.of("tile", tile.DIALECT.ops)
 Parts = list[tuple[tuple[int, int], tuple[int, int]]]
 Buffer = Value[tile.BufferType]
 
+
 class Emitter:
     """Writes the plan's `tile` ops in order of issue."""
 

@@ -76,9 +76,7 @@ def requantize_of_max_pool(op: bsp.RequantizeOp, rw: Rewriter) -> bool:
         return False
     if (pool.multiplier, pool.shift) != (1, 0) or (pool.y_min, pool.y_max) != pool.quant.limits:
         return False
-    changes = {
-        name: getattr(op, name) for name in ("y_zero", "y_min", "y_max", "multiplier", "shift", "quant")
-    }
+    changes = {name: getattr(op, name) for name in ("y_zero", "y_min", "y_max", "multiplier", "shift", "quant")}
     rw.replace(op, rw.copy(pool, loc=fuse(pool.loc, op.loc), **changes))
     rw.erase(pool)
     return True

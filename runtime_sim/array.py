@@ -101,9 +101,7 @@ class Array:
             kind = TileKind.MEMTILE if row else TileKind.SHIM
         self.tiles[column, row] = TileState(Tile(column, row, kind), sizes[kind], self.clock)
 
-    def dma_memory(
-        self, state: TileState, channel: int, base: int, span: int, who: str
-    ) -> tuple[Memory, int]:
+    def dma_memory(self, state: TileState, channel: int, base: int, span: int, who: str) -> tuple[Memory, int]:
         """The memory and word a descriptor's base means; for a shim the base is a byte address."""
         if state.kind is TileKind.SHIM:
             memory, word = self._ddr_memory(base, who)

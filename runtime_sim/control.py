@@ -57,9 +57,7 @@ from runtime_sim.record import Event
 from runtime_sim.streams import Place
 
 ChannelKey = tuple[Place, Direction, int]
-_ITERATION_WORD = {
-    kind: bd.declaration("iteration_current").pieces[0].word for kind, bd in DESCRIPTORS.items()
-}
+_ITERATION_WORD = {kind: bd.declaration("iteration_current").pieces[0].word for kind, bd in DESCRIPTORS.items()}
 _HIGH_ADDRESS_BITS = 16
 
 
@@ -154,9 +152,7 @@ class Control:
         waited = clock.now - self._since
         self.array.result.sync_wait_cycles += waited
         if waited:
-            self.array.result.event(
-                Event(self._since, clock.now, "control", "control", "sync", self._layer, 0)
-            )
+            self.array.result.event(Event(self._since, clock.now, "control", "control", "sync", self._layer, 0))
         self._time = max(self._time, clock.now)
         self._spend(self._op_cycles + self._sync_cycles)
         clock.after(math.ceil(self._time) - clock.now, self.step)

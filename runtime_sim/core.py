@@ -157,9 +157,7 @@ class Core:
                     self._give(locks.act_free)
             self._give(locks.work_free)
 
-    def _compute(
-        self, work: _Slot, header: WorkHeader, call: CallRecord, act: _Slot | None
-    ) -> Iterator[int | Lock]:
+    def _compute(self, work: _Slot, header: WorkHeader, call: CallRecord, act: _Slot | None) -> Iterator[int | Lock]:
         """One call that computes, and its result given away."""
         out = None
         if call.last:

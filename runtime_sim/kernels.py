@@ -45,9 +45,7 @@ def run_call(
     """Cycles of the call; with `compute` its results go to `out`, or to `acc` where they are not the last."""
     if compute:
         if not call.last and header.kernel != Kernel.CONV:
-            raise fault(
-                "kernel-last", f"kernel {Kernel(header.kernel).name} writes nothing: its call is not last"
-            )
+            raise fault("kernel-last", f"kernel {Kernel(header.kernel).name} writes nothing: its call is not last")
         result = _KERNELS[Kernel(header.kernel)](packet, header, call, act, acc)
         if call.last:
             _store(header, call, result, out)
@@ -95,9 +93,7 @@ def _conv(packet: Bytes, header: WorkHeader, call: CallRecord, act: Bytes, acc: 
         return sums
     if not call.residual:
         return requantise(sums, tables.multiplier, tables.shift, header.y_zero, header.y_min, header.y_max)
-    middle = requantise(
-        sums, tables.multiplier, tables.shift, header.mid_zero, header.mid_min, header.mid_max
-    )
+    middle = requantise(sums, tables.multiplier, tables.shift, header.mid_zero, header.mid_min, header.mid_max)
     return _added(header, call, act, middle - header.mid_zero)
 
 
@@ -112,9 +108,7 @@ def _scratch(header: WorkHeader, call: CallRecord, acc: Int32s) -> Int32s:
     """The accumulator scratch `[rows][blocks][width][8]`, seen with its pixels before its blocks."""
     size = call.valid_rows * header.valid_width * header.out_blocks * BLOCK
     if size > acc.size:
-        raise fault(
-            "kernel-scratch", f"a call needs {4 * size} bytes of scratch, the core has {4 * acc.size}"
-        )
+        raise fault("kernel-scratch", f"a call needs {4 * size} bytes of scratch, the core has {4 * acc.size}")
     shape = call.valid_rows, header.out_blocks, header.valid_width, BLOCK
     return acc[:size].reshape(shape).transpose(0, 2, 1, 3)
 

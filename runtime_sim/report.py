@@ -166,7 +166,5 @@ def layer_of_operation(layers: Any, place: str) -> Callable[[int], int]:
             raise UnreadableInput(Diagnostic("plan-layers", text, place))
         firsts.append(control[0])
     if firsts != sorted(firsts):
-        raise UnreadableInput(
-            Diagnostic("plan-layers", "layers are not in the order of their operations", place)
-        )
+        raise UnreadableInput(Diagnostic("plan-layers", "layers are not in the order of their operations", place))
     return lambda operation: bisect_right(firsts, operation) - 1

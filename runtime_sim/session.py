@@ -72,9 +72,7 @@ class Session:
         """Run with data: every output, and the timing of this very run."""
         arguments = self._arguments(feeds)
         result = _simulate(self.plan, arguments, compute=True)
-        outputs = {
-            tensor.name: unpack(tensor, _bytes_of(tensor, arguments[OUTPUTS])) for tensor in self.plan.outputs
-        }
+        outputs = {tensor.name: unpack(tensor, _bytes_of(tensor, arguments[OUTPUTS])) for tensor in self.plan.outputs}
         return Run(outputs, result, _timing(self.plan, result))
 
     def clock(self) -> Run:

@@ -131,9 +131,7 @@ class _Walk:
         for master, word in masters:
             self._leave(switch, place, slave, master, not word.drop_header, True)
 
-    def _leave(
-        self, switch: Switch, place: Place, slave: Port, master: Port, header: bool, in_packet: bool
-    ) -> None:
+    def _leave(self, switch: Switch, place: Place, slave: Port, master: Port, header: bool, in_packet: bool) -> None:
         """Follow a master port; `header` tells whether the header word is still there."""
         kind, here = switch.tile.kind, f"tile({place[0]},{place[1]})"
         if not is_legal(kind, slave, master):

@@ -47,9 +47,7 @@ def _events(result: Result, target: Target, names: Sequence[str]) -> Iterator[di
         yield _bar(name, _LAYERS_PID, index + 1, start, end, target, {"layer": index})
     for event in result.events:
         place = event.tile, event.lane
-        yield _bar(
-            event.name, pids[event.tile], tids[place], event.start, event.end, target, _args(event, names)
-        )
+        yield _bar(event.name, pids[event.tile], tids[place], event.start, event.end, target, _args(event, names))
 
 
 def _args(event: Event, names: Sequence[str]) -> dict[str, Any]:
@@ -67,9 +65,7 @@ def _name(what: str, pid: int, tid: int, name: str) -> dict[str, Any]:
     return {"ph": "M", "name": what, "pid": pid, "tid": tid, "args": {"name": name}}
 
 
-def _bar(
-    name: str, pid: int, tid: int, start: int, end: int, target: Target, args: dict[str, Any]
-) -> dict[str, Any]:
+def _bar(name: str, pid: int, tid: int, start: int, end: int, target: Target, args: dict[str, Any]) -> dict[str, Any]:
     return {
         "ph": "X",
         "name": name,

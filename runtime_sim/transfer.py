@@ -83,9 +83,7 @@ class Network:
 
     def _free(self, route: Route, earlier: list[Route]) -> bool:
         """Whether no packet holds an arbiter of the route, and nobody waits for one longer."""
-        return not route.arbiters & self._held and not any(
-            route.arbiters & other.arbiters for other in earlier
-        )
+        return not route.arbiters & self._held and not any(route.arbiters & other.arbiters for other in earlier)
 
     def _end_packet(self, source: Channel) -> None:
         """TLAST has passed: free the arbiters and let waiting packets begin."""

@@ -253,15 +253,11 @@ def float64(model: onnx.ModelProto) -> None:
 
 
 def nan_scale(model: onnx.ModelProto) -> None:
-    stored(model, "scale").CopyFrom(
-        numpy_helper.from_array(np.array(np.nan, np.float32), stored(model, "scale").name)
-    )
+    stored(model, "scale").CopyFrom(numpy_helper.from_array(np.array(np.nan, np.float32), stored(model, "scale").name))
 
 
 def zero_scale(model: onnx.ModelProto) -> None:
-    stored(model, "scale").CopyFrom(
-        numpy_helper.from_array(np.array(0, np.float32), stored(model, "scale").name)
-    )
+    stored(model, "scale").CopyFrom(numpy_helper.from_array(np.array(0, np.float32), stored(model, "scale").name))
 
 
 def raw_short(model: onnx.ModelProto) -> None:

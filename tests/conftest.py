@@ -6,6 +6,4 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--update-golden", action="store_true", help="write what comes out into the golden files"
-    )
+    parser.addoption("--update-golden", action="store_true", help="write what comes out into the golden files")

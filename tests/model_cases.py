@@ -32,9 +32,7 @@ class Case:
     nhwc: str = ""
 
     def build(self, *, pow2: bool = False) -> onnx.ModelProto:
-        net = Layers(
-            zlib.crc32(self.name.encode()), self.shape, replace(self.style, pow2=pow2), nhwc=self.nhwc
-        )
+        net = Layers(zlib.crc32(self.name.encode()), self.shape, replace(self.style, pow2=pow2), nhwc=self.nhwc)
         return net.finish(self.draw(net, net.x), name=self.name)
 
 

@@ -63,9 +63,7 @@ def draw_window(
         dilation = int(rng.choice([1, 1, 2])) if dilate else 1
         reach = [dilation * (k - 1) + 1 for k in kernel]
         style = rng.choice(["none", "same", "any"])
-        before = [
-            0 if style == "none" else r // 2 if style == "same" else int(rng.integers(r)) for r in reach
-        ]
+        before = [0 if style == "none" else r // 2 if style == "same" else int(rng.integers(r)) for r in reach]
         after = [(r - 1) // 2 if style == "same" else b for r, b in zip(reach, before, strict=True)]
         if style == "any":
             after = [int(rng.integers(r)) for r in reach]
@@ -215,9 +213,7 @@ def random_qdq_model(seed: int, *, pow2: bool = False, layers: int = 5) -> onnx.
 def draw_network(rng: Rng, pow2: bool, layers: int) -> tuple[Layers, Tensor]:
     style = draw_style(rng, pow2)
     entry = str(rng.choice(["", "", "", "float" if style.float_io else "int", "int", "bare"]))
-    height, width = (
-        int(v) for v in (rng.integers(1, 41, 2) if rng.random() < 0.5 else rng.integers(1, 14, 2))
-    )
+    height, width = (int(v) for v in (rng.integers(1, 41, 2) if rng.random() < 0.5 else rng.integers(1, 14, 2)))
     shape = (int(rng.choice([1, 3, 5, 8, 16])), height, width)
     net = Layers(int(rng.integers(1 << 31)), shape, style, nhwc=entry)
     x = step_conv(net, rng, net.x)

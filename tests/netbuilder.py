@@ -63,18 +63,14 @@ def run_float(kind: str, inputs: Sequence[Floats], attributes: Attributes, opset
     return np.asarray(session(make_model(graph, opset)).run(None, fed)[0])
 
 
-def make_node(
-    kind: str, inputs: Sequence[str], output: str, name: str, attributes: Attributes
-) -> onnx.NodeProto:
+def make_node(kind: str, inputs: Sequence[str], output: str, name: str, attributes: Attributes) -> onnx.NodeProto:
     node = helper.make_node(kind, list(inputs), [output], name)
     node.attribute.extend(helper.make_attribute(key, attributes[key]) for key in sorted(attributes))
     return node
 
 
 def make_model(graph: onnx.GraphProto, opset: int) -> onnx.ModelProto:
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", opset)], producer_name="bscc-tests"
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], producer_name="bscc-tests")
     model.ir_version = 8 if opset < 19 else 9 if opset < 21 else 10
     return model
 
@@ -190,9 +186,7 @@ class Net:
     def constant(self, name: str) -> Array:
         return numpy_helper.to_array(next(t for t in self.constants if t.name == name))
 
-    def weight(
-        self, value: Floats, axis: int, per_channel: bool | None = None
-    ) -> tuple[str, str, str, Floats]:
+    def weight(self, value: Floats, axis: int, per_channel: bool | None = None) -> tuple[str, str, str, Floats]:
         """Integer weights, their scale, their zero point, and the float scales spread along `axis`."""
         split = self.style.per_channel if per_channel is None else per_channel
         others = tuple(a for a in range(value.ndim) if a != axis) if split else None

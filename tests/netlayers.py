@@ -45,9 +45,7 @@ class Layers(Net):
         weight = self.draw_weight((out, x.channels, *kernel), sparsity, gain)
         return self._dense("Conv", x, weight, attributes, bias, 0, per_channel)
 
-    def gemm(
-        self, x: Tensor, out: int, *, trans_b: bool = True, bias: bool = True, sparsity: float = 0.0
-    ) -> Tensor:
+    def gemm(self, x: Tensor, out: int, *, trans_b: bool = True, bias: bool = True, sparsity: float = 0.0) -> Tensor:
         weight = self.draw_weight((out, x.channels), sparsity)
         if trans_b:
             return self._dense("Gemm", x, weight, {"transB": 1}, bias, 0, None)

@@ -204,9 +204,7 @@ class Script:
             self.write(tile, ChannelControl(direction, channel), ChannelControlWord(finish_on_tlast=1))
         self.push(tile, direction, channel, first)
 
-    def run(
-        self, target: Target, arguments: dict[int, npt.NDArray[np.uint8]], *, compute: bool = True
-    ) -> Result:
+    def run(self, target: Target, arguments: dict[int, npt.NDArray[np.uint8]], *, compute: bool = True) -> Result:
         return simulate(self.writer.finish(), target, arguments, compute=compute)
 
 

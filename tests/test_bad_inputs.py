@@ -46,9 +46,7 @@ def test_every_unsupported_node_is_listed(tmp_path: Path) -> None:
         ({}, ("nothing",), "output"),
     ],
 )
-def test_bad_options(
-    shapes: dict[str, tuple[int, ...]], outputs: tuple[str, ...], code: str, tmp_path: Path
-) -> None:
+def test_bad_options(shapes: dict[str, tuple[int, ...]], outputs: tuple[str, ...], code: str, tmp_path: Path) -> None:
     path = tmp_path / "good.onnx"
     path.write_bytes(good_model().SerializeToString())
     with pytest.raises(UsageError) as caught:

@@ -156,9 +156,7 @@ def test_no_parent_directory(model: Path, capsys: pytest.CaptureFixture[str]) ->
     one_error(capsys.readouterr().err, "unwritable")
 
 
-def test_a_plan_appears_whole_and_is_replaced(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_plan_appears_whole_and_is_replaced(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "plan"
     for target in ("aie2-4x4", "npu1"):
         before = everything_below(tmp_path) - {f"plan/{one}" for one in (*FILES, "ir")} - {"plan"}
@@ -284,12 +282,8 @@ def another_schema(plan: Path) -> None:
     file.write_text(file.read_text().replace('"schema": 1', '"schema": 99'))
 
 
-@pytest.mark.parametrize(
-    "damage", [without_manifest, without_weights, truncated, another_schema, shutil.rmtree]
-)
-def test_incomplete_plan(
-    damage: Callable[[Path], None], plan: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("damage", [without_manifest, without_weights, truncated, another_schema, shutil.rmtree])
+def test_incomplete_plan(damage: Callable[[Path], None], plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     damage(plan)
     assert bscc_sim([str(plan)]) == 3
     said = capsys.readouterr()

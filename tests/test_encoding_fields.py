@@ -136,9 +136,7 @@ def test_reach_of_each_dma(record: type[Record], length: int, wrap: int, step: i
 
 
 def test_memory_tile_padding_and_lock_readings() -> None:
-    bd = MemTileBd(
-        pad_before0=63, pad_after0=1, pad_before1=31, pad_after2=15, acquire_value=-3, acquire_enable=True
-    )
+    bd = MemTileBd(pad_before0=63, pad_after0=1, pad_before1=31, pad_after2=15, acquire_value=-3, acquire_enable=True)
     assert bd.padding() == ((63, 1), (31, 0), (0, 15))
     acquire = bd.acquire()
     assert acquire is not None and (acquire.amount, acquire.at_least) == (3, True)

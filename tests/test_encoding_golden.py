@@ -38,9 +38,7 @@ OPS: tuple[Op, ...] = (
     Write32(address=Tile(3, 4, TileKind.CORE).address(0xDEF), value=0x42),
     Write32(address=0xABC00DEF, value=0x314),
     BlockWrite(address=0x12345679, data=tuple(range(100, 108))),
-    BlockWrite(
-        address=Tile(1, 1, TileKind.MEMTILE).address(100), data=tuple(range(100, 108)), column=1, row=1
-    ),
+    BlockWrite(address=Tile(1, 1, TileKind.MEMTILE).address(100), data=tuple(range(100, 108)), column=1, row=1),
     MaskWrite(address=Tile(2, 3, TileKind.CORE).address(0x567A), value=0x1001, mask=0xF00FF00F),
     Sync(column=3, row=4, direction=Direction.MM2S, channel=5, columns=1, rows=2),
     LoadPdi(id=2, size=1024, address=0xABC12345678),

@@ -119,9 +119,7 @@ def test_words_decode_by_the_register_they_are_written_to() -> None:
     assert rm.decode_word(CORE, master, 0x80000005) == CircuitMaster(enable=True, slave=5)
     packet = PacketMaster(enable=True, drop_header=True, msels=0b0101, arbiter=2)
     assert rm.decode_word(CORE, master, 0xC0000080 | 0b0101 << 3 | 2) == packet
-    control = ChannelControlWord(
-        finish_on_tlast=FinishOnTlast.COUNTS_WITH_TOKENS, controller_id=7, reset=True
-    )
+    control = ChannelControlWord(finish_on_tlast=FinishOnTlast.COUNTS_WITH_TOKENS, controller_id=7, reset=True)
     assert rm.decode_word(MEMTILE, rm.ChannelControl(S2MM, 0), 0x20702) == control
     paused = ShimChannelControlWord(controller_id=7, pause_memory=True)
     assert rm.decode_word(SHIM, rm.ChannelControl(S2MM, 0), 0x702) == paused

@@ -45,9 +45,7 @@ ANY_OP: "st.SearchStrategy[Op]" = st.one_of(
     st.just(Noop()),
     st.builds(Preempt, level=BYTE),
     st.builds(LoadPdi, id=st.integers(0, 65535), size=WORD, address=st.integers(0, 2**64 - 1)),
-    st.builds(
-        Sync, column=BYTE, row=BYTE, direction=st.integers(0, 1), channel=BYTE, columns=BYTE, rows=BYTE
-    ),
+    st.builds(Sync, column=BYTE, row=BYTE, direction=st.integers(0, 1), channel=BYTE, columns=BYTE, rows=BYTE),
     st.builds(DdrPatch, address=WORD, argument=WORD, offset_bytes=WORD),
 )
 

@@ -82,9 +82,7 @@ def same(one: Array, other: Array, name: str) -> None:
 def outputs_of(model: onnx.ModelProto, target: str, seed: int, directory: Path) -> Outputs:
     """Compile and simulate a model for a target; compute it by the reference and by onnxruntime, too."""
     module = run_passes(imported(model, directory), PASSES[0])
-    plan, _ = compile_model(
-        directory / "model.onnx", directory / "plan", Options(target=target, compare_dense=False)
-    )
+    plan, _ = compile_model(directory / "model.onnx", directory / "plan", Options(target=target, compare_dense=False))
     fed = feeds(model, seed)
     simulated = Session(plan).execute(fed).outputs
     reference = to_host(module, run(module, to_device(module, fed)))
@@ -107,9 +105,7 @@ def test_named_models(case: Case, pow2: bool, target: str, tmp_path: Path) -> No
 REFUSED = pytest.mark.xfail(raises=DoesNotFit, strict=True, reason="a window of 504 taps does not fit a core")
 
 
-@pytest.mark.parametrize(
-    "seed", [pytest.param(one, marks=REFUSED) if one == 12 else one for one in range(48)]
-)
+@pytest.mark.parametrize("seed", [pytest.param(one, marks=REFUSED) if one == 12 else one for one in range(48)])
 def test_random_models(seed: int, tmp_path: Path) -> None:
     pow2 = seed % 2 == 0
     outputs = outputs_of(random_qdq_model(seed, pow2=pow2), TARGETS[seed % len(TARGETS)], seed, tmp_path)
@@ -153,8 +149,6 @@ def test_bytes_do_not_depend_on_the_hash_seed(name: str, tmp_path: Path) -> None
             cwd=ROOT,
             env={**os.environ, "PYTHONHASHSEED": seed},
         )
-        plans.append(
-            {str(one.relative_to(place)): one.read_bytes() for one in place.rglob("*") if one.is_file()}
-        )
+        plans.append({str(one.relative_to(place)): one.read_bytes() for one in place.rglob("*") if one.is_file()})
     assert sorted(plans[0]) == sorted(plans[1])
     assert [one for one in plans[0] if plans[0][one] != plans[1][one]] == []

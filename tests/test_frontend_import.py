@@ -82,9 +82,7 @@ def test_opsets(opset: int, tmp_path: Path) -> None:
 def test_an_old_opset_is_converted(tmp_path: Path) -> None:
     model = good_model(opset=13)
     for node in model.graph.node:
-        kept = [
-            one for one in node.attribute if not (node.op_type == "DequantizeLinear" and one.name == "axis")
-        ]
+        kept = [one for one in node.attribute if not (node.op_type == "DequantizeLinear" and one.name == "axis")]
         del node.attribute[:]
         node.attribute.extend(kept)
     scales = [one for one in model.graph.initializer if one.name.startswith("scale") and one.dims]
@@ -135,9 +133,7 @@ def test_nodes_out_of_order(tmp_path: Path) -> None:
 def test_constants_in_nodes_and_weights_that_are_inputs(tmp_path: Path) -> None:
     model = good_model()
     weight = stored(model, "weight")
-    node = helper.make_node(
-        "Constant", [], [weight.name], value=numpy_helper.from_array(numpy_helper.to_array(weight))
-    )
+    node = helper.make_node("Constant", [], [weight.name], value=numpy_helper.from_array(numpy_helper.to_array(weight)))
     model.graph.initializer.remove(weight)
     model.graph.node.insert(0, node)
     other = stored(model, "weight")

@@ -12,8 +12,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import toy
-import toy_passes
 from xdsl.context import Context as XdslContext
 from xdsl.dialects.builtin import Builtin
 from xdsl.dialects.func import Func
@@ -22,6 +20,7 @@ from xdsl.parser import Parser
 from compiler import pipeline
 from compiler.cli.opt import Opt
 from compiler.errors import BsccError
+from tests import toy, toy_passes
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path.relative_to(GOLDEN) for path in GOLDEN.rglob("*.mlir"))

@@ -5,19 +5,6 @@ from __future__ import annotations
 import time
 
 import pytest
-from toy import (
-    DIALECT,
-    Activation,
-    ConvOp,
-    LoopOp,
-    MatrixType,
-    MixOp,
-    Quant,
-    ReluOp,
-    TokenType,
-    WeightOp,
-    YieldOp,
-)
 
 from compiler.errors import (
     UNKNOWN,
@@ -51,6 +38,19 @@ from compiler.ir import (
     parse_module,
     print_module,
     verify,
+)
+from tests.toy import (
+    DIALECT,
+    Activation,
+    ConvOp,
+    LoopOp,
+    MatrixType,
+    MixOp,
+    Quant,
+    ReluOp,
+    TokenType,
+    WeightOp,
+    YieldOp,
 )
 
 X = TensorType((1, 8, 8, 16), I8)
@@ -131,9 +131,7 @@ def test_attributes_are_values() -> None:
     assert TensorType((1, 2), UI8).text == "tensor<1x2xui8>" and TensorType((), I8).text == "tensor<i8>"
     assert TensorType((2, 3, 4), I8).elements == 24 and IntAttr(3, IntegerType(16)).text == "3 : i16"
     assert Activation.RELU.text == "#toy.act<relu>" and StringArray.of("a").values == ("a",)
-    assert (
-        str(Quant(0.5, 3, None, ("a",))) == '#toy.quant<scale = 0.5, zero = 3, names = ["a"], element = i8>'
-    )
+    assert str(Quant(0.5, 3, None, ("a",))) == '#toy.quant<scale = 0.5, zero = 3, names = ["a"], element = i8>'
 
 
 def test_verify_sees_a_reader_before_its_value() -> None:
@@ -205,9 +203,7 @@ def test_diagnostics_show_place_source_notes_and_help() -> None:
 
 def test_errors_have_exit_codes() -> None:
     one = Diagnostic("a", "b")
-    assert [
-        kind(one).exit_code for kind in (BsccError, UsageError, IRError, UnsupportedModel, DoesNotFit)
-    ] == [
+    assert [kind(one).exit_code for kind in (BsccError, UsageError, IRError, UnsupportedModel, DoesNotFit)] == [
         1,
         2,
         3,

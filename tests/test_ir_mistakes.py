@@ -6,11 +6,11 @@ import random
 import re
 
 import pytest
-from test_golden import CASES, GOLDEN, MARK
-from toy import DIALECT
 
 from compiler.errors import BsccError, IRError
 from compiler.ir import Context, parse_module, print_module
+from tests.test_golden import CASES, GOLDEN, MARK
+from tests.toy import DIALECT
 
 CONTEXT = Context([DIALECT])
 HEAD = '"builtin.module"() ({\n  ^bb0(%arg0: i8):\n    '
@@ -78,9 +78,7 @@ def test_damaged_text(seed: int) -> None:
     tokens = re.findall(r"\w+|\s+|.", text)
     for _ in range(rng.randint(1, 3)):
         index = rng.randrange(len(tokens))
-        tokens[index : index + rng.randint(0, 1)] = rng.choice(
-            [[], [rng.choice(tokens)], [rng.choice(TOKENS)]]
-        )
+        tokens[index : index + rng.randint(0, 1)] = rng.choice([[], [rng.choice(tokens)], [rng.choice(TOKENS)]])
     try:
         printed = print_module(parse_module("".join(tokens), CONTEXT))
     except BsccError as error:

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_ir_core import X, Y, small, value
-from toy import Activation, ConvOp, LoopOp, MatrixType, ReluOp, WeightOp
 
 from compiler.errors import InternalError, UnreadableInput
 from compiler.ir import (
@@ -24,6 +22,8 @@ from compiler.ir import (
     rewrites,
     verify,
 )
+from tests.test_ir_core import X, Y, small, value
+from tests.toy import Activation, ConvOp, LoopOp, MatrixType, ReluOp, WeightOp
 
 
 @rewrites(ReluOp)
@@ -125,9 +125,7 @@ def test_replace_all_uses_can_leave_some() -> None:
 def test_insertion_points() -> None:
     module, conv, relu = small()
     block = module.function().body.block
-    assert (
-        Rewriter.at_end(block).insert(WeightOp("end", conv.weight.type)).next is module.function().return_op
-    )
+    assert Rewriter.at_end(block).insert(WeightOp("end", conv.weight.type)).next is module.function().return_op
     assert Rewriter.at_start(block).insert(WeightOp("start", conv.weight.type)) is block.first
     rw = Rewriter.at(conv)
     one, two = (rw.insert(WeightOp(name, conv.weight.type)) for name in "ab")
@@ -152,11 +150,7 @@ def test_store(tmp_path: Path) -> None:
     array[0, 0] = 9
     assert store["w"][0, 0] == 0 and not store["w"].flags.writeable
     assert len(store.digest("w")) == 16 and store.digest("w") != WeightStore().copy().__class__.__name__
-    assert (
-        store.add("w", store["w"]) == "w"
-        and store.add("w", array) == "w_1"
-        and store.add("w", array) == "w_1"
-    )
+    assert store.add("w", store["w"]) == "w" and store.add("w", array) == "w_1" and store.add("w", array) == "w_1"
     store.save(tmp_path / "a.npz")
     store.copy().save(tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_golden import MLIR_OPT
-from toy import DIALECT, Activation, LoopOp, MatrixType, MixOp, Quant, ReluOp, TokenType, YieldOp
 
 from compiler.errors import UNKNOWN, FileLocation, Location, NodeLocation, fuse
 from compiler.ir import (
@@ -45,6 +43,8 @@ from compiler.ir import (
     print_module,
     verify,
 )
+from tests.test_golden import MLIR_OPT
+from tests.toy import DIALECT, Activation, LoopOp, MatrixType, MixOp, Quant, ReluOp, TokenType, YieldOp
 
 CONTEXT = Context([DIALECT])
 nothing: st.SearchStrategy[list[Any]] = st.just([])
@@ -74,9 +74,7 @@ attributes: st.SearchStrategy[Attribute] = st.one_of(
     st.builds(StringAttr, words),
     st.builds(FloatAttr, floats),
     st.builds(SymbolRef, st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,6}", fullmatch=True)),
-    st.builds(
-        IntArray, st.lists(st.integers(-100, 100), max_size=3).map(tuple), st.sampled_from([8, 32, 64])
-    ),
+    st.builds(IntArray, st.lists(st.integers(-100, 100), max_size=3).map(tuple), st.sampled_from([8, 32, 64])),
     st.builds(lambda items: StringArray.of(*items), st.lists(words, min_size=1, max_size=3)),
     st.builds(lambda items: ArrayAttr(tuple(items)), st.lists(quants, max_size=2)),
 )

@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("compiler.errors", "compiler.target", "compiler.blocks", "compiler.numerics", "compiler.encoding"),
     ("compiler.ir", "compiler.plan"),
-    ("compiler.pass_manager", "compiler.kernels", "dialects"),
-    ("compiler.frontend", "compiler.backend", "passes", "runtime_sim"),
-    ("compiler.pipeline", "compiler.driver"),
+    ("compiler.pass_manager", "compiler.kernels", "compiler.mapping", "dialects"),
+    ("compiler.frontend", "compiler.backend", "compiler.reference", "passes", "runtime_sim"),
+    ("compiler.pipeline", "compiler.summary", "compiler.driver"),
     ("compiler.cli",),
     ("bscc", "examples"),
 )
@@ -36,7 +36,11 @@ BESIDE = {
     "compiler.blocks": {"compiler.errors"},
     "compiler.numerics": {"compiler.errors"},
     "compiler.encoding": {"compiler.errors"},
-    "compiler.driver": {"compiler.pipeline"},
+    "compiler.driver": {"compiler.pipeline", "compiler.summary"},
+    # Layers and mappings are attributes of tile ops, and are cut from bsp ops; packets are made for layers.
+    "compiler.mapping": {"compiler.kernels", "dialects"},
+    "compiler.kernels": {"compiler.mapping"},
+    "dialects": {"compiler.mapping"},
     "examples": {"bscc"},
 }
 UNITS = (*FLOOR, "training", "compiler")

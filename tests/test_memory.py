@@ -176,12 +176,8 @@ def test_a_changed_buffer_is_refused(
 
 def test_an_alias_names_both_buffers() -> None:
     buffers, module, target = digits()
-    work, act = (
-        next(one for one in buffers if one.memory == TILE and one.role == i) for i in ("work", "act")
-    )
-    wrong = [
-        replace(one, offset=work.offset, first=0, last=work.last) if one is act else one for one in buffers
-    ]
+    work, act = (next(one for one in buffers if one.memory == TILE and one.role == i) for i in ("work", "act"))
+    wrong = [replace(one, offset=work.offset, first=0, last=work.last) if one is act else one for one in buffers]
     error = refused(wrong, module, target)
     assert error.diagnostic.code == "memory-overlap"
     assert f"'{act.owner}'" in str(error) and f"'{work.owner}'" in str(error)

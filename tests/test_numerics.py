@@ -97,9 +97,7 @@ def test_means_are_near(count: int, x: float, y: float, data: st.DataObject) -> 
     multiplier, shift = numerics.mean_factor(x, y, count)
     found = int(numerics.requantise_mean(np.array(acc), multiplier, shift, 0, -128, 127))
     exact = Fraction(acc, count) * Fraction(float(np.float32(x) / np.float32(y)))
-    assert abs(found - min(max(exact, Fraction(-128)), Fraction(127))) <= Fraction(1, 2) + Fraction(
-        1, 1 << 18
-    )
+    assert abs(found - min(max(exact, Fraction(-128)), Fraction(127))) <= Fraction(1, 2) + Fraction(1, 1 << 18)
 
 
 def test_int32_wraps() -> None:
@@ -111,9 +109,7 @@ def test_int32_wraps() -> None:
 def test_host_conversions_are_onnxruntimes(kind: str, scale: float) -> None:
     rng = np.random.default_rng(0)
     ties = (np.arange(-300, 300) + 0.5) * np.float32(scale)
-    values = np.concatenate([rng.standard_normal(5000) * 40 * scale, ties, [1e30, -1e30, 0.0]]).astype(
-        np.float32
-    )
+    values = np.concatenate([rng.standard_normal(5000) * 40 * scale, ties, [1e30, -1e30, 0.0]]).astype(np.float32)
     zero = 7
     quantised = numerics.quantize_input(values, scale, zero, kind)
     elem = TensorProto.INT8 if kind == "int8" else TensorProto.UINT8

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toy
-import toy_passes
-from test_ir_core import small
 
 from compiler import pipeline
 from compiler.cli.opt import main
 from compiler.ir import WeightStore, print_module
+from tests import toy, toy_passes
+from tests.test_ir_core import small
 
 TEXT = print_module(small()[0])
 BAD = TEXT.replace("toy.relu", "toy.rely")
@@ -101,9 +100,7 @@ def test_talk_goes_to_stderr(opt: Opt, tmp_path: Path) -> None:
     words = ["--pass-pipeline", "toy-fuse,toy-limit"]
     code, out, err = opt(*words, "--mlir-print-ir-after-all", "--timing", "--dump-pass-pipeline")
     assert code == 0 and out == opt(*words)[1]
-    assert err.startswith(
-        "toy-fuse,toy-limit{max-channels=64 strict=true order=first sizes=8,8 label=none}\n"
-    )
+    assert err.startswith("toy-fuse,toy-limit{max-channels=64 strict=true order=first sizes=8,8 label=none}\n")
     assert err.count("IR dump after") == 2 and "total" in err
     assert opt(*words, "--print-ir-after-change")[2].count("IR dump after") == 1
     assert opt(*words, "--dump-ir", str(tmp_path / "ir"))[0] == 0

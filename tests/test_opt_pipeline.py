@@ -7,12 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from compiler.target import Target
 from hypothesis import given
 from hypothesis import strategies as st
-from test_ir_core import CONTEXT, small
-from toy import Quant
-from toy_passes import PASSES, TOY, Order, ToyFuse, ToyLimit
 
 from compiler.errors import DoesNotFit, InternalError, IRError, UsageError
 from compiler.ir import Module
@@ -26,6 +22,10 @@ from compiler.pass_manager import (
     RoundTrip,
     Timing,
 )
+from compiler.target import Target
+from tests.test_ir_core import CONTEXT, small
+from tests.toy import Quant
+from tests.toy_passes import PASSES, TOY, Order, ToyFuse, ToyLimit
 
 TARGET = Target.load("aie2-4x4")
 

@@ -177,8 +177,6 @@ def test_convolution_is_exact_beyond_float32() -> None:
     weight[1:, 0, 0, ::2] = -127
     weight[2, 0, 0, 0] = 126
     total = convolve(x, weight, (1, 1), (0, 0, 0, 0), (1, 1))
-    expected = (x.reshape(1, -1).astype(np.int64) @ weight.reshape(8, -1).T.astype(np.int64)).reshape(
-        1, 1, 1, 8
-    )
+    expected = (x.reshape(1, -1).astype(np.int64) @ weight.reshape(8, -1).T.astype(np.int64)).reshape(1, 1, 1, 8)
     assert np.array_equal(total, expected)
     assert len(exact_ranges(255, weight.reshape(8, -1))) > 1

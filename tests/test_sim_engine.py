@@ -59,9 +59,7 @@ def loopback(words: int, chunk: int, load: ShimBd | None = None, free: int = 2) 
     for number, offset in enumerate((0, 4 * chunk)):
         other = 1 - number
         fill = memtile_bd(offset, chunk, acquire=(0, 1), release=(1, 1), use_next_bd=True, next_bd=other)
-        drain = memtile_bd(
-            offset, chunk, acquire=(1, 1), release=(0, 1), use_next_bd=True, next_bd=24 + other
-        )
+        drain = memtile_bd(offset, chunk, acquire=(1, 1), release=(0, 1), use_next_bd=True, next_bd=24 + other)
         script.bd(MEMTILE, number, fill)
         script.bd(MEMTILE, 24 + number, drain)
     script.push(MEMTILE, S2MM, 4, 0)

@@ -85,16 +85,12 @@ def make(kernel: Kernel, seed: int, *, wild: bool = False, **fixed: bool) -> Cas
     return laid_out(Case(header, call, np.zeros(0, np.uint8), act, acc, out, tables, blocks))
 
 
-def tables_of(
-    kernel: Kernel, header: WorkHeader, rng: np.random.Generator, wild: bool
-) -> dict[str, list[int]]:
+def tables_of(kernel: Kernel, header: WorkHeader, rng: np.random.Generator, wild: bool) -> dict[str, list[int]]:
     def numbers(low: int, high: int, count: int) -> list[int]:
         return [int(one) for one in rng.integers(low, high, count)]
 
     if kernel is Kernel.CONV:
-        every = [
-            tap + block * header.in_width * 8 for tap in taps(header) for block in range(header.in_blocks)
-        ]
+        every = [tap + block * header.in_width * 8 for tap in taps(header) for block in range(header.in_blocks)]
         counts = numbers(0, len(every) + 1, header.out_blocks)
         table = [int(one) for count in counts for one in rng.permutation(every)[:count]]
         lanes = 8 * header.out_blocks
@@ -287,9 +283,7 @@ def test_cycles(kernel: Kernel, seed: int) -> None:
             expected += 8 * g * (not call.last)
             expected += call.last * (16 * g * h.general_scale + 8 * g * call.residual)
         else:
-            each = {Kernel.MAX_POOL: window + 4, Kernel.AVG_POOL: 2 * window + 8, Kernel.ADD: 8}.get(
-                kernel, 6
-            )
+            each = {Kernel.MAX_POOL: window + 4, Kernel.AVG_POOL: 2 * window + 8, Kernel.ADD: 8}.get(kernel, 6)
             expected += 20 + q * each
     assert call_cycles(case.packet, h, call) == expected
     assert case.run() == expected

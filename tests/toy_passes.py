@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
-from toy import DIALECT, Activation, ConvOp, LoopOp, MixOp, ReluOp, WeightOp, YieldOp
-
 from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import Module, Rewriter, apply_patterns, fuse, rewrites
 from compiler.pass_manager import Pass, Stage, option
+from tests.toy import DIALECT, Activation, ConvOp, LoopOp, MixOp, ReluOp, WeightOp, YieldOp
 
 if TYPE_CHECKING:
     from compiler.target import Target
@@ -68,7 +67,7 @@ class ToyLimit(Pass):
 
     max_channels: int = option(64, help="how many channels a convolution may have")
     strict: bool = option(True, help="count the limit itself as too many")
-    order: Order = option(Order.FIRST, help="which convolution to name")  # noqa: RUF009
+    order: Order = option(Order.FIRST, help="which convolution to name")
     sizes: tuple[int, ...] = option((8, 8), help="nothing")
     label: str | None = option(None, help="a word for the message")
 

@@ -23,7 +23,6 @@ from compiler.encoding.registers import FinishOnTlast
 from compiler.encoding.tiles import Direction, TileKind
 from compiler.ir import Module, Op, ReturnOp
 from compiler.target import Target
-from dialects.tile import AllocOp, PortOp
 from dialects.aie2 import (
     BdOp,
     ChannelOp,
@@ -38,6 +37,7 @@ from dialects.aie2 import (
     ShimMuxOp,
     SyncOp,
 )
+from dialects.tile import AllocOp, PortOp
 
 
 def static_check(module: Module, target: Target, argument_bytes: Sequence[int] | None = None) -> None:
@@ -176,9 +176,7 @@ class _Checker:
         limits = LIMITS[kind]
         self.check.within("check-repeat", "the repeat", op.repeat, 1, limits.max_repeat)
         waiting = channel.pushed - channel.done
-        self.check.within(
-            "check-queue", "the number of tasks not awaited", waiting + 1, 1, limits.queue_depth
-        )
+        self.check.within("check-queue", "the number of tasks not awaited", waiting + 1, 1, limits.queue_depth)
         use = _Use(channel, channel.pushed, self.check.index)
         channel.pushed += 1
         if op.token:
@@ -209,9 +207,7 @@ class _Checker:
         """Take the oldest token of a channel."""
         channel = self.channel(op)
         if not channel.tokens:
-            self.check.fail(
-                "check-token", f"no token will come: {channel.pushed} tasks pushed, all tokens taken"
-            )
+            self.check.fail("check-token", f"no token will come: {channel.pushed} tasks pushed, all tokens taken")
         channel.done = channel.tokens.pop(0) + 1
 
 

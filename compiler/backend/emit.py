@@ -51,7 +51,6 @@ from compiler.encoding.work import CONFIG_ADDRESS
 from compiler.errors import UNKNOWN, BsccError, Diagnostic, InternalError
 from compiler.ir import Module, Op, ReturnOp
 from compiler.target import Target
-from dialects.tile import AllocOp, PortOp
 from dialects.aie2 import (
     BdOp,
     ChannelOp,
@@ -67,6 +66,7 @@ from dialects.aie2 import (
     SyncOp,
     port_of,
 )
+from dialects.tile import AllocOp, PortOp
 
 _SLOT_FIELDS = 4
 SETUP = "set-up"

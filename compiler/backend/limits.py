@@ -36,9 +36,7 @@ class Reporter:
         place = f"tile({getattr(self.op, 'column', 0)},{getattr(self.op, 'row', 0)})"
         if hasattr(self.op, "channel"):
             place += f" {getattr(self.op, 'direction', '')} {self.op.channel}"
-        raise InternalError(
-            Diagnostic(code, f"op {self.index} '{self.op.name}' at {place}: {text}", self.op.loc)
-        )
+        raise InternalError(Diagnostic(code, f"op {self.index} '{self.op.name}' at {place}: {text}", self.op.loc))
 
     def within(self, code: str, what: str, value: int, low: int, high: int) -> None:
         """Refuse a number outside both ends."""
@@ -76,9 +74,7 @@ class Switches:
         slave, master = port_of(op.slave), port_of(op.master)
         assert slave is not None and master is not None
         if not is_legal(kind, slave, master):
-            self.check.fail(
-                "check-connection", f"no wires from {op.slave} to {op.master} in a {kind.value} tile"
-            )
+            self.check.fail("check-connection", f"no wires from {op.slave} to {op.master} in a {kind.value} tile")
 
     def packet_slave(self, op: PacketSlaveOp) -> None:
         """A slave and its slots, which must not overlap."""
@@ -143,9 +139,7 @@ def check_bd(check: Reporter, op: BdOp, arguments: Sequence[int] | None) -> None
             locks = limits.locks * (len(Side) if kind is TileKind.MEMTILE else 1)
             check.within("check-lock", f"the lock of {name} of BD {op.bd}", pair[0], 0, locks - 1)
             lock_place(check, kind, op, pair[0])
-            check.within(
-                "check-lock", f"the amount of {name} of BD {op.bd}", pair[1], 1, limits.max_lock_value
-            )
+            check.within("check-lock", f"the amount of {name} of BD {op.bd}", pair[1], 1, limits.max_lock_value)
     if op.next_bd is not None:
         check.within("check-bd", f"the next BD of BD {op.bd}", op.next_bd, 0, limits.bds - 1)
     if op.packet is not None:
@@ -189,9 +183,7 @@ def _check_memory(check: Reporter, op: BdOp, kind: TileKind, arguments: Sequence
         check.within("check-memory", f"the argument of BD {op.bd}", op.argument, 0, count - 1)
         size, what = past if arguments is None else arguments[op.argument], f"argument {op.argument}"
     if first < 0 or past > size:
-        check.fail(
-            "check-memory", f"BD {op.bd} touches bytes {first}..{past - 1} of {what}, {size} are there"
-        )
+        check.fail("check-memory", f"BD {op.bd} touches bytes {first}..{past - 1} of {what}, {size} are there")
 
 
 def lock_place(check: Reporter, kind: TileKind, op: BdOp, lock: int) -> tuple[int, int, int]:

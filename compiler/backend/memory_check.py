@@ -47,9 +47,7 @@ def check_memory(
     _Follower(groups, buffers, target).follow(module)
 
 
-def check_buffers(
-    buffers: Sequence[BufferRecord], target: Target, arguments: Sequence[int] | None = None
-) -> None:
+def check_buffers(buffers: Sequence[BufferRecord], target: Target, arguments: Sequence[int] | None = None) -> None:
     """The first half: alignment, capacity, overlap and banks."""
     groups: Groups = {}
     for one in buffers:
@@ -169,17 +167,13 @@ class _Follower:
             seen.add(number)
             bd = self.bds.get((op.column, op.row, number))
             if bd is None:
-                _fail(
-                    "memory-outside", f"BD {number} of tile({op.column},{op.row}) was never written", op.loc
-                )
+                _fail("memory-outside", f"BD {number} of tile({op.column},{op.row}) was never written", op.loc)
             chain.append(bd)
             number = bd.next_bd
         for bd in chain:
             memory, start = self.place(bd)
             text = f"BD {bd.bd} of tile({bd.column},{bd.row}) {op.direction} {op.channel}"
-            spans = [
-                (start + first, start + past) for first, past in touched(bd, None if closed else op.repeat)
-            ]
+            spans = [(start + first, start + past) for first, past in touched(bd, None if closed else op.repeat)]
             if memory.level != "core":
                 spans = [(min(one[0] for one in spans), max(one[1] for one in spans))]
             use = use_of(memory.level, op)
@@ -229,8 +223,7 @@ class _Follower:
             offset = address - CORE_MEMORY_BYTES[side]
             memory = Memory("core", op.column, row)
             if not any(
-                one.role == role and one.offset == offset and one.size == size
-                for one in self.groups.get(memory, [])
+                one.role == role and one.offset == offset and one.size == size for one in self.groups.get(memory, [])
             ):
                 text = f"tile({op.column},{op.row}) is told of {size} bytes at {offset} of {memory}"
                 _fail("memory-outside", f"{text}, where no '{role}' buffer is", op.loc)

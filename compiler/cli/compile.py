@@ -26,12 +26,40 @@ def command() -> CommandParser:
     )
     add = parser.add_argument
     add("model", help="the ONNX file, int8 (QDQ or QLinear operators)")
-    add("-o", "--output-dir", required=True, metavar="PLAN", help="the directory to write; a plan there is replaced")
+    add(
+        "-o",
+        "--output-dir",
+        required=True,
+        metavar="PLAN",
+        help="the directory to write; a plan there is replaced",
+    )
     add("--target", default="aie2-4x4", help="aie2-2x2 ... aie2-8x8, npu1, or a .toml file (default aie2-4x4)")
-    add("--pass-pipeline", default=DEFAULT_PIPELINE, metavar="PASSES", help="passes to run, as bscc-opt takes them")
-    add("--sparsity", choices=("auto", "off", "require"), default="auto", help="whether zero blocks are left out")
-    add("--shape", action="append", default=[], metavar="NAME=1x3x224x224", help="bind a dynamic input's shape")
-    add("--output", action="append", default=[], metavar="TENSOR", help="compile up to this tensor; may be repeated")
+    add(
+        "--pass-pipeline",
+        default=DEFAULT_PIPELINE,
+        metavar="PASSES",
+        help="passes to run, as bscc-opt takes them",
+    )
+    add(
+        "--sparsity",
+        choices=("auto", "off", "require"),
+        default="auto",
+        help="whether zero blocks are left out",
+    )
+    add(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="NAME=1x3x224x224",
+        help="bind a dynamic input's shape",
+    )
+    add(
+        "--output",
+        action="append",
+        default=[],
+        metavar="TENSOR",
+        help="compile up to this tensor; may be repeated",
+    )
     add("--verify-each", action="store_true", help="compare all values before and after every pass")
     add("--dump-ir", type=Path, metavar="DIR", help="write the module after every pass")
     add("--no-compare-dense", action="store_true", help="do not compile the dense twin for the speed-up")

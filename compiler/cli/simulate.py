@@ -103,9 +103,7 @@ def write_arrays(path: str, arrays: Mapping[str, Array]) -> None:
     try:
         Path(path).write_bytes(buffer.getvalue())
     except OSError as error:
-        raise UsageError(
-            Diagnostic("unwritable", f"cannot write the file: {error.strerror}", path)
-        ) from error
+        raise UsageError(Diagnostic("unwritable", f"cannot write the file: {error.strerror}", path)) from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

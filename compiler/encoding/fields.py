@@ -218,14 +218,10 @@ def _check_words(record: type["Record"], layout: _Layout, words: tuple[int, ...]
             raise fault("field-words", f"{name} word {position} is {word}, not an unsigned 32-bit word")
         if word & layout.unused[position]:
             stray = word & layout.unused[position]
-            raise fault(
-                "field-reserved", f"{name} word {position} is 0x{word:08x}: bits 0x{stray:08x} are reserved"
-            )
+            raise fault("field-reserved", f"{name} word {position} is 0x{word:08x}: bits 0x{stray:08x} are reserved")
     for position, mask, value in layout.fixed:
         if words[position] & mask != value:
-            raise fault(
-                "field-fixed", f"{name} word {position} is 0x{words[position]:08x}, expected 0x{value:08x}"
-            )
+            raise fault("field-fixed", f"{name} word {position} is 0x{words[position]:08x}, expected 0x{value:08x}")
 
 
 class Record:

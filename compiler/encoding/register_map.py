@@ -313,9 +313,7 @@ def _request_offset(kind: TileKind, request: LockRequest) -> int:
     if not (0 <= request.id < locks and -64 <= request.change <= 63):
         text = f"{kind.value} lock request {request}, allowed: locks 0..{locks - 1}, changes -64..63"
         raise fault("register-unknown", text)
-    return _BASES[kind].request.base + (
-        request.id << 10 | request.acquire << 9 | (request.change & 0x7F) << 2
-    )
+    return _BASES[kind].request.base + (request.id << 10 | request.acquire << 9 | (request.change & 0x7F) << 2)
 
 
 def find_register(kind: TileKind, offset: int) -> Register | None:

@@ -89,9 +89,7 @@ def _position(kind: TileKind, ports: tuple[Port, ...], port: Port, role: str) ->
     position = _positions(ports).get(port)
     if position is None:
         count = sum(other.bundle is port.bundle for other in ports)
-        raise fault(
-            "switch-port", f"a {kind.value} tile has {count} {port.bundle.value} {role} ports, no {port}"
-        )
+        raise fault("switch-port", f"a {kind.value} tile has {count} {port.bundle.value} {role} ports, no {port}")
     return position
 
 

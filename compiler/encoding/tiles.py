@@ -104,7 +104,5 @@ def split_memtile_lock(lock: int) -> tuple[Side, int]:
     """The side and local lock that a lock id in a memory tile's BD means, the inverse of memtile_lock."""
     side, local = divmod(lock, MEMTILE_WINDOW_LOCKS)
     if not 0 <= side <= Side.EAST:
-        raise fault(
-            "tile-address", f"memory tile lock id is {lock}, allowed: 0..{3 * MEMTILE_WINDOW_LOCKS - 1}"
-        )
+        raise fault("tile-address", f"memory tile lock id is {lock}, allowed: 0..{3 * MEMTILE_WINDOW_LOCKS - 1}")
     return Side(side), local

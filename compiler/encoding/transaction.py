@@ -319,6 +319,4 @@ def _take(words: Sequence[int], position: int, length: int, where: str) -> Seque
 def _at(where: str, position: int, error: BsccError) -> UnreadableInput:
     """The same complaint about words that were read rather than made."""
     found = error.diagnostic
-    return damaged(
-        found.code, found.message, where, help=f"word {position} of the stream; {found.help}".rstrip("; ")
-    )
+    return damaged(found.code, found.message, where, help=f"word {position} of the stream; {found.help}".rstrip("; "))

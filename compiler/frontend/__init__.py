@@ -47,6 +47,4 @@ def _placed(diagnostic: Diagnostic, file: str) -> Diagnostic:
         place = NodeLocation(place.name, place.op_type, file)
     elif not str(place):
         place = FileLocation(file)
-    return Diagnostic(
-        diagnostic.code, diagnostic.message, place, diagnostic.notes, diagnostic.help, diagnostic.source
-    )
+    return Diagnostic(diagnostic.code, diagnostic.message, place, diagnostic.notes, diagnostic.help, diagnostic.source)

@@ -45,9 +45,7 @@ def check_model(model: onnx.ModelProto) -> None:
     check_names(graph)
     check_operators(model)
     if graph.sparse_initializer:
-        raise unsupported(
-            "sparse-tensor", f"it has {len(graph.sparse_initializer)} sparse_initializer tensors"
-        )
+        raise unsupported("sparse-tensor", f"it has {len(graph.sparse_initializer)} sparse_initializer tensors")
     for tensor in graph.initializer:
         check_tensor(tensor)
     sort_nodes(graph)
@@ -215,8 +213,6 @@ def cycle_text(graph: onnx.GraphProto, makers: dict[str, int], done: Iterable[in
     path: list[int] = []
     while here not in path:
         path.append(here)
-        here = next(
-            makers[name] for name in graph.node[here].input if name in makers and makers[name] not in finished
-        )
+        here = next(makers[name] for name in graph.node[here].input if name in makers and makers[name] not in finished)
     loop = [*path[path.index(here) :], here][:8]
     return " <- ".join(f"'{text(graph.node[index].name)}'" for index in loop)

@@ -21,9 +21,7 @@ def integers(weight: Constant, axis: int) -> tuple[NDArray[np.int8], NDArray[np.
     if weight.scales is None:
         raise Refusal(f"it runs in float32: its weights are {weight.array.dtype.name}", QUANTISE)
     if weight.scales.size > 1 and weight.axis != axis:
-        raise Refusal(
-            f"its weights have scales along axis {weight.axis}, expected the output channels, {axis}"
-        )
+        raise Refusal(f"its weights have scales along axis {weight.axis}, expected the output channels, {axis}")
     if weight.array.dtype.name not in ("int8", "uint8"):
         raise Refusal(f"its weights are {weight.array.dtype.name}, expected int8")
     array = without_zero(weight)
@@ -76,9 +74,7 @@ def conv_window(node: Node, x: Tensor, kernel: tuple[int, ...], channels: int) -
 def check_rank(weight: Array) -> None:
     """Weights of a 2-dimensional convolution are [O, I, KH, KW]."""
     if weight.ndim != 4:
-        raise Refusal(
-            f"its weights have {weight.ndim} dimensions, only 2-dimensional convolutions are supported"
-        )
+        raise Refusal(f"its weights have {weight.ndim} dimensions, only 2-dimensional convolutions are supported")
 
 
 def conv(build: Build, node: Node) -> None:

@@ -24,9 +24,7 @@ _OTHERS = ("Cast", "QuantizeLinear", "Squeeze", "Transpose", "Unsqueeze")
 FOLDED = frozenset((*_ARITHMETIC, *_SHAPING, *_OTHERS))
 
 
-def static_graph(
-    model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str]
-) -> Graph:
+def static_graph(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str]) -> Graph:
     """The graph up to `outputs`, with every shape known."""
     stored = {one.name for one in model.graph.initializer}
     inputs = [one for one in model.graph.input if one.name not in stored]
@@ -99,9 +97,7 @@ def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tupl
             if size < 0:
                 raise _usage(f"dimension {axis} of input '{text(one.name)}' is dynamic", help)
             if dims and dims[axis] >= 0 and dims[axis] != size:
-                raise _usage(
-                    f"dimension {axis} of input '{text(one.name)}' is {dims[axis]}, --shape says {size}"
-                )
+                raise _usage(f"dimension {axis} of input '{text(one.name)}' is {dims[axis]}, --shape says {size}")
         tensor.ClearField("shape")
         tensor.shape.SetInParent()
         for size in wanted:
@@ -121,9 +117,7 @@ def convert(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         return version_converter.convert_version(model, MIN_OPSET)
     except Exception as error:  # the converter raises RuntimeError, IndexError and C++ exceptions alike
-        raise unsupported(
-            "opset", f"opset {opset} does not convert to {MIN_OPSET}: {first_line(error)}"
-        ) from None
+        raise unsupported("opset", f"opset {opset} does not convert to {MIN_OPSET}: {first_line(error)}") from None
 
 
 def cut_outputs(graph: onnx.GraphProto, outputs: Sequence[str]) -> None:
@@ -131,9 +125,7 @@ def cut_outputs(graph: onnx.GraphProto, outputs: Sequence[str]) -> None:
     known = [name for node in graph.node for name in node.output if name]
     for name in outputs:
         if name not in known:
-            raise UsageError(
-                Diagnostic("output", f"the model computes no tensor '{name}'", help=_near(name, known))
-            )
+            raise UsageError(Diagnostic("output", f"the model computes no tensor '{name}'", help=_near(name, known)))
     del graph.output[:]
     for name in dict.fromkeys(outputs):
         graph.output.add().name = name
@@ -203,9 +195,7 @@ def fold(
         keep_needed(model.graph)
 
 
-def infer(
-    model: onnx.ModelProto, constants: Mapping[str, Array]
-) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
+def infer(model: onnx.ModelProto, constants: Mapping[str, Array]) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
     """Shapes and element types by onnx's inference, on a copy without the numbers of large constants."""
     stub = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     graph = stub.graph
@@ -277,9 +267,7 @@ def _shape_value(node: onnx.NodeProto, shape: tuple[int, ...]) -> Array:
     return np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)
 
 
-def _result_size(
-    node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
-) -> int:
+def _result_size(node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> int:
     """How many elements a node would make, or more than any limit where that is not known."""
     if node.op_type == "ConstantOfShape":
         return math.prod(int(one) for one in constants[node.input[0]].ravel())
@@ -290,9 +278,7 @@ def _result_size(
     return math.prod(shape) if shape is not None else MAX_ELEMENTS
 
 
-def check_declared(
-    declared: Mapping[str, list[int]], known: Mapping[str, tuple[int, ...]], bound: bool
-) -> None:
+def check_declared(declared: Mapping[str, list[int]], known: Mapping[str, tuple[int, ...]], bound: bool) -> None:
     """A model that declares an output of another shape than it computes is broken."""
     for name, dims in declared.items():
         found = known.get(name)
@@ -300,9 +286,7 @@ def check_declared(
             continue
         fits = len(dims) == len(found) and all(a in (-1, b) for a, b in zip(dims, found, strict=True))
         if not fits and dims[1:] != list(found[1:]):
-            raise invalid(
-                f"output '{text(name)}' is declared {dims}, and computed {list(found)}", "shape-lies"
-            )
+            raise invalid(f"output '{text(name)}' is declared {dims}, and computed {list(found)}", "shape-lies")
 
 
 def check_sizes(shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -310,9 +294,7 @@ def check_sizes(shapes: Mapping[str, tuple[int, ...]]) -> None:
     for name, shape in shapes.items():
         if math.prod(shape) > MAX_ELEMENTS:
             raise UnsupportedModel(
-                Diagnostic(
-                    "too-large", f"tensor '{text(name)}' is {shape}, more than {MAX_ELEMENTS} elements"
-                )
+                Diagnostic("too-large", f"tensor '{text(name)}' is {shape}, more than {MAX_ELEMENTS} elements")
             )
         if len(shape) >= 2 and 0 in shape:
             raise unsupported("empty-tensor", f"tensor '{text(name)}' is {shape} and holds nothing")

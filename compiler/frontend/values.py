@@ -136,9 +136,7 @@ def image(x: Tensor) -> Value[TensorType]:
         raise Refusal(f"batch size {x.shape[0]} is not supported, only 1", "give the model batch size 1")
     _, channels, height, width = x.shape
     if x.nhwc != (height, width, channels) or not x.has(Layout.NCHW):
-        raise Refusal(
-            "its input was reordered in memory, by a Reshape or Transpose that is not a layout change"
-        )
+        raise Refusal("its input was reordered in memory, by a Reshape or Transpose that is not a layout change")
     return x.value
 
 
@@ -157,9 +155,7 @@ def quant_from(scale: Array, zero: Array | None, name: str, dtype: str | None = 
     if not math.isfinite(value) or value <= 0:
         raise Refusal(f"the scale '{text(name)}' is {value}, expected a positive number")
     mantissa, exponent = decompose(value)
-    return Quant(
-        UI8 if kind == "uint8" else I8, mantissa, exponent, 0 if zero is None else int(zero.reshape(()))
-    )
+    return Quant(UI8 if kind == "uint8" else I8, mantissa, exponent, 0 if zero is None else int(zero.reshape(())))
 
 
 def spread(scales: NDArray[np.float32], count: int) -> NDArray[np.float32]:

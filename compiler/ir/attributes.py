@@ -202,7 +202,5 @@ def quote(text: str) -> str:
     parts = []
     for byte in text.encode():
         char = chr(byte)
-        parts.append(
-            "\\\\" if char == "\\" else char if 32 <= byte < 127 and char != '"' else f"\\{byte:02X}"
-        )
+        parts.append("\\\\" if char == "\\" else char if 32 <= byte < 127 and char != '"' else f"\\{byte:02X}")
     return f'"{"".join(parts)}"'

@@ -22,9 +22,7 @@ class Module(Op):
     body: Region = region()
     sym_name: str | None = prop(default=None)
 
-    def __init__(
-        self, body: Region | None = None, *, sym_name: str | None = None, loc: Location = UNKNOWN
-    ) -> None:
+    def __init__(self, body: Region | None = None, *, sym_name: str | None = None, loc: Location = UNKNOWN) -> None:
         super().__init__(sym_name=sym_name, body=body or Region.of(), loc=loc)
 
     def _build(self, given: dict[str, Any], loc: Location) -> None:
@@ -41,9 +39,7 @@ class Module(Op):
             if one.sym_name == name:
                 return one
         known = [one.sym_name for one in self.functions]
-        raise UsageError(
-            Diagnostic("no-function", f"the module has no function '{name}'", help=nearest(name, known))
-        )
+        raise UsageError(Diagnostic("no-function", f"the module has no function '{name}'", help=nearest(name, known)))
 
     def verify(self) -> None:
         if self.body.empty:
@@ -67,9 +63,7 @@ class FuncOp(Op):
     sym_visibility: str | None = prop(default=None)
 
     @classmethod
-    def make(
-        cls, name: str, inputs: Sequence[Type], results: Sequence[Type], *, loc: Location = UNKNOWN
-    ) -> Self:
+    def make(cls, name: str, inputs: Sequence[Type], results: Sequence[Type], *, loc: Location = UNKNOWN) -> Self:
         """A function with an empty block of the right arguments."""
         return cls(FunctionType(tuple(inputs), tuple(results)), name, Region.of(*inputs), loc=loc)
 
@@ -90,9 +84,7 @@ class FuncOp(Op):
             return
         given = tuple(one.type for one in self.arguments)
         if given != self.function_type.inputs:
-            raise self.error(
-                "function-inputs", f"is declared {self.function_type}, its block has {_types(given)}"
-            )
+            raise self.error("function-inputs", f"is declared {self.function_type}, its block has {_types(given)}")
         returned = tuple(one.type for one in self.return_op.operands)
         if returned != self.function_type.results:
             raise self.return_op.error(

@@ -44,10 +44,6 @@ class Context:
     def op(self, name: str, place: Location) -> type[Op]:
         """The class of an operation, or an error that suggests the nearest name."""
         if name not in self.ops:
-            same = [known for known in self.ops if known.split(".")[0] == name.split(".")[0]] or list(
-                self.ops
-            )
-            raise IRError(
-                Diagnostic("unknown-op", f"unknown operation '{name}'", place, help=nearest(name, same))
-            )
+            same = [known for known in self.ops if known.split(".")[0] == name.split(".")[0]] or list(self.ops)
+            raise IRError(Diagnostic("unknown-op", f"unknown operation '{name}'", place, help=nearest(name, same)))
         return self.ops[name]

@@ -69,9 +69,7 @@ class Field:
         self.name = name
 
     def __set__(self, op: Any, value: Any) -> None:
-        raise AttributeError(
-            f"'{self.name}' of '{op.name}' is read only: use Rewriter.change or Rewriter.copy"
-        )
+        raise AttributeError(f"'{self.name}' of '{op.name}' is read only: use Rewriter.change or Rewriter.copy")
 
     def resolve(self, hint: Any) -> None:
         """Learn from the annotation what the field may hold."""
@@ -175,9 +173,7 @@ class OpSpec:
         """Share out operands when at most one group varies; none if they cannot be."""
         spare = count - sum(one.arity == "one" for one in self.operands)
         sizes = tuple(1 if one.arity == "one" else spare for one in self.operands)
-        fits = sum(sizes) == count and all(
-            one.holds(size) for one, size in zip(self.operands, sizes, strict=True)
-        )
+        fits = sum(sizes) == count and all(one.holds(size) for one, size in zip(self.operands, sizes, strict=True))
         return sizes if fits else None
 
 

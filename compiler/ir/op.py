@@ -195,9 +195,7 @@ class Op(OpBase):
             elif one.codec.optional:
                 given[name] = None
             else:
-                raise self.error(
-                    "property-missing", f"needs the property '{name}'", help=f"it is {one.codec}"
-                )
+                raise self.error("property-missing", f"needs the property '{name}'", help=f"it is {one.codec}")
         return given
 
     def _build(self, given: dict[str, Any], loc: Location) -> None:
@@ -244,9 +242,7 @@ class Op(OpBase):
         """`infer()`, with as many types as there are result fields."""
         types = self.infer()
         declared = self.spec.results
-        if len(types) != len(declared) and not (
-            any(one.many for one in declared) and len(types) >= len(declared) - 1
-        ):
+        if len(types) != len(declared) and not (any(one.many for one in declared) and len(types) >= len(declared) - 1):
             raise self.error("result-count", f"declares {len(declared)} results, infers {len(types)}")
         return types
 

@@ -30,9 +30,7 @@ def parse_module(
     try:
         op = _Builder(context, file).op(read(text, file))
         if not isinstance(op, Module):
-            raise op.error(
-                "no-module", "is not a module", help='wrap it in "builtin.module"() ({ ... }) : () -> ()'
-            )
+            raise op.error("no-module", "is not a module", help='wrap it in "builtin.module"() ({ ... }) : () -> ()')
         if store is not None:
             op.store = store
         if check:
@@ -87,9 +85,7 @@ class _Builder:
             for index, (said, has) in enumerate(zip(written.inputs, operands, strict=False)):
                 if said != has:
                     raise op.error("operand-type", f"says operand {index} is {said}, it is {has}")
-            raise op.error(
-                "operand-count", f"says {len(written.inputs)} operand types, has {len(operands)} operands"
-            )
+            raise op.error("operand-count", f"says {len(written.inputs)} operand types, has {len(operands)} operands")
         if written.results != op.result_types:
             for index, (said, has) in enumerate(zip(written.results, op.result_types, strict=False)):
                 if said != has:

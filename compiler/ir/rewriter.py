@@ -83,9 +83,7 @@ class Rewriter:
             values: Sequence[Value[Type]] = new.results
         else:
             values = (new,) if isinstance(new, Value) else new
-        assert len(values) == len(old.results), (
-            f"'{old.name}' has {len(old.results)} results, got {len(values)}"
-        )
+        assert len(values) == len(old.results), f"'{old.name}' has {len(old.results)} results, got {len(values)}"
         for one, other in zip(old.results, values, strict=True):
             self.replace_all_uses(one, other)
         self.erase(old)

@@ -58,9 +58,7 @@ class Scanner:
         place = self.place
         if isinstance(place, FileLocation):
             before = self.text[: self.position]
-            column = (
-                place.column + self.position if "\n" not in before else len(before.rsplit("\n", 1)[1]) + 1
-            )
+            column = place.column + self.position if "\n" not in before else len(before.rsplit("\n", 1)[1]) + 1
             place = FileLocation(place.file, place.line + before.count("\n"), column)
         return IRError(Diagnostic("syntax", message, place, help=help))
 
@@ -189,11 +187,7 @@ class Scanner:
             return SymbolRef(self.string() if self.peek('"') else self.word())
         if self.peek("["):
             items = self.sequence(self.attribute)
-            return (
-                StringArray(items)
-                if items and all(isinstance(x, StringAttr) for x in items)
-                else ArrayAttr(items)
-            )
+            return StringArray(items) if items and all(isinstance(x, StringAttr) for x in items) else ArrayAttr(items)
         if self.accept("array<i"):
             width = self.integer()
             return IntArray(self.sequence(self.integer, ":", ">") if self.peek(":") else self._empty(), width)
@@ -249,11 +243,7 @@ class Scanner:
         self.position = blanks.end()
 
     def _here(self) -> str:
-        return (
-            f"'{self.text[self.position : self.position + 20]}'"
-            if self.position < len(self.text)
-            else "the end"
-        )
+        return f"'{self.text[self.position : self.position + 20]}'" if self.position < len(self.text) else "the end"
 
 
 def parse_float(body: Scanner) -> Attribute:

@@ -87,15 +87,9 @@ class WeightStore(Mapping[str, "NDArray[Any]"]):
                 for symbol in archive.files:
                     store[symbol] = archive[symbol]
         except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise UnreadableInput(
-                Diagnostic("weights-file", f"cannot read weights: {error}", str(path))
-            ) from error
+            raise UnreadableInput(Diagnostic("weights-file", f"cannot read weights: {error}", str(path))) from error
         return store
 
 
 def _same(old: NDArray[Any], new: NDArray[Any]) -> bool:
-    return (
-        old.dtype == new.dtype
-        and old.shape == new.shape
-        and old.tobytes() == np.ascontiguousarray(new).tobytes()
-    )
+    return old.dtype == new.dtype and old.shape == new.shape and old.tobytes() == np.ascontiguousarray(new).tobytes()

@@ -131,9 +131,7 @@ def read(text: str, file: str) -> OpSyntax:
 
 def _diagnostic(error: UnexpectedInput, text: str, file: str) -> Diagnostic:
     line, column = error.line, error.column
-    if isinstance(error, UnexpectedEOF) or (
-        isinstance(error, UnexpectedToken) and error.token.type == "$END"
-    ):
+    if isinstance(error, UnexpectedEOF) or (isinstance(error, UnexpectedToken) and error.token.type == "$END"):
         found = "end of the text"
         line, column = text.count("\n") + 1, 1
     elif isinstance(error, UnexpectedToken):

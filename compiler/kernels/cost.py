@@ -13,9 +13,7 @@ def ceil_div(value: int, by: int) -> int:
     return -(-value // by)
 
 
-def conv_cycles(
-    pixels: int, kept: tuple[int, ...], *, first: bool, last: bool, general: bool, residual: bool
-) -> int:
+def conv_cycles(pixels: int, kept: tuple[int, ...], *, first: bool, last: bool, general: bool, residual: bool) -> int:
     """A block-sparse convolution with `kept[b]` weight blocks in output block b."""
     groups = ceil_div(pixels, 16)
     edge = 8 * groups * (not first) + 8 * groups * (not last)

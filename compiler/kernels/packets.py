@@ -54,7 +54,8 @@ class Blocks:
         """Rows of the index in one output block whose input block is in [first, last)."""
         rows = np.arange(self.starts[out_block], self.starts[out_block + 1])
         inputs = self.index[rows, 3]
-        return rows[(inputs >= first) & (inputs < last)]
+        chosen: NDArray[np.int64] = rows[(inputs >= first) & (inputs < last)]
+        return chosen
 
     @property
     def general(self) -> bool:
@@ -198,4 +199,6 @@ def _with_row_counts(
     if not row_counts:
         return calls
     offsets = iter(np.cumsum([position, *(4 * len(one) for one in row_counts)]).tolist())
-    return [[replace(call, row_counts_offset=next(offsets)) if not call.skip else call for call in one] for one in calls]
+    return [
+        [replace(call, row_counts_offset=next(offsets)) if not call.skip else call for call in one] for one in calls
+    ]

@@ -33,7 +33,7 @@ from compiler.mapping.packing import PacketMaker, pack_activation
 from compiler.mapping.patterns import Spec, Task, Transfer, coalesce, fit, packet_of
 from compiler.mapping.program import Box, Extent, Step, broadcasts_acts
 from compiler.mapping.setup import set_up_cores
-from compiler.mapping.shapes import BLOCK
+from compiler.mapping.shapes import BLOCK, Storage
 from compiler.target import Target
 from dialects import aie2, tile
 
@@ -178,13 +178,14 @@ class Lowering:
         for _, _, channel, task in sorted(pushes, key=lambda one: one[:2]):
             self.control.push(channel, task, run.epoch)
 
-    def _transfers(
-        self, run: tile.RunOp, column: int, steps: list[list[Step]]
-    ) -> list[tuple[Channel, list[Transfer]]]:
+    def _transfers(self, run: tile.RunOp, column: int, steps: list[list[Step]]) -> list[tuple[Channel, list[Transfer]]]:
         """What each channel of a column moves in a run, receivers before senders."""
         order = sorted(
-            Place(s, c, row) for row, own in enumerate(steps) for s, step in enumerate(own) for c in range(len(step.calls))
-        )  # fmt: skip
+            Place(s, c, row)
+            for row, own in enumerate(steps)
+            for s, step in enumerate(own)
+            for c in range(len(step.calls))
+        )
         moves: dict[Channel, list[Transfer]] = defaultdict(list)
         for place in order:
             call = steps[place.row][place.step].calls[place.call]
@@ -201,9 +202,7 @@ class Lowering:
             moves[self._channel(column, Direction.MM2S, stream)].append(Transfer(place.key, packet))
         return list(moves.items())
 
-    def _out(
-        self, run: tile.RunOp, column: int, place: Place, box: Box, moves: dict[Channel, list[Transfer]]
-    ) -> None:
+    def _out(self, run: tile.RunOp, column: int, place: Place, box: Box, moves: dict[Channel, list[Transfer]]) -> None:
         """A tile from a core's out slot to its place in the memory tile."""
         out = _alloc(run.out)
         stream = output_stream(place.row, self.target.core_rows)
@@ -290,7 +289,7 @@ def maker_of(lowering: Lowering, run: tile.RunOp) -> PacketMaker:
     return lowering.makers[run.epoch]
 
 
-def _view(alloc: tile.AllocOp, channels: int) -> tile.Storage:
+def _view(alloc: tile.AllocOp, channels: int) -> Storage:
     return replace(alloc.storage, channels=channels)
 
 

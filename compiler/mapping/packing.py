@@ -113,7 +113,8 @@ class PacketMaker:
         size = (source.height, source.width)[axis]
         before, after = self._counted_pads(axis)
         positions = np.arange(*span)[:, None] * layer.strides[axis] - layer.pads[axis] + np.arange(layer.window[axis])
-        return ((positions >= -before) & (positions < size + after)).sum(axis=1).astype(np.int32)
+        counts: Ints = ((positions >= -before) & (positions < size + after)).sum(axis=1).astype(np.int32)
+        return counts
 
     def _counted_pads(self, axis: int) -> tuple[int, int]:
         return self.layer.counted_pads[axis], self.layer.counted_pads[axis + 2]

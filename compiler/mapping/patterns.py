@@ -135,9 +135,7 @@ def coalesce(kind: TileKind, transfers: Sequence[Transfer]) -> list[Task]:
     return tasks
 
 
-def _best(
-    kind: TileKind, transfers: Sequence[Transfer], position: int
-) -> tuple[int, int, tuple[Spec, ...]]:
+def _best(kind: TileKind, transfers: Sequence[Transfer], position: int) -> tuple[int, int, tuple[Spec, ...]]:
     best = (1, 1, transfers[position].specs)
     for period in range(1, 9):
         window = transfers[position : position + period]
@@ -150,9 +148,7 @@ def _best(
     return best
 
 
-def _repeats(
-    kind: TileKind, transfers: Sequence[Transfer], position: int, period: int
-) -> tuple[int, tuple[Spec, ...]]:
+def _repeats(kind: TileKind, transfers: Sequence[Transfer], position: int, period: int) -> tuple[int, tuple[Spec, ...]]:
     """How often the chain of `period` transfers recurs from here, and the chain with its iterations."""
     limits = LIMITS[kind]
     chain = [spec for one in transfers[position : position + period] for spec in one.specs]
@@ -172,17 +168,14 @@ def _repeats(
         good = min(reach for reach, _, _ in found)
         if good == count:
             folded = (
-                replace(spec, iteration=rule, address=base)
-                for spec, (_, base, rule) in zip(chain, found, strict=True)
+                replace(spec, iteration=rule, address=base) for spec, (_, base, rule) in zip(chain, found, strict=True)
             )
             return count, tuple(folded)
         count = good
     return 1, tuple(chain)
 
 
-def _iteration(
-    addresses: Sequence[int], max_wrap: int, max_step: int
-) -> tuple[int, int, tuple[int, int, int] | None]:
+def _iteration(addresses: Sequence[int], max_wrap: int, max_step: int) -> tuple[int, int, tuple[int, int, int] | None]:
     """(how many of the addresses follow, base, rule): base + ((i + current) mod wrap) * step."""
     first = addresses[0]
     step = addresses[1] - first if len(addresses) > 1 else 0

@@ -99,9 +99,7 @@ class Work:
         source, layer = self.inputs[0], self.layer
         first_row, last_row = layer.in_rows(*rows)
         first, last = layer.in_columns(*columns)
-        return Box(
-            (first_row + source.top, last_row + source.top), blocks, (first + source.left, last + source.left)
-        )
+        return Box((first_row + source.top, last_row + source.top), blocks, (first + source.left, last + source.left))
 
     def second_box(self, rows: tuple[int, int], columns: tuple[int, int], blocks: tuple[int, int]) -> Box:
         """What of the second operand (a residual) the same pixels need."""
@@ -183,9 +181,7 @@ def _chunk_steps(
     ins = chunks(0, layer.in_blocks, mapping.in_blocks)
     if len(ins) == 1:
         held = turn if len(tiles) == 1 and layer.operands == 1 else (0, 1)
-        calls = tuple(
-            _call(work, tile, columns, out_blocks, ins[0], blocks is None, held=held) for tile in tiles
-        )
+        calls = tuple(_call(work, tile, columns, out_blocks, ins[0], blocks is None, held=held) for tile in tiles)
         yield Step(out_blocks, ins[0], columns, calls)
         return
     for tile in tiles:

@@ -90,7 +90,12 @@ def fits(
 
 
 def estimate(
-    layer: Layer, mapping: Mapping, output: Storage, target: Target, extents: tuple[Extent, Extent], density: float
+    layer: Layer,
+    mapping: Mapping,
+    output: Storage,
+    target: Target,
+    extents: tuple[Extent, Extent],
+    density: float,
 ) -> float:
     """Cycles of the layer on the busiest column: the slowest of compute, streams and weights from DDR."""
     column, core = extents

@@ -97,6 +97,12 @@ def _set_up_core(control: Controller, target: Target, layout: CoreLayout, column
         control.emit(aie2.ChannelOp(column, tile_row, "S2MM", number, mode))
         control.emit(
             aie2.PushOp(
-                column=column, row=tile_row, direction="S2MM", channel=number, bd=bds[0], repeat=1, token=False
+                column=column,
+                row=tile_row,
+                direction="S2MM",
+                channel=number,
+                bd=bds[0],
+                repeat=1,
+                token=False,
             )
         )

@@ -56,9 +56,7 @@ class Timing(Instrument):
         rows = [*self.seconds, ("(verification)", self.verification)]
         total = sum(seconds for _, seconds in rows)
         rows.append(("total", total))
-        return "\n".join(
-            f"{seconds:9.3f} s {100 * seconds / (total or 1):5.1f} %  {name}" for name, seconds in rows
-        )
+        return "\n".join(f"{seconds:9.3f} s {100 * seconds / (total or 1):5.1f} %  {name}" for name, seconds in rows)
 
 
 @dataclass

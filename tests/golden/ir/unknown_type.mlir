@@ -12,4 +12,4 @@
 unknown_type.mlir:5:48: error[syntax]: unknown type '!toy.mut'
   %0 = "toy.weight"() <{symbol = "w", type = !toy.mut<32x16xi8, kept = 5>}> : () -> !toy.mut<32x16xi8, kept = 5>
                                              ^^^^^^^^
-  help: did you mean '!toy.mat'? known: !toy.mat, !toy.token
+  help: did you mean '!toy.mat'? known: !bsp.mat, !tile.buffer, !toy.mat, !toy.token
