@@ -4,7 +4,7 @@ plan, summary = bscc.compile("model.onnx", "plan/", bscc.Options(target="aie2-4x
 outputs = bscc.Session(plan).run(None, {"image": array})
 """
 
-from compiler.driver import VERSION as __version__
+from compiler import VERSION as __version__
 from compiler.driver import Options
 from compiler.driver import compile_model as compile
 from compiler.errors import BsccError, Diagnostic

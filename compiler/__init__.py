@@ -16,3 +16,5 @@ descriptor   a buffer descriptor: what a DMA moves
 plan         the compiled model: bytes, tables and reports that stand alone
 place        where a message points: a file position or an ONNX node
 """
+
+VERSION = "0.1.0"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from compiler import VERSION
 from compiler.backend import emit_control, static_check
 from compiler.backend.memory import buffers_of, memory_json, with_packets
 from compiler.backend.memory_check import check_memory
@@ -27,8 +28,6 @@ from dialects import bsp, tile
 from runtime_sim.machine import simulate
 from runtime_sim.report import Timing, timing_of
 from runtime_sim.trace import trace_json
-
-VERSION = "0.1.0"
 
 STAGE_FILES = {
     "canonicalize": "nn",

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from compiler import VERSION
 from compiler.cli import CommandParser, guarded
-from compiler.driver import VERSION, Options, compile_model
+from compiler.driver import Options, compile_model
 from compiler.errors import Diagnostic, UsageError
 from compiler.pipeline import DEFAULT_PIPELINE
 from compiler.plan import json_bytes

@@ -107,7 +107,7 @@ class Lowering:
             if following is not None:
                 self._work(following)
                 for one in loads[following.epoch]:
-                    if stores.get(one.source, -1) < run.epoch or not _stored_by(one.source, run.epoch, ops):
+                    if stores.get(one.source, -1) < run.epoch:
                         self._load(one)
                         done.add(one)
             if run.epoch in by_epoch:
@@ -303,11 +303,6 @@ def _alloc(value: Value[tile.BufferType]) -> tile.AllocOp:
     op = value.op
     assert isinstance(op, tile.AllocOp)
     return op
-
-
-def _stored_by(source: Value[tile.BufferType], epoch: int, ops: Sequence[Op]) -> bool:
-    """Whether the run of this epoch, or a later one, still stores into the buffer."""
-    return any(isinstance(op, tile.StoreOp) and op.into is source and op.epoch >= epoch for op in ops)
 
 
 def _shift(blocks: tuple[int, int], by: int) -> tuple[int, int]:

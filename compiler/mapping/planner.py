@@ -53,12 +53,10 @@ class Planner:
         density, heaviest = self.densities(node)
         found = []
         for way in ways:
+            # Chunks of a heavy row may be heavier than the row; what is dense always has room.
             for bound in (min(1.0, heaviest * 1.25 + 0.05), 1.0):
                 rows = (0, -(-node.layer.out_height // node.pieces))
-                inputs = tuple(view.storage for view in node.inputs)
-                choice = search(
-                    node.layer, inputs, node.output.storage, self.target, self.core, rows, way, density, bound
-                )
+                choice = search(node.layer, node.output.storage, self.target, self.core, rows, way, (density, bound))
                 if choice is None or not self._packets_fit(replace(node, columns_by=way, mapping=choice.mapping)):
                     continue
                 moved = 0.0

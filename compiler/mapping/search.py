@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from compiler.kernels import cost
 from compiler.kernels.packets import CALL_BYTES, HEADER_BYTES
 from compiler.mapping.program import Extent, divide
-from compiler.mapping.shapes import BLOCK, CoreLayout, Layer, Mapping, Storage, blocks_of
+from compiler.mapping.shapes import BLOCK, CoreLayout, Layer, Mapping, Storage
 from compiler.target import Target
 
 ENTRY_BYTES = BLOCK * BLOCK + 4
@@ -52,16 +52,15 @@ def core_cycles(layer: Layer, pixels: int, out_blocks: int, in_blocks: int, dens
     return cost.conv_cycles(pixels, kept, first=last, last=last, general=True, residual=layer.operands == 2)
 
 
-def candidates(layer: Layer, inputs: tuple[Storage, ...], output: Storage, extent: Extent) -> Iterator[Mapping]:
-    """Cuts in time of what one core computes; the ways of dividing space are filled in by the caller."""
+def candidates(layer: Layer, extent: Extent, columns_by: str, rows_by: str) -> Iterator[Mapping]:
+    """Cuts in time of what one core computes."""
     rows = max(1, extent.rows[1] - extent.rows[0])
     blocks = max(1, extent.blocks[1] - extent.blocks[0])
-    del inputs, output
     for width in _sizes(layer.out_width, 6):
         for out in _sizes(blocks, 8):
             for inner in _sizes(layer.in_blocks, 8) if layer.is_conv else [out]:
                 for high in _sizes(rows, 10):
-                    yield Mapping("", "", high, width, out, inner)
+                    yield Mapping(columns_by, rows_by, high, width, out, inner)
 
 
 def fits(
@@ -89,16 +88,8 @@ def fits(
     )
 
 
-def estimate(
-    layer: Layer,
-    mapping: Mapping,
-    output: Storage,
-    target: Target,
-    extents: tuple[Extent, Extent],
-    density: float,
-) -> float:
-    """Cycles of the layer on the busiest column: the slowest of compute, streams and weights from DDR."""
-    column, core = extents
+def estimate(layer: Layer, mapping: Mapping, output: Storage, target: Target, core: Extent, density: float) -> float:
+    """Cycles of the layer on its busiest core: the slowest of compute, streams and weights from DDR."""
     rows = core.rows[1] - core.rows[0]
     blocks = core.blocks[1] - core.blocks[0]
     tiles = -(-rows // mapping.rows) * -(-layer.out_width // mapping.width)
@@ -120,35 +111,34 @@ def estimate(
     sharing = 2 if target.core_rows > 4 else 1
     out = sharing * tiles * outs * (pixels + output.left * mapping.rows) * mapping.out_blocks * 2
     act *= sharing if mapping.rows_by == "rows" or layer.operands == 2 or not layer.is_conv else 1
-    del column
     first = (act / max(1, tiles * outs * ins)) + weights + call
     return float(max(compute, act, work, out) + first)
 
 
 def search(
     layer: Layer,
-    inputs: tuple[Storage, ...],
     output: Storage,
     target: Target,
     core: CoreLayout,
     rows: tuple[int, int],
     columns_by: str,
-    density: float,
-    heaviest: float,
+    densities: tuple[float, float],
 ) -> Choice | None:
-    """The cheapest mapping of these output rows whose columns are divided as told; None if nothing fits."""
-    whole = Extent(rows, (0, layer.out_blocks))
-    column = divide(whole, columns_by, target.columns, 0)
+    """The cheapest mapping of these output rows whose columns are divided as told; None if nothing fits.
+
+    `densities` are the mean kept share of blocks and the share that a work packet must have room for.
+    """
+    density, heaviest = densities
+    column = divide(Extent(rows, (0, layer.out_blocks)), columns_by, target.columns, 0)
     best: Choice | None = None
     for rows_by in ("channels", "rows"):
         extent = divide(column, rows_by, target.core_rows, 0)
         lists = target.core_rows if rows_by == "rows" else 1
-        for cut in candidates(layer, inputs, output, extent):
-            mapping = Mapping(columns_by, rows_by, cut.rows, cut.width, cut.out_blocks, cut.in_blocks)
-            calls = -(-(extent.rows[1] - extent.rows[0]) // cut.rows)
+        for mapping in candidates(layer, extent, columns_by, rows_by):
+            calls = -(-(extent.rows[1] - extent.rows[0]) // mapping.rows)
             if not fits(layer, mapping, output, core, heaviest, lists, calls):
                 continue
-            cycles = estimate(layer, mapping, output, target, (column, extent), density)
+            cycles = estimate(layer, mapping, output, target, extent, density)
             if best is None or cycles < best.cycles:
                 best = Choice(mapping, cycles)
     return best
@@ -158,4 +148,4 @@ def smallest_tile_bytes(layer: Layer) -> int:
     """Activation bytes of one output pixel of one block, the least a core must hold."""
     high = (layer.window[0] - 1) * layer.dilations[0] + 1
     wide = (layer.window[1] - 1) * layer.dilations[1] + 1
-    return high * wide * BLOCK * blocks_of(1)
+    return high * wide * BLOCK

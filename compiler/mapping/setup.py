@@ -68,9 +68,7 @@ def _set_up_core(control: Controller, target: Target, layout: CoreLayout, column
         control.emit(aie2.LockOp(column, tile_row, lock, value))
     for lock, value in ((OUT_FREE, SLOTS), (OUT_FULL, 0), (UPPER_FREE, SLOTS), (UPPER_FULL, 0)):
         control.emit(aie2.LockOp(column, tile_row, lock, value))
-    words = config(layout, target, row).encode()
-    # The field of IR attributes is signed 64 bits wide, so unsigned words pass as they are.
-    control.emit(aie2.CoreConfigOp(column, tile_row, tuple(words)))
+    control.emit(aie2.CoreConfigOp(column, tile_row, config(layout, target, row).encode()))
     rings = (
         (0, layout.act, layout.act_bytes, (ACT_FREE, ACT_FULL)),
         (1, layout.work, layout.work_bytes, (WORK_FREE, WORK_FULL)),
@@ -93,8 +91,7 @@ def _set_up_core(control: Controller, target: Target, layout: CoreLayout, column
                     next_bd=bds[(index + 1) % SLOTS],
                 )
             )
-        mode = int(FinishOnTlast.NO_COUNTS) if hasattr(FinishOnTlast, "NO_COUNTS") else 1
-        control.emit(aie2.ChannelOp(column, tile_row, "S2MM", number, mode))
+        control.emit(aie2.ChannelOp(column, tile_row, "S2MM", number, int(FinishOnTlast.NO_COUNTS)))
         control.emit(
             aie2.PushOp(
                 column=column,
