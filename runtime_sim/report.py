@@ -15,6 +15,7 @@ from runtime_sim.record import Result
 from runtime_sim.usage import MEANING, RESOURCES, busiest, busy_lanes
 
 SCHEMA = 1
+NAME_WIDTH = 48
 
 
 @dataclass(frozen=True)
@@ -80,17 +81,23 @@ class Timing:
     def table(self) -> str:
         """A table for people, in microseconds; its last line is the sum of those above."""
         us = self.target.microseconds
-        wide = max([len("layer"), *(len(one.name) for one in self.layers)])
+        names = [_short(one.name) for one in self.layers]
+        wide = max([len("layer"), *map(len, names)])
         head = "".join(f"{title:>12}" for title in ("us", *RESOURCES))
         lines = [f"{'layer':{wide}}{head}  bound"]
-        for one in self.layers:
+        for name, one in zip(names, self.layers, strict=True):
             times = "".join(f"{us(one.busy[kind]):12.2f}" for kind in RESOURCES)
-            lines.append(f"{one.name:{wide}}{us(one.cycles):12.2f}{times}  {one.bound}")
+            lines.append(f"{name:{wide}}{us(one.cycles):12.2f}{times}  {one.bound}")
         lines.append(f"{'gaps':{wide}}{us(self.gap_cycles):12.2f}")
         whole = "".join(f"{us(self.busy[kind]):12.2f}" for kind in RESOURCES)
         lines.append(f"{'total':{wide}}{us(self.cycles):12.2f}{whole}  {self.cycles} cycles")
         lines += [f"note: {note}" for note in self.target.notes]
         return "\n".join(lines) + "\n"
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the numbers: converters make names of hundreds of letters."""
+    return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 3]}..."
 
 
 def _layer_dict(one: LayerTime, target: Target) -> dict[str, Any]:

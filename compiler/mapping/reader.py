@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.ir import Module, Op, TensorType, Value
+from compiler.ir import FusedLocation, Location, Module, NodeLocation, Op, TensorType, Value
 from compiler.mapping.layers import KERNEL_OPS, layer_of, result_of, tensors_of
 from compiler.mapping.network import Node, Tensor, View
 from compiler.mapping.shapes import Storage
@@ -28,6 +28,12 @@ def _borders(values: Sequence[Value[TensorType]]) -> tuple[tuple[int, int, int, 
                 widest = [max(pair) for pair in zip(widest, op.pads, strict=True)]
                 pad = quant_of(op, value.type).limits[0] if isinstance(op, bsp.MaxPoolOp) else op.x_zero
     return (widest[0], widest[1], widest[2], widest[3]), pad
+
+
+def title_of(place: Location) -> str:
+    """The ONNX nodes that a layer does the work of, by name."""
+    parts = place.parts if isinstance(place, FusedLocation) else (place,)
+    return " + ".join(part.name if isinstance(part, NodeLocation) else str(part) for part in parts)
 
 
 class Reader:
@@ -105,7 +111,7 @@ class Reader:
         number = len(self.nodes)
         inputs = tuple(self._view(one) for one in tensors_of(op))
         output = self._view(result_of(op))
-        self.nodes.append(Node(number, str(op.loc) or f"layer {number}", layer_of(op), inputs, output))
+        self.nodes.append(Node(number, title_of(op.loc) or f"layer {number}", layer_of(op), inputs, output))
         output.tensor.writers.append(number)
         for one in inputs:
             one.tensor.readers.append(number)
