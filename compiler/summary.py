@@ -88,6 +88,7 @@ def _layer(module: Module, index: int, runs: Sequence[tile.RunOp], end_bytes: in
             "tile_width": mapping.width,
             "out_blocks": mapping.out_blocks,
             "in_blocks": mapping.in_blocks,
+            "window_rows": mapping.window_rows,
         },
         macs=weights * pixels,
         macs_kept=kept_weights * pixels,

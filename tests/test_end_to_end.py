@@ -14,7 +14,6 @@ import onnx
 import pytest
 
 from compiler.driver import Options, compile_model
-from compiler.errors import DoesNotFit
 from compiler.reference import run
 from compiler.target import target_names
 from runtime_sim.session import Session
@@ -101,11 +100,16 @@ def test_named_models(case: Case, pow2: bool, target: str, tmp_path: Path) -> No
     outputs.check_onnxruntime(exact=pow2)
 
 
-# A dense layer behind a Flatten of 21 x 24 pixels: its 504 taps of one block do not fit a work packet.
-REFUSED = pytest.mark.xfail(raises=DoesNotFit, strict=True, reason="a window of 504 taps does not fit a core")
+@pytest.mark.parametrize("shape", [(1, 28, 28), (8, 20, 20), (3, 32, 32)], ids=str)
+def test_large_windows_are_cut_by_rows(shape: tuple[int, int, int], tmp_path: Path) -> None:
+    """A dense layer behind a Flatten is a convolution whose weights of one block fill several work packets."""
+    case = Case("mlp", lambda net, x: net.quant(net.gemm(net.flatten(x), 40)), shape)
+    outputs = outputs_of(case.build(pow2=True), "aie2-3x3", 5, tmp_path)
+    outputs.check_bytes()
+    outputs.check_onnxruntime(exact=True)
 
 
-@pytest.mark.parametrize("seed", [pytest.param(one, marks=REFUSED) if one == 12 else one for one in range(48)])
+@pytest.mark.parametrize("seed", range(48))
 def test_random_models(seed: int, tmp_path: Path) -> None:
     pow2 = seed % 2 == 0
     outputs = outputs_of(random_qdq_model(seed, pow2=pow2), TARGETS[seed % len(TARGETS)], seed, tmp_path)

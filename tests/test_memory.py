@@ -230,7 +230,7 @@ def test_a_full_memory_tile_says_what_fills_it() -> None:
         Rewriter.at(run).change(run, packet_bytes=100_000, senders=1, slots=6)
     with pytest.raises(DoesNotFit, match="memory-tile-full") as caught:
         PassManager(PassPipeline.parse("memory-planning", PASSES), TARGET).run(module)
-    assert str(caught.value).count(": 600000 bytes") == 2 and "note: work of node" in str(caught.value)
+    assert str(caught.value).count(": 600000 bytes") == 2 and "note: work of conv" in str(caught.value)
 
 
 def test_unplanned_buffers_are_refused() -> None:

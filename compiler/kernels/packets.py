@@ -50,11 +50,12 @@ class Blocks:
         wrapped = corrected.astype(np.uint64).astype(np.uint32).view(np.int32)
         return cls(blocks, index, starts, wrapped, multiplier, shift)
 
-    def chosen(self, out_block: int, first: int, last: int) -> NDArray[np.int64]:
-        """Rows of the index in one output block whose input block is in [first, last)."""
+    def chosen(self, out_block: int, piece: Piece) -> NDArray[np.int64]:
+        """Rows of the index in one output block that a piece multiplies."""
         rows = np.arange(self.starts[out_block], self.starts[out_block + 1])
-        inputs = self.index[rows, 3]
-        chosen: NDArray[np.int64] = rows[(inputs >= first) & (inputs < last)]
+        inputs, taps = self.index[rows, 3], self.index[rows, 1]
+        here = (inputs >= piece.in_blocks[0]) & (inputs < piece.in_blocks[1])
+        chosen: NDArray[np.int64] = rows[here & (taps >= piece.window[0]) & (taps < piece.window[1])]
         return chosen
 
     @property
@@ -66,10 +67,11 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Piece:
-    """Which part of a layer a packet is about: blocks, pixels of a row, and the size of its tiles."""
+    """Which part of a layer a packet is about: blocks, rows of the window, pixels, and the size of its tiles."""
 
     out_blocks: tuple[int, int]
     in_blocks: tuple[int, int]
+    window: tuple[int, int]
     in_width: int
     out_width: int
     left: int
@@ -78,18 +80,15 @@ class Piece:
     columns: tuple[int, int]
 
 
-def conv_counts(data: Blocks, piece: Piece) -> tuple[int, ...]:
-    """Kept blocks of each output block of the piece."""
-    return tuple(len(data.chosen(one, *piece.in_blocks)) for one in range(*piece.out_blocks))
-
-
 def _conv_body(layer: Layer, data: Blocks, piece: Piece) -> tuple[list[Bytes], list[str]]:
-    rows = [data.chosen(one, *piece.in_blocks) for one in range(*piece.out_blocks)]
+    rows = [data.chosen(one, piece) for one in range(*piece.out_blocks)]
     all_rows = np.concatenate(rows) if rows else np.zeros(0, np.int64)
     index = data.index[all_rows]
     width = piece.in_blocks[1] - piece.in_blocks[0]
     dy, dx = layer.dilations
-    pixels = (index[:, 1] * dy * width + (index[:, 3] - piece.in_blocks[0])) * piece.in_width + index[:, 2] * dx
+    pixels = (
+        (index[:, 1] - piece.window[0]) * dy * width + (index[:, 3] - piece.in_blocks[0])
+    ) * piece.in_width + index[:, 2] * dx
     channels = slice(piece.out_blocks[0] * BLOCK, piece.out_blocks[1] * BLOCK)
     params = np.concatenate([data.bias[channels], data.multiplier[channels], data.shift[channels]])
     counts = np.array([len(one) for one in rows], np.int32)

@@ -94,7 +94,8 @@ class PacketMaker:
         box = self.work.out_box((0, 1), step.columns, (0, 1))
         return Piece(
             out_blocks=step.out_blocks,
-            in_blocks=step.in_blocks,
+            in_blocks=step.part.blocks,
+            window=step.part.window,
             in_width=last - first,
             out_width=box.columns[1] - box.columns[0],
             left=self.work.output.left if step.columns[0] == 0 else 0,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from compiler.encoding.work import CallRecord
 from compiler.mapping.shapes import BLOCK, Layer, Mapping, Storage, share
@@ -49,12 +50,19 @@ class Call:
     valid_rows: tuple[int, int]
 
 
+class Part(NamedTuple):
+    """What of the input one call multiplies: blocks of channels, and rows of the window."""
+
+    blocks: tuple[int, int]
+    window: tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Step:
-    """The calls of one work packet; blocks of the output and the input, and pixels of the output row."""
+    """The calls of one work packet: blocks of the output and the input, rows of the window, pixels of a row."""
 
     out_blocks: tuple[int, int]
-    in_blocks: tuple[int, int]
+    part: Part
     columns: tuple[int, int]
     calls: tuple[Call, ...]
 
@@ -94,12 +102,14 @@ class Work:
     inputs: tuple[Storage, ...]
     output: Storage
 
-    def in_box(self, rows: tuple[int, int], columns: tuple[int, int], blocks: tuple[int, int]) -> Box:
+    def in_box(self, rows: tuple[int, int], columns: tuple[int, int], part: Part) -> Box:
         """What of the first operand output rows and pixels need, in storage coordinates."""
         source, layer = self.inputs[0], self.layer
-        first_row, last_row = layer.in_rows(*rows)
+        top, bottom = (source.top + edge * layer.dilations[0] for edge in part.window)
+        first_row = rows[0] * layer.strides[0] - layer.pads[0] + top
+        last_row = (rows[1] - 1) * layer.strides[0] - layer.pads[0] + bottom - layer.dilations[0] + 1
         first, last = layer.in_columns(*columns)
-        return Box((first_row + source.top, last_row + source.top), blocks, (first + source.left, last + source.left))
+        return Box((first_row, last_row), part.blocks, (first + source.left, last + source.left))
 
     def second_box(self, rows: tuple[int, int], columns: tuple[int, int], blocks: tuple[int, int]) -> Box:
         """What of the second operand (a residual) the same pixels need."""
@@ -175,10 +185,11 @@ def _chunk_steps(
     tiles = chunks(*rows, mapping.rows)
     out_blocks = blocks or (0, 0)
     if not layer.is_conv:
-        calls = tuple(_call(work, tile, columns, out_blocks, out_blocks, blocks is None) for tile in tiles)
-        yield Step(out_blocks, out_blocks, columns, calls)
+        whole = Part(out_blocks, (0, layer.window[0]))
+        calls = tuple(_call(work, tile, columns, out_blocks, whole, blocks is None) for tile in tiles)
+        yield Step(out_blocks, whole, columns, calls)
         return
-    ins = chunks(0, layer.in_blocks, mapping.in_blocks)
+    ins = input_parts(layer, mapping)
     if len(ins) == 1:
         held = turn if len(tiles) == 1 and layer.operands == 1 else (0, 1)
         calls = tuple(_call(work, tile, columns, out_blocks, ins[0], blocks is None, held=held) for tile in tiles)
@@ -193,18 +204,24 @@ def _chunk_steps(
         yield from (Step(out_blocks, part, columns, ()) for part in ins)
 
 
+def input_parts(layer: Layer, mapping: Mapping) -> list[Part]:
+    """What the calls that sum up one tile of a convolution multiply, in order."""
+    windows = chunks(0, layer.window[0], mapping.window_rows)
+    return [Part(blocks, window) for window in windows for blocks in chunks(0, layer.in_blocks, mapping.in_blocks)]
+
+
 def _call(
     work: Work,
     rows: tuple[int, int],
     columns: tuple[int, int],
     out_blocks: tuple[int, int],
-    in_blocks: tuple[int, int],
+    part: Part,
     skip: bool,
     held: tuple[int, int] = (0, 1),
     edge: tuple[bool, bool] = (True, True),
 ) -> Call:
     """One call; `held` = (turn, turns) keeps one act packet over several packets of weights."""
-    box = work.in_box(rows, columns, in_blocks)
+    box = work.in_box(rows, columns, part)
     parts = [(0, box)]
     second = work.layer.operands == 2 and edge[1]
     if second:

@@ -140,7 +140,7 @@ class Mapping(DialectAttribute, mnemonic="tile.mapping"):
     """One layer's cut: what columns and core rows divide, and the tile that a core works on at a time.
 
     `columns_by` and `rows_by` are `rows` (of the image) or `channels` (of the output); `rows` counts output rows of
-    a tile, `width` its pixels, `out_blocks` and `in_blocks` blocks of 8 channels.
+    a tile, `width` its pixels, `out_blocks` and `in_blocks` blocks of 8 channels, `window_rows` rows of the window.
     """
 
     columns_by: str
@@ -149,6 +149,7 @@ class Mapping(DialectAttribute, mnemonic="tile.mapping"):
     width: int
     out_blocks: int
     in_blocks: int
+    window_rows: int
 
 
 @dataclass(frozen=True)

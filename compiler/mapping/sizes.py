@@ -9,7 +9,7 @@ from compiler.ir import Module
 from compiler.kernels.packets import CALL_BYTES, HEADER_BYTES
 from compiler.mapping.memory import round_up
 from compiler.mapping.network import Node, column_extents
-from compiler.mapping.program import chunks, divide
+from compiler.mapping.program import Part, chunks, divide, input_parts
 from compiler.mapping.shapes import Mapping
 from compiler.target import Target
 
@@ -18,14 +18,15 @@ MAX_WORK_SLOTS = 16
 
 
 def kept_sums(node: Node, module: Module) -> NDArray[np.int64]:
-    """Kept blocks in output blocks [0, i) and input blocks [0, j), as a table of i and j."""
+    """Kept blocks in output blocks [0, i), input blocks [0, j) and window rows [0, k), as a table of i, j, k."""
     layer = node.layer
-    sums = np.zeros((layer.out_blocks + 1, layer.in_blocks + 1), np.int64)
+    shape = layer.out_blocks, layer.in_blocks, layer.window[0]
+    sums = np.zeros([size + 1 for size in shape], np.int64)
     if layer.is_conv:
         index = module.store[f"{layer.weight}.index"]
-        places = index[:, 0] * layer.in_blocks + index[:, 3]
-        counts = np.bincount(places, minlength=layer.out_blocks * layer.in_blocks)
-        sums[1:, 1:] = counts.reshape(layer.out_blocks, layer.in_blocks).cumsum(0).cumsum(1)
+        places = np.ravel_multi_index((index[:, 0], index[:, 3], index[:, 1]), shape)
+        counts = np.bincount(places, minlength=int(np.prod(shape)))
+        sums[1:, 1:, 1:] = counts.reshape(shape).cumsum(0).cumsum(1).cumsum(2)
     return sums
 
 
@@ -36,7 +37,7 @@ def packet_bytes(node: Node, target: Target, module: Module, piece: int) -> int:
     sums = kept_sums(node, module)
     scales = len(module.store[f"{layer.params}.count"]) if layer.kernel == "avg_pool" else 0
     lists = target.core_rows if mapping.rows_by == "rows" else 1
-    ins = chunks(0, layer.in_blocks, mapping.in_blocks) if layer.is_conv else [(0, 0)]
+    ins = input_parts(layer, mapping) if layer.is_conv else [Part((0, 0), (0, 0))]
     sizes = [0]
     for extent in column_extents(node, target.columns, piece):
         shares = [divide(extent, mapping.rows_by, target.core_rows, row) for row in range(target.core_rows)]
@@ -50,12 +51,13 @@ def packet_bytes(node: Node, target: Target, module: Module, piece: int) -> int:
     return round_up(max(sizes))
 
 
-def _body(out: tuple[int, int], inner: tuple[int, int], sums: NDArray[np.int64], is_conv: bool) -> int:
+def _body(out: tuple[int, int], part: Part, sums: NDArray[np.int64], is_conv: bool) -> int:
     """Counts, scales, table and blocks of a convolution; multiplier and shift of the rest."""
     if not is_conv:
         return 8
-    (a, b), (c, d) = out, inner
-    kept = int(sums[b, d] - sums[a, d] - sums[b, c] + sums[a, c])
+    (a, b), (c, d) = out, part.blocks
+    plane = sums[:, :, part.window[1]] - sums[:, :, part.window[0]]
+    kept = int(plane[b, d] - plane[a, d] - plane[b, c] + plane[a, c])
     return 4 * (b - a) + 96 * (b - a) + 68 * kept
 
 
