@@ -84,7 +84,7 @@ class _Recorder:
 
     def __call__(self, pass_name: str, module: Module) -> None:
         if pass_name in STAGE_FILES:
-            self.ir[f"ir/{STAGE_FILES[pass_name]}.mlir"] = print_module(module) + "\n"
+            self.ir[f"ir/{STAGE_FILES[pass_name]}.mlir"] = print_module(module)
         if pass_name == "assign-layout":
             self.reasons = {one.symbol: (one.dense, one.reason) for one in module.walk(bsp.WeightOp)}
         if pass_name == "memory-planning":
