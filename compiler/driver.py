@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from compiler import VERSION
 from compiler.backend import emit_control, static_check
 from compiler.backend.memory import buffers_of, memory_json, with_packets
 from compiler.backend.memory_check import check_memory
+from compiler.errors import Diagnostic, UsageError
 from compiler.frontend import import_onnx
 from compiler.ir import Module, print_module
 from compiler.mapping.lowering import CONSTANTS
@@ -25,6 +26,7 @@ from compiler.reference.check import ValueCheck, random_inputs
 from compiler.summary import LayerInfo, bounds_of, layers_json, layers_of, sparsity_json
 from compiler.target import Target
 from dialects import bsp, tile
+from passes.block_compaction import BlockCompaction, Mode
 from runtime_sim.machine import simulate
 from runtime_sim.report import Timing, timing_of
 from runtime_sim.trace import trace_json
@@ -62,14 +64,17 @@ class Compiled:
     timing: Timing
 
 
-def full_pipeline(options: Options) -> str:
-    """The pipeline with the option of `--sparsity` written into block-compaction."""
-    names = options.pipeline
+def full_pipeline(options: Options) -> PassPipeline:
+    """The pipeline, with `--sparsity` written into its block-compaction; it must lead to the array's registers."""
+    pipeline = PassPipeline.parse(options.pipeline, PASSES)
+    last = PASSES[-1].name
+    if [one.name for one in pipeline][-1:] != [last]:
+        text = f"the pipeline does not end in '{last}', so that no plan comes of it"
+        raise UsageError(Diagnostic("pipeline-end", text, help="bscc-opt runs any part of it, text to text"))
     if options.sparsity == "auto":
-        return names
-    return ",".join(
-        f"{one}{{mode={options.sparsity}}}" if one == "block-compaction" else one for one in names.split(",")
-    )
+        return pipeline
+    mode = Mode(options.sparsity)
+    return PassPipeline(tuple(replace(one, mode=mode) if isinstance(one, BlockCompaction) else one for one in pipeline))
 
 
 @dataclass
@@ -96,6 +101,7 @@ def lower(
     model: Path, options: Options, target: Target, progress: Callable[[str], None] = lambda _: None
 ) -> tuple[Module, _Recorder, str]:
     """Import a model and run the pipeline on it."""
+    pipeline = full_pipeline(options)
     progress("import")
     module = import_onnx(model, options.shapes, options.outputs)
     recorder = _Recorder(target)
@@ -104,7 +110,6 @@ def lower(
         checks.append(Check(ValueCheck(module, random_inputs(module))))
     if options.dump_ir is not None:
         checks.append(DumpIR(options.dump_ir))
-    pipeline = PassPipeline.parse(full_pipeline(options), PASSES)
     PassManager(pipeline, target, tuple(checks)).run(module)
     return module, recorder, pipeline.text(every=True)
 
@@ -159,7 +164,7 @@ def _dense_us(model: Path, options: Options, layers: Sequence[LayerInfo], timing
     """The time of the same model with all zero blocks kept."""
     if all(one.blocks_kept == one.blocks for one in layers):
         return timing.us
-    dense = Options(options.target, options.pipeline, "off", options.shapes, options.outputs, compare_dense=False)
+    dense = replace(options, sparsity="off", verify_each=False, dump_ir=None)
     target = timing.target
     module, recorder, _ = lower(model, dense, target)
     control, _, ranges = emit_control(module, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,6 +14,12 @@ _DIRECTORY = Path(__file__).parent / "targets"
 
 MAX_COLUMNS = 8
 """Columns and rows that the overlay's packet ids cover (`compiler.encoding` has 5-bit packet ids)."""
+
+CORE_BYTES = 65536
+"""Data memory of a core (AM020), which addresses in `compiler.encoding` take for granted."""
+
+_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+_LEAST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,8 @@ class Target:
         """Build from plain data; a missing, unknown or impossible entry is an `UnreadableInput`."""
         groups = {"core": Core, "memory_tile": MemoryTile, "ddr": Ddr, "timing": Timing}
         values: dict[str, Any] = dict(_known(cls, data, place))
+        if not isinstance(values["notes"], list | tuple) or not all(isinstance(one, str) for one in values["notes"]):
+            raise UnreadableInput(Diagnostic("target-value", "'notes' is no list of texts", place))
         values["notes"] = tuple(values["notes"])
         for key, group in groups.items():
             values[key] = group(**_known(group, values[key], f"{place} [{key}]"))
@@ -110,6 +119,11 @@ class Target:
         if not (1 <= target.columns <= MAX_COLUMNS and 1 <= target.core_rows <= MAX_COLUMNS):
             text = f"{target.columns} columns x {target.core_rows} core rows, at most {MAX_COLUMNS} x {MAX_COLUMNS}"
             raise UnreadableInput(Diagnostic("target-size", text, place))
+        core = target.core
+        if core.data_memory_bytes != CORE_BYTES or 4 * core.bank_bytes != CORE_BYTES or core.stack_bytes > 8192:
+            text = f"a core has {core.data_memory_bytes} bytes in banks of {core.bank_bytes}, stack {core.stack_bytes}"
+            help = f"an AIE2 core has {CORE_BYTES} bytes in 4 banks; at most 8192 of the last are stack"
+            raise UnreadableInput(Diagnostic("target-core", text, place, help=help))
         return target
 
     @classmethod
@@ -139,4 +153,13 @@ def _known(cls: type[Any], data: Any, place: str) -> dict[str, Any]:
         missing, unknown = sorted(wanted - found), sorted(found - wanted)
         text = f"entries missing: {missing or 'none'}, unknown: {unknown or 'none'}"
         raise UnreadableInput(Diagnostic("target-entries", text, place))
+    for item in fields(cls):
+        kinds = _KINDS.get(str(item.type))
+        value = data[item.name]
+        if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise UnreadableInput(Diagnostic("target-value", f"'{item.name}' is {value!r}, not {item.type}", place))
+        least = 0 if cls is Timing or item.name == "total_gb_per_s" else _LEAST
+        if kinds and kinds != (str,) and not least <= value < math.inf:
+            text = f"'{item.name}' is {value!r}, expected a number {'from' if not least else 'above'} 0"
+            raise UnreadableInput(Diagnostic("target-value", text, place))
     return dict(data)

@@ -38,7 +38,6 @@ class Emitter:
         self.plan, self.rw, self.target, self.module = plan, rw, target, module
         self.homes: dict[int, Buffer] = {}
         self.epoch = 0
-        self.stored: dict[int, int] = {}
 
     def emit(self) -> None:
         """Homes and ports first, then for each pass its loads, its run and its stores."""

@@ -56,7 +56,7 @@ class MemoryPlanning(Pass):
         offsets, used = place(requests)
         if used > target.memory_tile.bytes:
             raise self._too_much(requests, used, target)
-        for alloc, offset in zip(resident, offsets, strict=False):
+        for alloc, offset in zip(resident, offsets[: len(resident)], strict=True):
             Rewriter.at(alloc).change(alloc, offset=offset)
         for run, offset in zip(runs, offsets[len(resident) :], strict=True):
             Rewriter.at(run).change(run, work_offset=offset)

@@ -333,3 +333,27 @@ def test_one_error_in_a_process(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (3, "")
     one_error(done.stderr, "unreadable")
+
+
+def test_a_pipeline_must_end_in_registers(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bscc([str(model), "-o", str(tmp_path / "plan"), "--pass-pipeline", "canonicalize"]) == 2
+    one_error(capsys.readouterr().err, "pipeline-end")
+
+
+def test_modules_cannot_be_written_over_a_file(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bscc([str(model), "-o", str(model.parent / "plan"), "--dump-ir", str(model)]) == 2
+    one_error(capsys.readouterr().err, "unwritable")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("columns = 2", 'columns = "x"'), ("clock_mhz = 1000", "clock_mhz = 0"), ("bank_bytes = 16384", "bank_bytes = 0")],
+)
+def test_impossible_targets(
+    old: str, new: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).parents[1] / "compiler/targets/aie2-2x2.toml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "mine.toml").write_text(text.replace(old, new), encoding="utf-8")
+    assert bscc([str(model), "-o", str(tmp_path / "plan"), "--target", str(tmp_path / "mine.toml")]) == 3
+    one_error(capsys.readouterr().err, "target-value")

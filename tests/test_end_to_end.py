@@ -156,3 +156,15 @@ def test_bytes_do_not_depend_on_the_hash_seed(name: str, tmp_path: Path) -> None
         plans.append({str(one.relative_to(place)): one.read_bytes() for one in place.rglob("*") if one.is_file()})
     assert sorted(plans[0]) == sorted(plans[1])
     assert [one for one in plans[0] if plans[0][one] != plans[1][one]] == []
+
+
+def test_an_output_that_is_read_again(tmp_path: Path) -> None:
+    """A tensor may be an output of the model and the input of its next layer."""
+    case = Case("two_ends", lambda net, x: net.quant(net.conv(net.quant(net.conv(x, 8)), 16)), (8, 9, 9))
+    model = case.build(pow2=True)
+    last = [node for node in model.graph.node if node.op_type == "Conv"][-1]
+    between = onnx.helper.make_tensor_value_info(last.input[0], onnx.TensorProto.FLOAT, (1, 8, 7, 7))
+    model.graph.output.append(between)
+    outputs = outputs_of(model, "aie2-3x3", 5, tmp_path)
+    outputs.check_bytes()
+    outputs.check_onnxruntime(exact=True)

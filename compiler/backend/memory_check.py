@@ -111,7 +111,8 @@ class Use(NamedTuple):
 
 
 ACT, STAGE, WORK = Use(frozenset({"act"}), 0), Use(frozenset({"act"}), 1), Use(frozenset({"work"}), 1)
-DDR_READ = Use(frozenset({"constant", "input", "scratch"}), 1)
+# An output of the model may be read again by a later layer.
+DDR_READ = Use(frozenset({"constant", "input", "output", "scratch"}), 1)
 DDR_WRITE = Use(frozenset({"output", "scratch"}), 1)
 PACKETS = Use(frozenset({"packets"}), 1)
 CORE = (Use(frozenset({"act"}), 1), Use(frozenset({"work"}), 1), Use(frozenset({"out"}), 1))

@@ -51,6 +51,9 @@ class CommandParser(argparse.ArgumentParser):
         return options
 
 
+INTERRUPTED = 130  # what a shell reports of a command ended by SIGINT
+
+
 def guarded(body: Callable[[], int]) -> int:
     """Run a command; show an error as a message and give its exit code."""
     try:
@@ -58,6 +61,9 @@ def guarded(body: Callable[[], int]) -> int:
     except BsccError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); let the flush at exit not complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

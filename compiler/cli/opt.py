@@ -12,7 +12,7 @@ from pathlib import Path
 from compiler import pipeline as project
 from compiler.cli import CommandParser, guarded, read_text, write_text
 from compiler.cli.expectations import check_expectations
-from compiler.errors import BsccError
+from compiler.errors import BsccError, Diagnostic, UsageError
 from compiler.ir import Context, Module, WeightStore, parse_module, print_module
 from compiler.pass_manager import DumpIR, Instrument, PassManager, PassPipeline, PrintIR, RoundTrip, Timing
 
@@ -86,8 +86,15 @@ class Opt:
         except BsccError as error:
             raise error.with_source(file, text) from error
         if self.options.save_weights:
-            module.store.save(self.options.save_weights)
+            self._save_weights(module)
         return print_module(module, locations=self.options.print_debuginfo)
+
+    def _save_weights(self, module: Module) -> None:
+        path = self.options.save_weights
+        try:
+            module.store.save(path)
+        except OSError as error:
+            raise UsageError(Diagnostic("unwritable", f"cannot write the file: {error.strerror}", path)) from error
 
     def run_passes(self, module: Module) -> None:
         """Run the pipeline on a module, watched as the options ask."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from compiler.mapping.program import Extent, chunks, divide
-from compiler.mapping.shapes import Layer, Mapping, Storage, blocks_of
+from compiler.mapping.shapes import BLOCK, Layer, Mapping, Storage, blocks_of
 
 
 @dataclass
@@ -108,4 +108,4 @@ def reaches(node: Node, columns: int) -> bool:
 
 def share_bytes(storage: Storage, parts: list[tuple[tuple[int, int], tuple[int, int]]]) -> int:
     """Bytes of the largest share of rows and blocks."""
-    return max((r[1] - r[0]) * (b[1] - b[0]) for r, b in parts) * storage.pitch * 8
+    return max((r[1] - r[0]) * (b[1] - b[0]) for r, b in parts) * storage.pitch * BLOCK

@@ -27,14 +27,14 @@ class Choice:
     cycles: float
 
 
-def halves(size: int) -> list[int]:
+def cuts(size: int) -> list[int]:
     """size, ceil(size / 2), ceil(size / 3), ... without repeats, down to 1."""
     return sorted({-(-size // parts) for parts in range(1, size + 1)}, reverse=True)
 
 
 def _sizes(size: int, most: int = 10) -> list[int]:
-    """A thinned list of `halves`."""
-    every = halves(size)
+    """A thinned list of `cuts`, to keep the search short."""
+    every = cuts(size)
     if len(every) <= most:
         return every
     return [every[round(i * (len(every) - 1) / (most - 1))] for i in range(most)]
@@ -135,7 +135,7 @@ def search(
     """
     density, heaviest = densities
     column = divide(Extent(rows, (0, layer.out_blocks)), columns_by, target.columns, 0)
-    for window in halves(layer.window[0]) if layer.is_conv else [layer.window[0]]:
+    for window in cuts(layer.window[0]) if layer.is_conv else [layer.window[0]]:
         best: Choice | None = None
         for rows_by in ("channels", "rows"):
             extent = divide(column, rows_by, target.core_rows, 0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from compiler.errors import Diagnostic, InternalError
+from compiler.errors import Diagnostic, InternalError, UsageError
 from compiler.ir import Context, Module, parse_module, print_module
 from compiler.pass_manager.passes import Pass
 
@@ -87,8 +87,12 @@ class DumpIR(Instrument):
     _count: int = 0
 
     def start(self, module: Module) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self._write("input", module)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._write("input", module)
+        except OSError as error:
+            text = f"cannot write the modules: {error.strerror}"
+            raise UsageError(Diagnostic("unwritable", text, str(self.directory))) from error
 
     def after(self, one: Pass, module: Module) -> None:
         self._write(one.name, module)
