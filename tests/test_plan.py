@@ -168,8 +168,8 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "pad": ("plan-tensor", storage(pad=256)),
     "pad text": ("plan-manifest", storage(pad="7")),
     "target entry": ("target-entries", target(speed=1)),
-    "target text": ("plan-target", target(columns="4")),
-    "target still": ("plan-target", target(clock_mhz=0)),
+    "target text": ("target-value", target(columns="4")),
+    "target still": ("target-value", target(clock_mhz=0)),
     "target size": ("target-size", target(columns=9)),
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ class Plan:
             for key in ("inputs", "outputs")
         }
         arguments = _arguments(manifest, tensors, len(files[WEIGHTS]), place)
-        target = _target(entry(manifest, "target", dict, place), f"{place}: target")
+        target = Target.from_dict(entry(manifest, "target", dict, place), f"{place}: target")
         return cls(root, manifest, target, arguments, tensors["inputs"], tensors["outputs"], files)
 
     def json(self, name: str) -> Any:
@@ -125,19 +124,6 @@ def verified(root: Path, name: str, digest: str) -> bytes:
         text = f"the file is damaged: sha256 is {actual}, the manifest says {digest}"
         raise damaged("plan-digest", text, str(root / name))
     return data
-
-
-def _target(data: Json, place: str) -> Target:
-    """The target, whose entries are all numbers but for its name and notes."""
-    for key, value in data.items():
-        numbers = value if isinstance(value, dict) else {} if key in ("name", "notes") else {key: value}
-        for name, number in numbers.items():
-            if type(number) not in (int, float) or not 0 <= number < math.inf:
-                raise damaged("plan-target", f"'{name}' is {number!r}, expected a number", place)
-    target = Target.from_dict(dict(data), place)
-    if not target.clock_mhz or not target.ddr.channel_bytes_per_cycle:
-        raise damaged("plan-target", "the clock or the DDR stands still", place)
-    return target
 
 
 def _arguments(
