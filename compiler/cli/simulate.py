@@ -82,15 +82,18 @@ def _report(options: argparse.Namespace, plan: Plan, done: Run) -> None:
 def read_arrays(path: str) -> dict[str, Array]:
     """The arrays of an .npz."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array, expected an .npz with an array for each input")
-            return {name: archive[name] for name in archive.files}
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.lib.npyio.NpzFile):
+            with archive:
+                return {name: archive[name] for name in archive.files}
     except OSError as error:
         why = error.strerror or str(error)
         raise UnreadableInput(Diagnostic("unreadable", f"cannot read the file: {why}", path)) from error
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise UnreadableInput(Diagnostic("unreadable", f"not an .npz file: {error}", path)) from error
+    except (ValueError, EOFError, zipfile.BadZipFile):
+        # numpy's own words speak of pickles, which a user never meant
+        raise UnreadableInput(Diagnostic("unreadable", "not an .npz file of plain arrays", path)) from None
+    text = "it holds one array, expected an .npz with an array for each input"
+    raise UnreadableInput(Diagnostic("unreadable", text, path))
 
 
 def write_arrays(path: str, arrays: Mapping[str, Array]) -> None:
