@@ -5,8 +5,6 @@ from __future__ import annotations
 CALL_CYCLES = 40
 """Call, return and locks of one kernel call."""
 
-SKIP_CYCLES = 1
-
 
 def ceil_div(value: int, by: int) -> int:
     """Division rounded up."""

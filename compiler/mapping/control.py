@@ -48,7 +48,6 @@ class Controller:
 
     rw: Rewriter
     loc: Location
-    reserved: dict[tuple[int, int, int], int] = field(default_factory=dict)
     pending: dict[Channel, deque[Pending]] = field(default_factory=dict)
     free: dict[tuple[int, int, int], deque[int]] = field(default_factory=dict)
 
