@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,13 +16,26 @@ from compiler import VERSION
 from compiler.backend import emit_control, static_check
 from compiler.backend.memory import buffers_of, memory_json, with_packets
 from compiler.backend.memory_check import check_memory
+from compiler.encoding.costs import KernelCosts
 from compiler.errors import Diagnostic, UsageError
 from compiler.frontend import import_onnx
 from compiler.ir import Module, print_module
 from compiler.mapping.lowering import CONSTANTS
 from compiler.pass_manager import Check, DumpIR, Instrument, PassManager, PassPipeline
 from compiler.pipeline import DEFAULT_PIPELINE, PASSES
-from compiler.plan import CONTROL, LAYERS, SCHEMA, WEIGHTS, Plan, check_replaceable, json_bytes, write_plan
+from compiler.plan import (
+    CONTROL,
+    COSTS,
+    LAYERS,
+    PROGRAM,
+    PROGRAM_LISTING,
+    SCHEMA,
+    WEIGHTS,
+    Plan,
+    check_replaceable,
+    json_bytes,
+    write_plan,
+)
 from compiler.reference.check import ValueCheck, random_inputs
 from compiler.summary import LayerInfo, bounds_of, layers_json, layers_of, sparsity_json
 from compiler.target import Target
@@ -132,6 +146,7 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         CONTROL: control,
         "control.asm": listing.encode(),
         WEIGHTS: module.store[CONSTANTS].tobytes(),
+        **{name: module.store[name].tobytes() for name in (COSTS, PROGRAM, PROGRAM_LISTING)},
         LAYERS: json_bytes(layers_json(recorder.layers, ranges, target)),
         "sparsity.json": json_bytes(sparsity_json(recorder.layers, recorder.reasons)),
         "memory.json": json_bytes(memory),
@@ -185,7 +200,13 @@ def _clock(
     arguments[0][...] = module.store[CONSTANTS]
     firsts = [first for first, _ in ranges]
     result = simulate(
-        control, target, arguments, compute=False, layer_of_op=lambda op: bisect.bisect_right(firsts, op) - 1
+        control,
+        target,
+        arguments,
+        KernelCosts.from_dict(json.loads(module.store[COSTS].tobytes()), COSTS),
+        compute=False,
+        layer_of_op=lambda op: bisect.bisect_right(firsts, op) - 1,
+        program=hashlib.sha256(module.store[PROGRAM].tobytes()).hexdigest(),
     )
     return timing_of(result, target, names), trace_json(result, target, names)
 
@@ -278,6 +299,7 @@ def _port(port: tile.PortOp) -> dict[str, Any]:
             "bottom": held.bottom,
             "left": held.left,
             "right": held.right,
+            "slack": held.slack,
             "pad": held.pad,
         },
     }

@@ -7,6 +7,7 @@ to even when it is shifted.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -22,13 +23,14 @@ AnyInts = NDArray[np.integer[Any]]
 MULTIPLIER_BITS = 24
 MEAN_BITS = 30  # an average is rounded twice and needs a finer multiplier, see `requantise_mean`
 MEAN_GUARD_BITS = 20
-MAX_SHIFT = 62
-# |acc| <= 2^31 and M < 2^24: behind a longer shift nothing but zero is left.
+MAX_SHIFT = 59  # of a core; |acc| <= 2^31 and M < 2^24: behind a longer shift nothing but zero would be left
+FACTOR_LIMIT = 1 << 30  # a core multiplies by halves of 16 bits, both signed
+CHANNELS_OF_ONE_SHIFT = 8  # a core shifts the 8 channels of a block at once
 
 
 @dataclass(frozen=True)
 class Requant:
-    """Factors M * 2^-shift, one per output channel."""
+    """Factors M * 2^-shift, one per output channel; the 8 channels of a block have one shift."""
 
     multiplier: NDArray[np.int32]
     shift: NDArray[np.int32]
@@ -48,7 +50,7 @@ def decompose(scale: float) -> tuple[int, int]:
 
 
 def factor(scale: float) -> tuple[int, int]:
-    """(M, shift) with scale = M * 2^-shift exactly, 0 <= shift <= 62 and M < 2^31.
+    """(M, shift) with scale = M * 2^-shift exactly, 0 <= shift <= 59 and M < 2^30.
 
     A scale so small that every accumulator gives zero is (0, 0).
     """
@@ -57,8 +59,8 @@ def factor(scale: float) -> tuple[int, int]:
         return 0, 0
     if exponent <= 0:
         return mantissa, -exponent
-    if mantissa.bit_length() + exponent > 31:
-        raise UnsupportedModel(Diagnostic("scale", f"the ratio of two scales is {scale}, at most 2^31 is done"))
+    if mantissa << exponent >= FACTOR_LIMIT:
+        raise UnsupportedModel(Diagnostic("scale", f"the ratio of two scales is {scale}, less than 2^30 is done"))
     return mantissa << exponent, 0
 
 
@@ -67,7 +69,29 @@ def conv_requant(x_scale: float, w_scales: NDArray[np.float32], y_scale: float) 
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         ratios = (np.float32(x_scale) * np.asarray(w_scales, np.float32)) / np.float32(y_scale)
     pairs = [factor(float(one)) for one in np.atleast_1d(ratios)]
-    return Requant(np.array([pair[0] for pair in pairs], np.int32), np.array([pair[1] for pair in pairs], np.int32))
+    size = CHANNELS_OF_ONE_SHIFT
+    shared = [one for start in range(0, len(pairs), size) for one in at_one_shift(pairs[start : start + size])]
+    return Requant(np.array([pair[0] for pair in shared], np.int32), np.array([pair[1] for pair in shared], np.int32))
+
+
+def at_one_shift(factors: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Factors (M, shift) at one shift, the largest of theirs at which every M that grows stays below 2^30.
+
+    What would need a larger shift is rounded, half to even; a factor of zero stays zero.
+    """
+    used = [one for one in factors if one[0]]
+    if not used:
+        return [(0, 0)] * len(factors)
+    fits = (
+        common
+        for common in sorted((shift for _, shift in used), reverse=True)
+        if all(m << (common - shift) < FACTOR_LIMIT for m, shift in used if shift <= common)
+    )
+    shared = next(fits)
+    return [
+        (m << (shared - shift) if shift <= shared else round(Fraction(m, 1 << (shift - shared))), shared)
+        for m, shift in factors
+    ]
 
 
 def rescale_factor(x_scale: float, y_scale: float) -> tuple[int, int]:
@@ -88,8 +112,8 @@ def add_factors(a_scale: float, b_scale: float, y_scale: float) -> tuple[int, in
         exact = [mantissa << (shift + exponent) for mantissa, exponent in parts]
         if max(exact) <= 1 << MULTIPLIER_BITS:
             return exact[0], exact[1], shift
-    shift = MULTIPLIER_BITS - math.frexp(max(ratios))[1]
-    if shift < 0:
+    shift = max(0, MULTIPLIER_BITS - math.frexp(max(ratios))[1])
+    if max(ratios) > 1 << MULTIPLIER_BITS:
         raise UnsupportedModel(
             Diagnostic("scale", f"an addition multiplies by {max(ratios)}, at most 2^{MULTIPLIER_BITS} is done")
         )
@@ -99,19 +123,23 @@ def add_factors(a_scale: float, b_scale: float, y_scale: float) -> tuple[int, in
     return ma, mb, shift
 
 
-def mean_factor(x_scale: float, y_scale: float, count: int) -> tuple[int, int]:
-    """(M, shift) of x_scale / y_scale / count: exact if M fits 30 bits, else the nearest of 30 bits."""
-    ratio = Fraction(float(np.float32(x_scale) / np.float32(y_scale))) / count
+def mean_factors(x_scale: float, y_scale: float, counts: Sequence[int]) -> tuple[list[int], int]:
+    """(M of each count, shift) of x_scale / y_scale / count, all rounded where the largest M has 30 bits."""
+    ratio = Fraction(float(np.float32(x_scale) / np.float32(y_scale)))
     if not ratio:
-        return 0, 0
-    shift = max(0, MEAN_BITS - (math.floor(math.log2(ratio)) + 1))
+        return [0] * len(counts), 0
+    largest = ratio / min(counts)
+    shift = max(0, MEAN_BITS - (math.floor(math.log2(largest)) + 1))
+    if shift and round(largest * (1 << shift)) >= FACTOR_LIMIT:
+        shift -= 1
     if shift > MAX_SHIFT:
-        return 0, 0
-    multiplier = round(ratio * (1 << shift))
-    if multiplier >= 1 << 31:
-        raise UnsupportedModel(Diagnostic("scale", f"an average multiplies by {float(ratio)}"))
-    spare = min(shift, (multiplier & -multiplier).bit_length() - 1)
-    return multiplier >> spare, shift - spare
+        return [0] * len(counts), 0
+    multipliers = [round(ratio / count * (1 << shift)) for count in counts]
+    if max(multipliers) >= FACTOR_LIMIT:
+        raise UnsupportedModel(
+            Diagnostic("scale", f"an average multiplies by {float(largest)}, less than 2^30 is done")
+        )
+    return multipliers, shift
 
 
 def round_shift(product: AnyInts, shift: AnyInts | int) -> Ints:
@@ -173,3 +201,35 @@ def quantize_input(values: NDArray[np.float32], scale: float, zero: int, dtype: 
 def dequantize_output(values: AnyInts, scale: float, zero: int) -> NDArray[np.float32]:
     """ONNX's DequantizeLinear: (x - zero) * scale in float32."""
     return (np.asarray(values, np.int32) - np.int32(zero)).astype(np.float32) * np.float32(scale)
+
+
+NARROW_BITS = 15
+MAX_NARROW_SHIFT = 22
+# 2^15 * (2^15 - 1) + 255 * 2^22 < 2^31: the product and the zero point fit a 32-bit accumulator.
+
+
+def round_shift_odd(product: AnyInts, shift: AnyInts | int) -> Ints:
+    """product / 2^shift with halves to the odd neighbour: half to even of the same number with 1 less, and 1 on."""
+    wide, shifts = np.asarray(product, np.int64), np.asarray(shift, np.int64)
+    return round_shift(wide - (np.int64(1) << shifts), shifts) + 1
+
+
+def requantise_narrow(
+    acc: AnyInts,
+    first_shift: AnyInts | int,
+    multiplier: AnyInts | int,
+    second_shift: AnyInts | int,
+    zero: int,
+    low: int,
+    high: int,
+) -> Ints:
+    """clamp(r((t * M + zero * 2^second) / 2^second), low, high) with t = r(acc / 2^first) held to 16 bits.
+
+    0 <= M < 2^15, second_shift <= 22.  r rounds halves to even if the zero point is even, else to odd, so that the
+    second rounding is that of t * M / 2^second to even, whatever the zero point.
+    """
+    rounded = round_shift_odd if zero % 2 else round_shift
+    held = np.clip(rounded(np.asarray(acc, np.int64), first_shift), -(1 << NARROW_BITS), (1 << NARROW_BITS) - 1)
+    shifts = np.asarray(second_shift, np.int64)
+    product = held * np.asarray(multiplier, np.int64) + (np.int64(zero) << shifts)
+    return np.clip(rounded(product, shifts), low, high)

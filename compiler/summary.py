@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from compiler.encoding.work import BLOCK
 from compiler.ir import Module
-from compiler.mapping.shapes import BLOCK, Layer
+from compiler.mapping.shapes import Layer
 from compiler.target import Target
 from dialects import tile
 

@@ -20,6 +20,7 @@ CORE_BYTES = 65536
 
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
 _LEAST = 1e-9
+_MAY_BE_ZERO = {"read_gb_per_s", "write_gb_per_s", "total_gb_per_s"}
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,51 @@ class MemoryTile:
 
 @dataclass(frozen=True)
 class Ddr:
-    """What lies beyond the shims; `total_gb_per_s` 0 means that only the channels limit."""
+    """What lies beyond the shims: one channel's rate in each direction, and the rates of all channels together.
 
-    channel_bytes_per_cycle: float
+    A rate of all together that is 0 does not limit; `total_gb_per_s` counts both directions.
+    """
+
+    read_channel_bytes_per_cycle: float
+    write_channel_bytes_per_cycle: float
+    read_gb_per_s: float
+    write_gb_per_s: float
     total_gb_per_s: float
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Costs that a transaction-level clock charges; cycles of the array clock unless the name says ns."""
+    """What DMA channels and locks cost; cycles of the array clock, but ns where DDR answers.
 
-    control_op_ns: float
-    sync_ns: float
+    A shim channel that was idle starts a task late: `first` is its first task of a run, `start` any later one.
+    """
+
     mm2s_start_cycles: int
-    shim_mm2s_start_cycles: int
-    shim_s2mm_start_cycles: int
+    shim_mm2s_first_ns: float
+    shim_mm2s_start_ns: float
+    shim_s2mm_start_ns: float
     bd_switch_cycles: int
     lock_cycles: int
+    memory_tile_release_cycles: int
+
+
+@dataclass(frozen=True)
+class Control:
+    """What operations of the control stream cost, in cycles of the controller, which has a clock of its own.
+
+    A task's token is seen `token_cycles` after its last word.  `task_interval_cycles` is the least time between two
+    pushes to one shim channel, `stream_us` what a stream costs before its first operation.
+    """
+
+    mhz: float
+    write_cycles: float
+    block_word_cycles: float
+    mask_write_cycles: float
+    patch_cycles: float
+    sync_cycles: float
+    token_cycles: float
+    task_interval_cycles: float
+    stream_us: float
 
 
 @dataclass(frozen=True)
@@ -73,6 +102,7 @@ class Target:
     memory_tile: MemoryTile
     ddr: Ddr
     timing: Timing
+    control: Control
 
     @property
     def cores(self) -> int:
@@ -92,10 +122,20 @@ class Target:
     @property
     def ddr_bytes_per_cycle(self) -> float:
         """Bytes a cycle that all read channels together can bring from DDR."""
-        channels = 2 * self.columns * self.ddr.channel_bytes_per_cycle
-        if not self.ddr.total_gb_per_s:
-            return channels
-        return min(channels, self.ddr.total_gb_per_s * 1000 / self.clock_mhz)
+        shared = [self.bytes_per_cycle(rate) for rate in (self.ddr.read_gb_per_s, self.ddr.total_gb_per_s) if rate]
+        return min([2 * self.columns * self.ddr.read_channel_bytes_per_cycle, *shared])
+
+    def bytes_per_cycle(self, gb_per_s: float) -> float:
+        """A rate in bytes per array cycle."""
+        return gb_per_s * 1000 / self.clock_mhz
+
+    def cycles(self, ns: float) -> float:
+        """Nanoseconds as array cycles."""
+        return ns * self.clock_mhz / 1000
+
+    def control_cycles(self, controller_cycles: float) -> float:
+        """Cycles of the controller as array cycles."""
+        return controller_cycles * self.clock_mhz / self.control.mhz
 
     def microseconds(self, cycles: float) -> float:
         """Array cycles as microseconds."""
@@ -108,7 +148,7 @@ class Target:
     @classmethod
     def from_dict(cls, data: dict[str, Any], place: str = "target") -> Self:
         """Build from plain data; a missing, unknown or impossible entry is an `UnreadableInput`."""
-        groups = {"core": Core, "memory_tile": MemoryTile, "ddr": Ddr, "timing": Timing}
+        groups = {"core": Core, "memory_tile": MemoryTile, "ddr": Ddr, "timing": Timing, "control": Control}
         values: dict[str, Any] = dict(_known(cls, data, place))
         if not isinstance(values["notes"], list | tuple) or not all(isinstance(one, str) for one in values["notes"]):
             raise UnreadableInput(Diagnostic("target-value", "'notes' is no list of texts", place))
@@ -158,7 +198,8 @@ def _known(cls: type[Any], data: Any, place: str) -> dict[str, Any]:
         value = data[item.name]
         if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
             raise UnreadableInput(Diagnostic("target-value", f"'{item.name}' is {value!r}, not {item.type}", place))
-        least = 0 if cls is Timing or item.name == "total_gb_per_s" else _LEAST
+        cost = cls in (Timing, Control) and item.name != "mhz"
+        least = 0 if cost or item.name in _MAY_BE_ZERO else _LEAST
         if kinds and kinds != (str,) and not least <= value < math.inf:
             text = f"'{item.name}' is {value!r}, expected a number {'from' if not least else 'above'} 0"
             raise UnreadableInput(Diagnostic("target-value", text, place))

@@ -105,6 +105,24 @@ class LockOp(Op):
     value: int = prop()
 
 
+class CoreResetOp(Op):
+    """Stop a core and put it in reset, so that its program memory can be written."""
+
+    name = "aie2.core_reset"
+    column: int = prop()
+    row: int = prop()
+
+
+class ProgramOp(Op):
+    """Write a core's program memory from its start; the bytes are an array of the store."""
+
+    name = "aie2.program"
+    column: int = prop()
+    row: int = prop()
+    symbol: str = prop()
+    digest: str = prop()
+
+
 class CoreConfigOp(Op):
     """Write a core's configuration record (16 words) to its data memory."""
 
@@ -219,6 +237,8 @@ DIALECT = Dialect(
         PacketMasterOp,
         ShimMuxOp,
         LockOp,
+        CoreResetOp,
+        ProgramOp,
         CoreConfigOp,
         CoreEnableOp,
         ChannelOp,

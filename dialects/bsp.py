@@ -107,7 +107,7 @@ class Conv2dOp(Op):
     With a residual zero, min and max are `mid_...`, and with add = (Ma, Mb, s)
     y = clamp(rhe(((q - mid_zero) * Ma + (residual - r_zero) * Mb) / 2^s) + y_zero, y_min, y_max).
     `<requant>.bias`, `.multiplier`, `.shift` are int32, one per output channel, padded with zeros to a
-    multiple of 8; the bias is ONNX's, not corrected for x_zero.
+    multiple of 8; the 8 channels of a block have one shift; the bias is ONNX's, not corrected for x_zero.
     """
 
     name = "bsp.conv2d"
@@ -216,7 +216,7 @@ class MaxPoolOp(Op):
 class AvgPoolOp(Op):
     """y = clamp(sum(x - x_zero) * M[count] / 2^shift[count] + y_zero, ...), by numerics.requantise_mean.
 
-    The factor of each count that occurs is in `<scales>.count`, `.multiplier`, `.shift`, int32.  A pixel
+    The factor of each count that occurs is in `<scales>.count`, `.multiplier`, `.shift` (all equal), int32.  A pixel
     counts if it is inside the image or, with `count_include_pad`, inside `counted_pads`.
     """
 

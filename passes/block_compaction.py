@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from compiler.blocks import pack, padded
 from compiler.errors import Diagnostic, UnsupportedModel
 from compiler.ir import I8, FuncOp, Module, Op, Rewriter, TensorType, Type, Value
-from compiler.numerics import add_factors, conv_requant, mean_factor, rescale_factor
+from compiler.numerics import add_factors, conv_requant, mean_factors, rescale_factor
 from compiler.pass_manager import Pass, Stage, option
 from dialects import bsp, nn
 from dialects.quant import Quant, quant_of
@@ -155,13 +155,13 @@ def counts_of(op: nn.QAveragePoolOp) -> list[int]:
 
 
 def lower_average(op: nn.QAveragePoolOp, low: Lowering, rw: Rewriter) -> Op:
-    """qaverage_pool -> avg_pool with a factor for each count"""
+    """qaverage_pool -> avg_pool with a factor for each count, all at one shift"""
     quant, symbol, store = quant_of(op, op.x.type), low.symbol(), low.module.store
     counts = counts_of(op)
-    factors = [mean_factor(quant.scale, op.quant.scale, one) for one in counts]
+    multipliers, shift = mean_factors(quant.scale, op.quant.scale, counts)
     store[f"{symbol}.count"] = np.array(counts, np.int32)
-    store[f"{symbol}.multiplier"] = np.array([one[0] for one in factors], np.int32)
-    store[f"{symbol}.shift"] = np.array([one[1] for one in factors], np.int32)
+    store[f"{symbol}.multiplier"] = np.array(multipliers, np.int32)
+    store[f"{symbol}.shift"] = np.full(len(counts), shift, np.int32)
     return bsp.AvgPoolOp(
         low.get(op.x),
         op.kernel,

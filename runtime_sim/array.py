@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compiler.encoding.costs import KernelCosts
 from compiler.encoding.descriptors import LIMITS, NEIGHBOUR_CHANNELS
 from compiler.encoding.tiles import (
     CORE_LOCKS,
     CORE_MEMORY_BYTES,
+    PROGRAM_MEMORY_BYTES,
     Direction,
     Side,
     Tile,
@@ -56,6 +58,10 @@ class TileState:
         self.name = f"{tile.kind.value}({tile.column},{tile.row})"
         limits = LIMITS[tile.kind]
         self.memory = Memory(f"{self.name} memory", np.zeros(memory_bytes, np.uint8), written=False)
+        self.program: Memory | None = None
+        if self.kind is TileKind.CORE:
+            blank = np.zeros(PROGRAM_MEMORY_BYTES, np.uint8)
+            self.program = Memory(f"{self.name} program memory", blank, written=False)
         self.locks = [Lock(clock, f"{self.name} lock {number}") for number in range(limits.locks)]
         self.bds = [BdRegister() for _ in range(limits.bds)]
         self.raw: dict[int, int] = {}
@@ -63,9 +69,11 @@ class TileState:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is asked to do."""
+    """What a run is asked to do; every core must hold the program of this sha256, any if it is empty."""
 
+    costs: KernelCosts
     compute: bool
+    program: str = ""
 
 
 class Array:
@@ -147,6 +155,15 @@ class Array:
             return state.locks[number]
         side, local = _checked(split_memtile_lock, number, who)
         return self._memtile(state, side, channel, "locks", who).locks[local]
+
+    def core_windows(self, state: TileState) -> dict[str, Memory]:
+        """The data memories that a core sees, by the name of their window; at the edge some are missing."""
+        found = {}
+        for name, (right, up) in _NEIGHBOURS.items():
+            tile = self.tiles.get((state.place[0] + right, state.place[1] + up))
+            if tile is not None and tile.kind is TileKind.CORE:
+                found[name] = tile.memory
+        return found
 
     def core_lock(self, state: TileState, number: int, who: str) -> Lock:
         """The lock a core's lock id means: 16 each of south, west, north, own."""

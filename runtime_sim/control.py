@@ -1,18 +1,20 @@
 """The control processor: plays the operations of the control stream and counts task-complete tokens."""
 
 import math
-from collections import Counter
+from collections import defaultdict, deque
 from collections.abc import Callable
 
 import numpy as np
 
 from compiler.encoding.descriptors import DESCRIPTORS
+from compiler.encoding.isa import BUNDLE_BYTES
 from compiler.encoding.register_map import (
     BdWord,
     ChannelControl,
     DataMemory,
     LockValue,
     Master,
+    ProgramMemory,
     Register,
     Slave,
     Slot,
@@ -35,7 +37,7 @@ from compiler.encoding.registers import (
     SlotWord,
     TaskWord,
 )
-from compiler.encoding.tiles import Direction, split_address
+from compiler.encoding.tiles import Direction, TileKind, split_address
 from compiler.encoding.transaction import (
     BlockWrite,
     DdrPatch,
@@ -49,10 +51,11 @@ from compiler.encoding.transaction import (
 )
 from compiler.errors import BsccError
 from runtime_sim.array import ARGUMENT_SHIFT, Array, TileState
-from runtime_sim.core import Core
+from runtime_sim.core import AnyCore
 from runtime_sim.dma import Channel
 from runtime_sim.faults import sim_fault
-from runtime_sim.memory import WORD
+from runtime_sim.memory import WORD, Memory
+from runtime_sim.program_memory import check_program
 from runtime_sim.record import Event
 from runtime_sim.streams import Place
 
@@ -69,7 +72,7 @@ class Control:
         array: Array,
         stream: Transactions,
         channels: dict[ChannelKey, Channel],
-        cores: dict[Place, Core],
+        cores: dict[Place, AnyCore],
         layer_of_op: Callable[[int], int] | None,
     ) -> None:
         self.array = array
@@ -79,13 +82,10 @@ class Control:
         self._cores = cores
         self._layer_of_op = layer_of_op
         self._layer = -1
-        self._tokens: Counter[ChannelKey] = Counter()
+        self._tokens: defaultdict[ChannelKey, deque[float]] = defaultdict(deque)
         self._awaits: list[ChannelKey] = []
-        per_ns = array.target.clock_mhz / 1000
-        self._op_cycles = array.target.timing.control_op_ns * per_ns
-        self._sync_cycles = array.target.timing.sync_ns * per_ns
-        self._time = 0.0
-        self._busy = 0.0
+        self._pushed: dict[ChannelKey, int] = {}
+        self._time = self._busy = array.target.cycles(array.target.control.stream_us * 1000)
         self._since = 0
         self._by_tile: dict[Place, list[Channel]] = {}
         for channel in channels.values():
@@ -100,8 +100,7 @@ class Control:
     def step(self) -> None:
         """Play operations until one waits or takes time."""
         clock = self.array.clock
-        self._time = max(self._time, clock.now)
-        while self.position < len(self.ops):
+        while self._time <= clock.now and self.position < len(self.ops):
             self._layer = self._layer_of_op(self.position) if self._layer_of_op else -1
             op = self.ops[self.position]
             if isinstance(op, Sync):
@@ -109,20 +108,54 @@ class Control:
                 self._since = clock.now
                 self._try_sync()
                 return
+            early = self._too_early(op)
+            if early > 0:
+                self._spend(early)
+                continue
             self._play(op)
-            self._spend(self._op_cycles)
-            if self._time > clock.now:
-                clock.after(math.ceil(self._time) - clock.now, self.step)
-                return
+            self._spend(self._cost(op))
+            self.position += 1
+        if self._time > clock.now:
+            clock.after(math.ceil(self._time) - clock.now, self.step)
+
+    def _cost(self, op: Op) -> float:
+        """Array cycles of an operation; what a NOOP or a preemption point costs is not published."""
+        control = self.array.target.control
+        match op:
+            case Write32():
+                cycles = control.write_cycles
+            case BlockWrite():
+                cycles = control.write_cycles + control.block_word_cycles * len(op.data)
+            case MaskWrite():
+                cycles = control.mask_write_cycles
+            case DdrPatch():
+                cycles = control.patch_cycles
+            case Sync():
+                cycles = control.sync_cycles
+            case _:
+                cycles = 0.0
+        return self.array.target.control_cycles(cycles)
+
+    def _too_early(self, op: Op) -> float:
+        """Cycles until the controller may push another task to the shim channel of this operation."""
+        target, now = self.array.target, self.array.clock.now
+        interval = target.control_cycles(target.control.task_interval_cycles)
+        if not interval or not isinstance(op, Write32):
+            return 0.0
+        state, offset = self._locate(op.address)
+        register = self._register(state, offset)
+        if state.kind is not TileKind.SHIM or not isinstance(register, StartQueue):
+            return 0.0
+        last = self._pushed.get((state.place, register.direction, register.channel))
+        return 0.0 if last is None else last + interval - now
 
     def _spend(self, cycles: float) -> None:
-        """The operation is done; it took this long."""
+        """The processor works for so long."""
         now = self.array.clock.now
         self.array.result.span(self._layer, now, math.ceil(now + cycles))
         self._time += cycles
         self._busy += cycles
         self.array.result.control_cycles = math.ceil(self._busy)
-        self.position += 1
 
     def _sync_keys(self, op: Sync) -> list[ChannelKey]:
         keys = [
@@ -139,23 +172,34 @@ class Control:
 
     def token(self, channel: Channel) -> None:
         """A channel has finished a task that was pushed with the token bit."""
-        self._tokens[channel.tile.place, channel.direction, channel.number] += 1
+        target = self.array.target
+        seen = self.array.clock.now + target.control_cycles(target.control.token_cycles)
+        self._tokens[channel.tile.place, channel.direction, channel.number].append(seen)
         if self._awaits:
             self._try_sync()
 
     def _try_sync(self) -> None:
+        """Go on as soon as the tokens that are awaited have come."""
         if any(not self._tokens[key] for key in self._awaits):
             return
-        self._tokens.subtract(self._awaits)
+        seen = max(self._tokens[key].popleft() for key in self._awaits)
         self._awaits = []
+        wait = math.ceil(seen) - self.array.clock.now
+        if wait > 0:
+            self.array.clock.after(wait, self._synced)
+        else:
+            self._synced()
+
+    def _synced(self) -> None:
         clock = self.array.clock
         waited = clock.now - self._since
         self.array.result.sync_wait_cycles += waited
         if waited:
             self.array.result.event(Event(self._since, clock.now, "control", "control", "sync", self._layer, 0))
         self._time = max(self._time, clock.now)
-        self._spend(self._op_cycles + self._sync_cycles)
-        clock.after(math.ceil(self._time) - clock.now, self.step)
+        self._spend(self._cost(self.ops[self.position]))
+        self.position += 1
+        clock.after(0, self.step)
 
     def _play(self, op: Op) -> None:
         match op:
@@ -192,19 +236,34 @@ class Control:
         state, offset = self._locate(address)
         register = self._register(state, offset)
         if isinstance(register, DataMemory):
-            self._write_memory(state, register.offset, data)
+            self._write_memory(state.memory, register.offset, data)
+            return
+        if isinstance(register, ProgramMemory):
+            self._write_program(state, register.offset, data)
             return
         for value in data:
             self._write_register(state, self._register(state, offset), offset, value)
             offset += WORD
 
-    def _write_memory(self, state: TileState, offset: int, data: tuple[int, ...]) -> None:
+    def _write_memory(self, memory: Memory, offset: int, data: tuple[int, ...]) -> None:
         first, count = offset // WORD, len(data)
-        if offset % WORD or first + count > state.memory.size:
-            text = f"{count} words at 0x{offset:x} do not lie in {state.memory.name}"
+        if offset % WORD or first + count > memory.size:
+            text = f"{count} words at 0x{offset:x} do not lie in {memory.name}"
             raise sim_fault("control-address", text, self.where, self._layer)
-        state.memory.words[first : first + count] = np.array(data, dtype=np.uint32)
-        state.memory.mark(first, count)
+        memory.words[first : first + count] = np.array(data, dtype=np.uint32)
+        memory.mark(first, count)
+
+    def _write_program(self, state: TileState, offset: int, data: tuple[int, ...]) -> None:
+        """Program memory takes whole bundles, and a core that runs would fetch from it."""
+        assert state.program is not None
+        size = WORD * len(data)
+        if offset % BUNDLE_BYTES or size % BUNDLE_BYTES:
+            text = f"{size} bytes at 0x{offset:x} of {state.program.name} are no bundles of {BUNDLE_BYTES} bytes"
+            raise sim_fault("control-address", text, self.where, self._layer)
+        if self._cores[state.place].running:
+            text = f"{state.program.name} is written while the core runs"
+            raise sim_fault("control-running", text, self.where, self._layer)
+        self._write_memory(state.program, offset, data)
 
     def _mask_write(self, op: MaskWrite) -> None:
         state, offset = self._locate(op.address)
@@ -255,7 +314,9 @@ class Control:
         key = state.place
         match register, word:
             case StartQueue(), TaskWord() | MemTileTaskWord():
-                self._channels[key, register.direction, register.channel].push(word, self._layer)
+                channel_key = key, register.direction, register.channel
+                self._pushed[channel_key] = self.array.clock.now
+                self._channels[channel_key].push(word, self._layer)
             case ChannelControl(), ChannelControlWord() | ShimChannelControlWord():
                 channel = self._channels[key, register.direction, register.channel]
                 channel.set_control(word.finish_on_tlast)
@@ -268,7 +329,11 @@ class Control:
 
     def _core_control(self, state: TileState, word: CoreControlWord) -> None:
         core = self._cores[state.place]
-        if word.enable and not word.reset and not core.running:
+        enabled = word.enable and not word.reset
+        if core.running and not enabled:
+            raise sim_fault("control-unsupported", f"{state.name} is stopped while it runs", self.where, self._layer)
+        if enabled and not core.running:
+            check_program(state, self.array.settings.program)
             core.start()
 
     def _write_switch(self, state: TileState, register: Register, word: object) -> None:

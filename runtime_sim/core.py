@@ -1,29 +1,26 @@
 """The dispatcher that every core runs: take a work packet, run its calls, hand the results on."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from compiler.encoding.work import (
-    BLOCK,
-    CONFIG_ADDRESS,
-    WORK_VERSION,
-    CallRecord,
-    CoreConfig,
-    Kernel,
-    WorkHeader,
-)
+from compiler.encoding.work import CONFIG_ADDRESS, GROUP_BYTES, CallRecord, CoreConfig, Kernel, WorkHeader
 from compiler.errors import BsccError, SimulationFault
 from runtime_sim.array import Array, TileState
+from runtime_sim.arrivals import Slot, call_list, check_act, stores_reach, work_header
+from runtime_sim.cycles import call_cycles
 from runtime_sim.faults import sim_fault
 from runtime_sim.locks import Lock
 from runtime_sim.memory import WORD, Access, Bytes, Memory, Pattern
+from runtime_sim.packet import fault
 from runtime_sim.record import Event, KernelRecord
 
 _NOTHING = np.empty(0, np.uint8)
-SKIP_CYCLES = 1  # docs/plan-format.md: a call that only takes and gives back its packet
 
 
 class RunCall(Protocol):
@@ -37,19 +34,20 @@ class RunCall(Protocol):
         act: Bytes,
         acc: npt.NDArray[np.int32],
         out: Bytes,
-        *,
-        compute: bool,
-    ) -> int: ...
+    ) -> None: ...
 
 
-class _Slot(NamedTuple):
-    memory: Memory
-    offset: int
-    size: int
+class AnyCore(Protocol):
+    """A core of the array, however it computes; its program starts at `start` and never ends."""
 
-    def bytes(self, count: int) -> Bytes:
-        """The first bytes of the slot."""
-        return self.memory.bytes[self.offset : self.offset + count]
+    layer: int
+    running: bool
+
+    def start(self) -> None:
+        """Leave reset."""
+
+    def complaint(self) -> str:
+        """What the core waits for in the middle of its work, empty if it waits for none."""
 
 
 class _Locks(NamedTuple):
@@ -59,6 +57,26 @@ class _Locks(NamedTuple):
     work_full: Lock
     out_free: Lock
     out_full: Lock
+
+
+class Job(NamedTuple):
+    """One call with the buffers that it is about."""
+
+    work: Slot
+    header: WorkHeader
+    call: CallRecord
+    act: Slot
+    out: Slot | None
+
+    @property
+    def packet(self) -> Bytes:
+        return self.work.bytes(self.header.size_words * WORD)
+
+    @property
+    def result_bytes(self) -> int:
+        """What the call sends."""
+        tile = self.call.groups * self.header.out_blocks * GROUP_BYTES
+        return tile + self.call.pad_bytes if self.out is not None else 0
 
 
 class Core:
@@ -71,6 +89,7 @@ class Core:
         self.lane = state.name
         self.layer = -1
         self.running = False
+        self._costs = array.settings.costs
         self._run_call = run_call
         self._waits: Lock | None = None
         self._idle = True
@@ -92,8 +111,11 @@ class Core:
         self.array.clock.after(0, self._resume)
 
     def _open_buffers(self, config: CoreConfig) -> None:
-        def slot(address: int, size: int) -> _Slot:
-            return _Slot(*self.array.core_memory(self.tile, address, size, self.lane), size)
+        def slot(address: int, size: int) -> Slot:
+            if address % GROUP_BYTES:
+                text = f"a buffer begins at 0x{address:x}, no multiple of the {GROUP_BYTES} bytes of a vector"
+                raise sim_fault("core-config", text, self.lane)
+            return Slot(*self.array.core_memory(self.tile, address, size, self.lane), size)
 
         def lock(number: int) -> Lock:
             return self.array.core_lock(self.tile, number, self.lane)
@@ -121,129 +143,93 @@ class Core:
                 self._waits = demand
                 return
 
-    def _take(self, lock: Lock) -> Iterator[int | Lock]:
-        yield lock
-        self._pending += self.array.target.timing.lock_cycles
+    def _spend(self, cycles: int) -> int:
+        """So many cycles, and those that locks and packets have cost since the last."""
+        cycles, self._pending = cycles + self._pending, 0
+        return cycles
 
     def _give(self, lock: Lock) -> None:
         lock.release(1, self.lane, self.layer)
-        self._pending += self.array.target.timing.lock_cycles
 
-    def _next(self, name: str) -> _Slot:
+    def _next(self, name: str) -> Slot:
         turn = self._turn[name]
         self._turn[name] = 1 - turn
         return self._slots[name][turn]
 
     def _dispatch(self) -> Iterator[int | Lock]:
         """The program of docs/plan-format.md."""
-        locks = self._locks
-        act: _Slot | None = None
+        locks, costs = self._locks, self._costs
+        act: Slot | None = None
         while True:
             self._idle = True
-            yield from self._take(locks.work_full)
+            yield locks.work_full
             self._idle = False
+            self._pending += costs.packet
             work = self._next("work")
-            header = self._header(work)
-            for call in self._calls(work, header):
+            header, calls = self._packet(work)
+            for call in calls:
                 if call.acquire_act:
-                    yield from self._take(locks.act_full)
+                    yield locks.act_full
+                    self._pending += costs.acquire_act
                     act = self._next("act")
-                    self._check_act(act, call)
+                    with self._faults():
+                        check_act(act, call)
                 if call.skip:
-                    self._pending += SKIP_CYCLES
+                    yield self._spend(costs.call)
                 else:
-                    yield from self._compute(work, header, call, act)
+                    yield from self._run(work, header, call, act)
                 if call.release_act:
                     self._give(locks.act_free)
+                    self._pending += costs.release_act
             self._give(locks.work_free)
 
-    def _compute(self, work: _Slot, header: WorkHeader, call: CallRecord, act: _Slot | None) -> Iterator[int | Lock]:
+    def _packet(self, work: Slot) -> tuple[WorkHeader, list[CallRecord]]:
+        """Header and calls of a packet that has arrived."""
+        with self._faults():
+            header = work_header(work)
+        self.layer = header.layer
+        with self._faults():
+            return header, call_list(work, header, self._row)
+
+    def _run(self, work: Slot, header: WorkHeader, call: CallRecord, act: Slot | None) -> Iterator[int | Lock]:
         """One call that computes, and its result given away."""
         out = None
         if call.last:
-            yield from self._take(self._locks.out_free)
+            yield self._locks.out_free
             out = self._next("out")
         if act is None:
             text = "the first call takes no activation slot"
             raise sim_fault("work-call", text, self.lane, self.layer)
-        yield from self._kernel(work, header, call, act, out)
+        yield from self._kernel(Job(work, header, call, act, out))
         if call.last:
             self._give(self._locks.out_full)
 
-    def _header(self, work: _Slot) -> WorkHeader:
-        """The header of a packet that has arrived, checked against what arrived."""
-        received = work.memory.received.get(work.offset, 0)
-        words = work.bytes(WorkHeader.WORDS * WORD).view(np.uint32)
-        try:
-            header = WorkHeader.decode(words.tolist())
-        except BsccError as error:
-            raise sim_fault("work-header", error.diagnostic.message, self.lane, self.layer) from error
-        self.layer = header.layer
-        if header.version != WORK_VERSION:
-            text = f"the work packet has version {header.version}, expected {WORK_VERSION}"
-            raise sim_fault("work-version", text, self.lane, self.layer)
-        if header.kernel not in list(Kernel):
-            raise sim_fault("work-kernel", f"kernel {header.kernel} is unknown", self.lane, self.layer)
-        if header.size_words * WORD != received or received > work.size:
-            text = f"the work packet says {header.size_words * WORD} bytes, {received} of {work.size} arrived"
-            raise sim_fault("work-size", text, self.lane, self.layer)
-        return header
-
-    def _calls(self, work: _Slot, header: WorkHeader) -> list[CallRecord]:
-        size = CallRecord.WORDS * WORD
-        lists = header.call_lists
-        if lists != 1 and self._row >= lists:
-            text = f"the work packet has call lists for {lists} rows, this core is in row {self._row}"
-            raise sim_fault("work-size", text, self.lane, self.layer)
-        start = header.calls_offset + (self._row * header.calls * size if lists != 1 else 0)
-        end = start + header.calls * size
-        if header.calls_offset % WORD or end > header.size_words * WORD:
-            text = f"{header.calls} call records end at byte {end} of {header.size_words * WORD}"
-            raise sim_fault("work-size", text, self.lane, self.layer)
-        table = work.bytes(end)[start:].view(np.uint32).reshape(-1, CallRecord.WORDS)
-        try:
-            return [CallRecord.decode(row) for row in table.tolist()]
-        except BsccError as error:
-            raise sim_fault("work-call", error.diagnostic.message, self.lane, self.layer) from error
-
-    def _check_act(self, act: _Slot, call: CallRecord) -> None:
-        received = act.memory.received.get(act.offset, 0)
-        if received != call.act_bytes:
-            text = f"the activation packet has {received} bytes, the call expects {call.act_bytes}"
-            raise sim_fault("act-size", text, self.lane, self.layer)
-
-    def _kernel(
-        self, work: _Slot, header: WorkHeader, call: CallRecord, act: _Slot, out: _Slot | None
-    ) -> Iterator[int]:
+    def _kernel(self, job: Job) -> Iterator[int]:
         """One kernel call, its buffers guarded while it runs."""
-        clock, compute = self.array.clock, self.array.settings.compute
-        out_bytes = call.out_rows * header.out_blocks * header.out_width * BLOCK
-        if out is not None and out_bytes > out.size:
-            text = f"the call writes {out_bytes} bytes into a slot of {out.size}"
-            raise sim_fault("out-size", text, self.lane, self.layer)
         guards: list[tuple[Memory, Access]] = []
-        if compute:
-            guards = self._guards(work, header, act, out, out_bytes)
-        cycles = self._call(work, header, call, act, out)
-        start = clock.now
-        busy = cycles + self._pending
-        self._pending = 0
-        yield busy
+        with self._faults():
+            reached = stores_reach(job.out, job.header, job.call) if job.out is not None else 0
+            if self.array.settings.compute:
+                guards = self._guards(job, reached)
+                self._compute(job)
+            cycles = call_cycles(job.packet, job.header, job.call, self._costs)
+        start = self.array.clock.now
+        yield self._spend(cycles)
         for memory, access in guards:
             memory.end(access)
-        if out is not None and compute:
-            out.memory.mark(out.offset // WORD, out_bytes // WORD)
-        self._log(header, start, cycles, out_bytes if out is not None else 0)
+        if job.out is not None and self.array.settings.compute:
+            job.out.memory.mark(job.out.offset // WORD, job.result_bytes // WORD)
+        self._log(job, start, cycles)
 
-    def _guards(
-        self, work: _Slot, header: WorkHeader, act: _Slot, out: _Slot | None, out_bytes: int
-    ) -> list[tuple[Memory, Access]]:
-        act_bytes = act.memory.received.get(act.offset, 0)
-        parts = [(work, header.size_words * WORD, False, "work"), (act, act_bytes, False, "activations")]
+    def _guards(self, job: Job, reached: int) -> list[tuple[Memory, Access]]:
+        parts = [
+            (job.work, job.header.size_words * WORD, False, "work"),
+            (job.act, job.act.received, False, "activations"),
+        ]
         if self._acc is not None:
             parts.append((self._acc, self._acc.size, True, "accumulators"))
-        if out is not None:
-            parts.append((out, out_bytes, True, "output"))
+        if job.out is not None:
+            parts.append((job.out, reached, True, "output"))
         guards = []
         for slot, size, write, what in parts:
             words = -(-size // WORD)
@@ -255,27 +241,32 @@ class Core:
                 slot.memory.read(access, 0, words)
         return guards
 
-    def _call(self, work: _Slot, header: WorkHeader, call: CallRecord, act: _Slot, out: _Slot | None) -> int:
+    def _compute(self, job: Job) -> None:
         acc = (_NOTHING if self._acc is None else self._acc.bytes(self._acc.size)).view(np.int32)
-        target = _NOTHING if out is None else out.bytes(out.size)
-        packet = work.bytes(header.size_words * WORD)
-        act_bytes = act.memory.received.get(act.offset, 0)
-        compute = self.array.settings.compute
+        out = _NOTHING if job.out is None else job.out.bytes(job.out.size)
         try:
-            return self._run_call(packet, header, call, act.bytes(act_bytes), acc, target, compute=compute)
+            self._run_call(job.packet, job.header, job.call, job.act.bytes(job.act.received), acc, out)
+        except (IndexError, ValueError) as error:
+            text = f"kernel {Kernel(job.header.kernel).name} reaches outside its buffers: {error}"
+            raise fault("kernel-access", text) from error
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Name core and layer in faults that name no place yet."""
+        try:
+            yield
         except SimulationFault as error:
             found = error.diagnostic
+            if str(found.place):
+                raise
             raise sim_fault(found.code, found.message, self.lane, self.layer, found.notes) from error
-        except (IndexError, ValueError) as error:
-            text = f"kernel {Kernel(header.kernel).name} reaches outside its buffers: {error}"
-            raise sim_fault("kernel-access", text, self.lane, self.layer) from error
 
-    def _log(self, header: WorkHeader, start: int, cycles: int, written: int) -> None:
+    def _log(self, job: Job, start: int, cycles: int) -> None:
         result, end = self.array.result, self.array.clock.now
-        name = Kernel(header.kernel).name.lower()
-        result.event(Event(start, end, self.lane, self.lane, name, header.layer, written))
+        kernel, layer = Kernel(job.header.kernel), job.header.layer
+        result.event(Event(start, end, self.lane, self.lane, kernel.name.lower(), layer, job.result_bytes))
         wait = start - self._last_end
-        result.calls.append(KernelRecord(self.place, header.layer, header.kernel, start, end, cycles, wait))
+        result.calls.append(KernelRecord(self.place, layer, kernel, start, end, cycles, wait))
         result.busy[self.lane] += end - start
         self._last_end = end
 

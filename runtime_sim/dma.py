@@ -1,5 +1,6 @@
 """DMA channels: task queues and descriptor chains as state machines over events."""
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from compiler.encoding.descriptors import (
 from compiler.encoding.registers import FinishOnTlast, MemTileTaskWord, TaskWord
 from compiler.encoding.tiles import Direction, TileKind
 from compiler.errors import BsccError, SimulationFault
+from compiler.target import Target
 from runtime_sim.array import Array, TileState, lane_name
 from runtime_sim.faults import sim_fault
+from runtime_sim.locks import Lock
 from runtime_sim.memory import WORD, Access, Memory, Pattern, pattern_of
 from runtime_sim.record import Event
 from runtime_sim.streams import Route
@@ -70,6 +73,17 @@ def _plan(kind: TileKind, words: tuple[int, ...]) -> Plan:
     )
 
 
+def _start_up(target: Target, kind: TileKind, direction: Direction) -> tuple[int, int]:
+    """Cycles from the push of a task on an idle channel to its first word: the first time, and later."""
+    timing, mm2s = target.timing, direction is Direction.MM2S
+    if kind is not TileKind.SHIM:
+        cycles = timing.mm2s_start_cycles if mm2s else 0
+        return cycles, cycles
+    later = timing.shim_mm2s_start_ns if mm2s else timing.shim_s2mm_start_ns
+    first = timing.shim_mm2s_first_ns if mm2s else later
+    return math.ceil(target.cycles(first)), math.ceil(target.cycles(later))
+
+
 class State(Enum):
     """What a channel is doing."""
 
@@ -115,12 +129,10 @@ class Channel:
         self.done = 0
         self.started = 0
         self._delay = 0
-        timing = array.target.timing
-        mm2s = direction is Direction.MM2S
-        shim_cost = timing.shim_mm2s_start_cycles if mm2s else timing.shim_s2mm_start_cycles
-        self._start_cost = timing.mm2s_start_cycles if mm2s else 0
-        if state.kind is TileKind.SHIM:
-            self._start_cost = shim_cost
+        self._first_start, self._start = _start_up(array.target, state.kind, direction)
+        self._release = 0
+        if state.kind is TileKind.MEMTILE and direction is Direction.S2MM:
+            self._release = array.target.timing.memory_tile_release_cycles
         self._allowed = bds_of_channel(state.kind, number)
 
     @property
@@ -146,7 +158,8 @@ class Channel:
             raise sim_fault("queue-overflow", text, self.lane, layer)
         self.queue.append(Task(word.bd, word.repeat, word.token, layer))
         if self.state is State.IDLE:
-            self._load(word.bd, self._start_cost)
+            start, self._first_start = self._first_start, self._start
+            self._load(word.bd, start)
 
     def _load(self, number: int, delay: int) -> None:
         """Take up a descriptor and ask for its lock."""
@@ -183,6 +196,7 @@ class Channel:
 
     def _granted(self) -> None:
         self.state = State.STARTING
+        self.started = self.array.clock.now
         if self._delay:
             self.array.clock.after(self._delay, self._ready)
         else:
@@ -190,7 +204,6 @@ class Channel:
 
     def _ready(self) -> None:
         self.state = State.READY
-        self.started = self.array.clock.now
         if self.direction is Direction.MM2S:
             self.network.offer(self)
         else:
@@ -219,7 +232,7 @@ class Channel:
         release = self.plan.release
         if release is not None:
             lock = self.array.dma_lock(self.tile, self.number, release.lock, self.who)
-            lock.release(release.change, self.who, self.layer)
+            self._give(lock, release.change)
         switch = self.array.target.timing.bd_switch_cycles
         if self.plan.following is not None:
             self._load(self.plan.following, switch)
@@ -235,6 +248,13 @@ class Channel:
             self._load(self.queue[0].bd, switch)
         if task.token:
             self.on_token(self)
+
+    def _give(self, lock: Lock, change: int) -> None:
+        """Release a lock; what a memory tile has received is there a little later."""
+        if self._release:
+            self.array.clock.after(self._release, lock.release, change, self.who, self.layer)
+        else:
+            lock.release(change, self.who, self.layer)
 
     def _record(self) -> None:
         result, now, moved = self.array.result, self.array.clock.now, self.done * WORD

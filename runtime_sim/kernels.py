@@ -1,160 +1,266 @@
-"""What one kernel call computes and how many cycles it takes: docs/plan-format.md, "Kernels" and "Cycles"."""
+"""What each phase of a kernel call computes, on the bytes of a core: docs/plan-format.md, "Kernels"."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.encoding.work import BLOCK, CallRecord, Kernel, WorkHeader
-from compiler.numerics import add_requantise, requantise, requantise_mean, wrap_int32
+from compiler.encoding.work import (
+    BLOCK,
+    ELEMENTWISE,
+    GROUP_BYTES,
+    LANES,
+    MIN_PERIODS,
+    SCRATCH_OFFSET,
+    SET,
+    BlockRecords,
+    CallRecord,
+    Kernel,
+    WorkHeader,
+    multiply_conf,
+)
+from compiler.numerics import FACTOR_LIMIT, MAX_SHIFT, requantise, requantise_narrow, round_shift, wrap_int32
 from runtime_sim.packet import (
     Bytes,
-    Floats,
     Index,
     Int32s,
-    block_counts,
-    conv_tables,
+    block_records,
+    check_factors,
+    dense_weights,
+    entries,
     fault,
-    gather,
+    group_starts,
     ints,
-    pixel_starts,
+    read_groups,
+    read_pixels,
+    vectors,
 )
+from runtime_sim.phases import Phase, phases_of
 
 Wide = NDArray[np.integer[Any]]
+Ints = NDArray[np.int64]
 
-_BORDER_BYTES_PER_CYCLE = 32
-# Fixed cycles of an output block and cycles of four pixels; the pools' depend on their taps.
-_BLOCK_CYCLES = 20
-_ADD_CYCLES = 8
-_REQUANTIZE_CYCLES = 6
-
-
-def run_call(
-    packet: Bytes,
-    header: WorkHeader,
-    call: CallRecord,
-    act: Bytes,
-    acc: Int32s,
-    out: Bytes,
-    *,
-    compute: bool,
-) -> int:
-    """Cycles of the call; with `compute` its results go to `out`, or to `acc` where they are not the last."""
-    if compute:
-        if not call.last and header.kernel != Kernel.CONV:
-            raise fault("kernel-last", f"kernel {Kernel(header.kernel).name} writes nothing: its call is not last")
-        result = _KERNELS[Kernel(header.kernel)](packet, header, call, act, acc)
-        if call.last:
-            _store(header, call, result, out)
-    return call_cycles(packet, header, call)
+_MAX_DIRECT_SHIFT = 31
+_SCALE_BYTES = 4 * LANES * BLOCK
+_EXACT_INT64 = 1 << 62
 
 
-def call_cycles(packet: Bytes, header: WorkHeader, call: CallRecord) -> int:
-    """Cycles of the core from the start of the call to its end."""
-    pixels = call.valid_rows * header.valid_width
-    quads = -(-pixels // 4)
-    border = 0
-    if call.last:
-        border_bytes = (call.out_rows * header.out_width - pixels) * header.out_blocks * BLOCK
-        border = -(-border_bytes // _BORDER_BYTES_PER_CYCLE)
-    if header.kernel == Kernel.CONV:
-        return 40 + _conv_cycles(block_counts(packet, header), header, call, -(-pixels // 16)) + border
-    taps = header.kernel_h * header.kernel_w
-    per_quad = {
-        Kernel.MAX_POOL: taps + 4,
-        Kernel.AVG_POOL: 2 * taps + 8,
-        Kernel.ADD: _ADD_CYCLES,
-        Kernel.REQUANTIZE: _REQUANTIZE_CYCLES,
-    }[Kernel(header.kernel)]
-    return 40 + header.out_blocks * (_BLOCK_CYCLES + quads * per_quad) + border
+@dataclass(frozen=True)
+class _Core:
+    """A packet, one of its calls, and the core's memory; results are `[out_blocks][groups][4 lanes][8]`."""
+
+    packet: Bytes
+    header: WorkHeader
+    call: CallRecord
+    act: Bytes
+    acc: Int32s
+    out: Bytes
+
+    @property
+    def tile_bytes(self) -> int:
+        """Size of the output tile."""
+        return self.call.groups * self.header.out_blocks * GROUP_BYTES
+
+    @property
+    def scratch(self) -> Int32s:
+        """The sums of the call in the scratch, of which each block has whole sets."""
+        blocks, sets = self.header.out_blocks, -(-self.call.groups // SET)
+        shape = blocks, sets * SET, LANES, BLOCK
+        size = blocks * sets * SET * GROUP_BYTES
+        if size > self.acc.size:
+            raise fault("kernel-scratch", f"a call needs {4 * size} bytes of scratch, the core has {4 * self.acc.size}")
+        return self.acc[:size].reshape(shape)[:, : self.call.groups]
+
+    @property
+    def sums(self) -> Ints:
+        """The sums that the scratch stands for."""
+        return self.scratch.astype(np.int64) - SCRATCH_OFFSET
+
+    def store(self, values: Wide) -> None:
+        """Write the output tile `[rows][out_blocks][groups_wide][4][8]`."""
+        rows, blocks, wide = self.call.rows, self.header.out_blocks, self.header.groups_wide
+        tile = self.out[: self.tile_bytes].reshape(rows, blocks, wide, LANES, BLOCK)
+        tile[...] = values.astype(np.uint8).reshape(blocks, rows, wide, LANES, BLOCK).swapaxes(0, 1)
+
+    def compact(self, offset: int) -> Bytes:
+        """An operand in the act slot that lies as the output tile does."""
+        end = offset + self.tile_bytes
+        if end > self.act.size or offset % GROUP_BYTES:
+            text = f"an operand lies in bytes {offset}..{end - 1} of an act slot of {self.act.size}"
+            raise fault("kernel-read", f"{text}, expected inside and at a multiple of {GROUP_BYTES}")
+        return self.act[offset:end]
 
 
-def _conv_cycles(counts: Int32s, header: WorkHeader, call: CallRecord, groups: int) -> int:
-    """Cycles of all output blocks; `groups` are groups of 16 pixels."""
-    moves = 8 * (not call.first) + 8 * (not call.last)
-    if call.last:
-        moves += 16 * header.general_scale + 8 * call.residual
-    products = 4 * int(np.maximum(counts, 3).sum(dtype=np.int64))
-    return len(counts) * (35 + groups * moves) + groups * products
+def run_call(packet: Bytes, header: WorkHeader, call: CallRecord, act: Bytes, acc: Int32s, out: Bytes) -> None:
+    """Change `acc` and `out` as the call does."""
+    core = _Core(packet, header, call, act, acc, out)
+    _check(core)
+    for phase in phases_of(header, call):
+        _RUN[phase](core)
 
 
-def _conv(packet: Bytes, header: WorkHeader, call: CallRecord, act: Bytes, acc: Int32s) -> Wide:
-    tables = conv_tables(packet, header)
-    groups = _typed(gather(act, pixel_starts(header, call), tables.offsets), header.x_signed)
-    products = _product(groups.reshape(len(groups), -1), tables.matrix)
-    sums = products.reshape(call.valid_rows, header.valid_width, header.out_blocks * BLOCK)
-    sums += tables.bias if call.first else _scratch(header, call, acc).reshape(sums.shape)
-    if not call.last:
-        scratch = _scratch(header, call, acc)
-        scratch[...] = sums.reshape(scratch.shape)
-        return sums
-    if not call.residual:
-        return requantise(sums, tables.multiplier, tables.shift, header.y_zero, header.y_min, header.y_max)
-    middle = requantise(sums, tables.multiplier, tables.shift, header.mid_zero, header.mid_min, header.mid_max)
-    return _added(header, call, act, middle - header.mid_zero)
+def _check(core: _Core) -> None:
+    """Refuse a call that is at odds with itself or with its out slot."""
+    header, call = core.header, core.call
+    if call.groups != call.rows * header.groups_wide:
+        text = f"a call of {call.rows} rows of {header.groups_wide} groups says {call.groups} groups"
+        raise fault("kernel-groups", text)
+    if not call.last and Phase.MAC not in phases_of(header, call):
+        raise fault("kernel-last", f"kernel {Kernel(header.kernel).name} writes nothing: its call is not last")
+    size = core.tile_bytes + call.pad_bytes
+    if call.last and (size > core.out.size or call.pad_bytes % 4):
+        text = f"a tile of {core.tile_bytes} bytes and {call.pad_bytes} of padding leave"
+        raise fault("kernel-write", f"{text} an out slot of {core.out.size} bytes or its words")
 
 
-def _product(inputs: Wide, matrix: Floats) -> Int32s:
-    """The exact matrix product, wrapped; a float32 matrix says that every sum fits float32."""
-    if matrix.dtype == np.float32:
-        return (inputs.astype(np.float32) @ matrix).astype(np.int32)
-    return wrap_int32((inputs.astype(np.float64) @ matrix).astype(np.int64))
+def _mac(core: _Core) -> None:
+    header, call = core.header, core.call
+    kernel = Kernel(header.kernel)
+    if header.conf != multiply_conf(kernel, header.x_signed):
+        text = f"kernel {kernel.name} multiplies by configuration {header.conf}"
+        raise fault("kernel-conf", f"{text}, expected {multiply_conf(kernel, header.x_signed)}")
+    records = block_records(core.packet, header)
+    starts = group_starts(core.packet, header, call)
+    sums = _elementwise(core, starts) if kernel in ELEMENTWISE else _dense(core, starts)
+    sums += records.bias[:, None, None] if call.first else core.scratch
+    if not (header.direct or header.narrow):
+        core.scratch[...] = sums
+        return
+    if not (call.first and call.last):
+        raise fault("kernel-direct", "a direct store is of a call that is not both first and last")
+    if header.narrow:
+        core.store(_narrowed(header, records, sums))
+        return
+    if records.shift.max() > _MAX_DIRECT_SHIFT:
+        raise fault("kernel-shift", f"a direct store shifts by {records.shift.max()}, at most {_MAX_DIRECT_SHIFT}")
+    limits = np.iinfo(np.int8 if header.q_signed else np.uint8)
+    rounded = _rounded(sums.astype(np.int64), records.shift[:, None, None, None], header.q_odd)
+    core.store(np.clip(rounded, limits.min, limits.max))
 
 
-def _scratch(header: WorkHeader, call: CallRecord, acc: Int32s) -> Int32s:
-    """The accumulator scratch `[rows][blocks][width][8]`, seen with its pixels before its blocks."""
-    size = call.valid_rows * header.valid_width * header.out_blocks * BLOCK
-    if size > acc.size:
-        raise fault("kernel-scratch", f"a call needs {4 * size} bytes of scratch, the core has {4 * acc.size}")
-    shape = call.valid_rows, header.out_blocks, header.valid_width, BLOCK
-    return acc[:size].reshape(shape).transpose(0, 2, 1, 3)
+def _narrowed(header: WorkHeader, records: BlockRecords, sums: Int32s) -> Wide:
+    """Sums `[blocks][groups][lanes][8]` by two shifts and a factor."""
+    if header.q_odd != (header.q_zero % 2 == 1):
+        raise fault("work-header", f"q_odd is {header.q_odd}, the zero point {header.q_zero}")
+    assert records.second_shift is not None
+    shifts = (one[:, None, None, None] for one in (records.shift, records.second_shift))
+    limits = np.iinfo(np.int8 if header.q_signed else np.uint8)
+    factors = records.multiplier[:, None, None, :]
+    return requantise_narrow(sums, next(shifts), factors, next(shifts), header.q_zero, limits.min, limits.max)
 
 
-def _max_pool(packet: Bytes, header: WorkHeader, call: CallRecord, act: Bytes, acc: Int32s) -> Wide:
-    greatest = _taps(header, call, act).max(axis=1).astype(np.int64) - header.x_zero
-    return _rescaled(packet, header, call, greatest)
+def _dense(core: _Core, starts: Index) -> Int32s:
+    """4 x 8 by 8 x 8, as one exact matrix product; a float32 matrix says that every sum fits float32."""
+    weights = dense_weights(core.packet, core.header)
+    act = _typed(core.act, core.header.x_signed).astype(weights.matrix.dtype)
+    products = read_pixels(act, starts, weights.offsets) @ weights.matrix
+    sums = products.astype(np.int32) if products.dtype == np.float32 else wrap_int32(products.astype(np.int64))
+    return sums.reshape(starts.size, LANES, core.header.out_blocks, BLOCK).transpose(2, 0, 1, 3)
 
 
-def _avg_pool(packet: Bytes, header: WorkHeader, call: CallRecord, act: Bytes, acc: Int32s) -> Wide:
-    taps = _taps(header, call, act)
-    sums = taps.sum(axis=1, dtype=np.int64) - header.x_zero * taps.shape[1]
-    rows = ints(packet, call.row_counts_offset, call.valid_rows).astype(np.int64)
-    columns = ints(packet, header.column_counts_offset, header.valid_width)
-    divisors = (rows[:, None] * columns).reshape(-1)
-    counts, multipliers, shifts = ints(packet, header.params_offset, 3 * header.params).reshape(3, -1)
-    order = np.argsort(counts, kind="stable")
-    places = np.searchsorted(counts, divisors, sorter=order)
-    if divisors.size and (places.max() >= counts.size or (counts[order[places]] != divisors).any()):
-        raise fault("kernel-divisor", f"an average divides by {divisors.tolist()}, scales: {counts.tolist()}")
-    chosen = order[places]
-    return requantise_mean(
-        sums,
-        multipliers[chosen][:, None],
-        shifts[chosen][:, None],
-        header.y_zero,
-        header.y_min,
-        header.y_max,
+def _elementwise(core: _Core, starts: Index) -> Int32s:
+    """Channel by channel; the multiply adds two products, of which the second is with zeros."""
+    found = entries(core.packet, core.header)
+    if found.weights[:, GROUP_BYTES:].any():
+        raise fault("work-table", "weights of an elementwise multiply are not followed by 32 zeros")
+    groups = _typed(read_groups(core.act, starts, found.offset), core.header.x_signed).astype(np.int32)
+    products = groups * found.weights[:, :GROUP_BYTES].reshape(-1, LANES, BLOCK).astype(np.int32)
+    sums: Int32s = np.add.reduceat(products, found.starts, axis=1, dtype=np.int32)
+    return sums.swapaxes(0, 1)
+
+
+def _scale(core: _Core) -> None:
+    header, records = core.header, block_records(core.packet, core.header)
+    _check_limits(header.q_min, header.q_max, header.q_signed)
+    factors = records.multiplier[:, None, None, :], records.shift[:, None, None, None]
+    core.store(requantise(core.sums, *factors, header.q_zero, header.q_min, header.q_max))
+
+
+def _staged(core: _Core) -> None:
+    core.store(_narrowed(core.header, block_records(core.packet, core.header), core.scratch))
+
+
+def _mean(core: _Core) -> None:
+    header = core.header
+    _check_limits(header.q_min, header.q_max, header.q_signed)
+    _check_shift(header.mean_inner)
+    _check_shift(header.mean_outer)
+    inner = round_shift(core.sums * _mean_factors(core), header.mean_inner)
+    mean = round_shift(inner, header.mean_outer) + header.q_zero
+    core.store(np.clip(mean, header.q_min, header.q_max))
+
+
+def _mean_factors(core: _Core) -> Wide:
+    """What each pixel is multiplied by, `[groups][4 lanes][8]`: upper halves of a group, then lower halves."""
+    step, groups = core.header.scale_step, core.call.groups
+    if step not in (0, _SCALE_BYTES):
+        raise fault("work-header", f"scale_step is {step}, expected 0 or {_SCALE_BYTES}")
+    stored = vectors(core.packet, core.call.scales_offset, _SCALE_BYTES * (groups if step else 1))
+    halves = stored.view(np.dtype("<i2")).reshape(-1, 2, LANES, BLOCK).astype(np.int64)
+    factors = halves[:, 0] * 65536 + halves[:, 1]
+    check_factors(factors)
+    return np.broadcast_to(factors, (groups, LANES, BLOCK))
+
+
+def _max(core: _Core) -> None:
+    header = core.header
+    if header.taps < MIN_PERIODS:
+        raise fault("work-table", f"a maximum is over {header.taps} entries, its loop takes {MIN_PERIODS}")
+    blocks = np.arange(header.out_blocks, dtype=np.int64) * header.act_step
+    taps = ints(core.packet, header.table_offset, header.taps)
+    offsets = (blocks[:, None] + taps).reshape(-1)
+    groups = read_groups(core.act, group_starts(core.packet, header, core.call), offsets)
+    shape = core.call.groups, header.out_blocks, header.taps, LANES, BLOCK
+    core.store(_typed(groups, header.x_signed).reshape(shape).max(axis=2).swapaxes(0, 1))
+
+
+def _combine(core: _Core) -> None:
+    header = core.header
+    _check_limits(header.y_min, header.y_max, header.y_signed)
+    _check_shift(header.add_shift)
+    constants = vectors(core.packet, header.constants_offset, 4 * 8).view(np.dtype("<i8"))
+    constant = int(constants[0])
+    if (constants != constant).any():
+        raise fault("work-table", f"the four copies of a constant are {constants.tolist()}")
+    if max(abs(header.add_a), abs(header.add_b)) >= FACTOR_LIMIT:
+        text = f"operands are multiplied by {header.add_a} and {header.add_b}"
+        raise fault("work-header", f"{text}, expected less than {FACTOR_LIMIT}")
+    if abs(constant) + 255 * (abs(header.add_a) + abs(header.add_b)) >= _EXACT_INT64:
+        raise fault("work-table", f"the constant {constant} takes sums out of the accumulator's 64 bits")
+    tile = core.out[: core.tile_bytes]
+    first = (
+        _typed(tile, header.q_signed) if header.in_place else _typed(core.compact(core.call.x_offset), header.x_signed)
     )
+    total = constant + header.add_a * first.astype(np.int64)
+    if header.add_b:
+        total += header.add_b * _typed(core.compact(core.call.r_offset), header.r_signed).astype(np.int64)
+    rounded = _rounded(total, header.add_shift, header.y_odd)
+    tile[...] = np.clip(rounded, header.y_min, header.y_max).astype(np.uint8)
 
 
-def _add(packet: Bytes, header: WorkHeader, call: CallRecord, act: Bytes, acc: Int32s) -> Wide:
-    return _added(header, call, act, _pixels(header, call, act).astype(np.int64) - header.x_zero)
+def _lookup(core: _Core) -> None:
+    table = vectors(core.packet, core.header.table_offset, 256)
+    core.out[: core.tile_bytes] = table[core.compact(core.call.x_offset)]
 
 
-def _requantize(packet: Bytes, header: WorkHeader, call: CallRecord, act: Bytes, acc: Int32s) -> Wide:
-    return _rescaled(packet, header, call, _pixels(header, call, act).astype(np.int64) - header.x_zero)
+def _fill(core: _Core) -> None:
+    pads = core.out[core.tile_bytes : core.tile_bytes + core.call.pad_bytes]
+    pads.view(np.dtype("<u4"))[...] = core.header.pad_word
 
 
-_Run = Callable[[Bytes, WorkHeader, CallRecord, Bytes, Int32s], Wide]
-_KERNELS: dict[Kernel, _Run] = {
-    Kernel.CONV: _conv,
-    Kernel.MAX_POOL: _max_pool,
-    Kernel.AVG_POOL: _avg_pool,
-    Kernel.ADD: _add,
-    Kernel.REQUANTIZE: _requantize,
+_RUN: dict[Phase, Callable[[_Core], None]] = {
+    Phase.MAC: _mac,
+    Phase.STAGED: _staged,
+    Phase.SCALE: _scale,
+    Phase.MEAN: _mean,
+    Phase.MAX: _max,
+    Phase.LOOKUP: _lookup,
+    Phase.COMBINE: _combine,
+    Phase.FILL: _fill,
 }
 
 
@@ -162,60 +268,18 @@ def _typed(data: Bytes, signed: bool) -> Wide:
     return data.view(np.int8) if signed else data
 
 
-def _block_offsets(header: WorkHeader) -> Index:
-    return np.arange(header.out_blocks, dtype=np.int64) * (header.in_width * BLOCK)
+def _rounded(value: Ints, shift: Ints | int, odd: bool) -> Ints:
+    """value / 2^shift, halves to even; to odd where the value holds an odd zero point, which is to even without it."""
+    return round_shift(value - (np.int64(odd) << shift), shift) + odd
 
 
-def _pixels(header: WorkHeader, call: CallRecord, act: Bytes) -> Wide:
-    """The first operand of a call that reads one input pixel for each output pixel, `[pixels][channels]`."""
-    groups = gather(act, pixel_starts(header, call), _block_offsets(header))
-    return _typed(groups, header.x_signed).reshape(len(groups), -1)
+def _check_limits(low: int, high: int, signed: bool) -> None:
+    """A store keeps 8 bits: limits beyond them would not limit."""
+    limits = np.iinfo(np.int8 if signed else np.uint8)
+    if not limits.min <= low <= high <= limits.max:
+        raise fault("work-header", f"results are limited to {low}..{high}, their type holds {limits.min}..{limits.max}")
 
 
-def _taps(header: WorkHeader, call: CallRecord, act: Bytes) -> Wide:
-    """What a pool reads, `[pixels][taps][channels]`."""
-    down = np.arange(header.kernel_h, dtype=np.int64) * header.dilation_y * header.in_blocks * header.in_width
-    right = np.arange(header.kernel_w, dtype=np.int64) * header.dilation_x
-    taps = (down[:, None] + right).reshape(-1) * BLOCK
-    if not taps.size:
-        raise fault("kernel-taps", f"a pool has a window of {header.kernel_h} x {header.kernel_w}")
-    offsets = (taps[:, None] + _block_offsets(header)).reshape(-1)
-    groups = gather(act, pixel_starts(header, call), offsets)
-    return _typed(groups, header.x_signed).reshape(len(groups), taps.size, header.out_blocks * BLOCK)
-
-
-def _rescaled(packet: Bytes, header: WorkHeader, call: CallRecord, values: Wide) -> Wide:
-    """Values rescaled by the one factor of the packet."""
-    if header.params != 1:
-        raise fault("work-table", f"a {Kernel(header.kernel).name} has {header.params} scales, expected 1")
-    multiplier, shift = ints(packet, header.params_offset, 2).tolist()
-    return requantise(values, multiplier, shift, header.y_zero, header.y_min, header.y_max)
-
-
-def _added(header: WorkHeader, call: CallRecord, act: Bytes, first: Wide) -> Wide:
-    """The sum of the first operand, its zero point taken off, and the second at `r_offset`."""
-    shape = call.valid_rows, header.out_blocks, header.valid_width, BLOCK
-    end = call.r_offset + int(np.prod(shape))
-    if end > act.size:
-        text = f"a second operand lies in bytes {call.r_offset}..{end - 1} of an act slot of {act.size}"
-        raise fault("kernel-read", text)
-    stored = _typed(act[call.r_offset : end], header.r_signed).reshape(shape)
-    second = stored.transpose(0, 2, 1, 3).reshape(first.shape).astype(np.int64) - header.r_zero
-    factors = header.add_a, header.add_b, header.add_shift
-    return add_requantise(first, second, factors, header.y_zero, header.y_min, header.y_max)
-
-
-def _store(header: WorkHeader, call: CallRecord, values: Wide, out: Bytes) -> None:
-    """Write the output tile `[out_rows][blocks][out_width][8]` and its border."""
-    shape = call.out_rows, header.out_blocks, header.out_width, BLOCK
-    size = int(np.prod(shape))
-    bottom, right = call.top + call.valid_rows, header.left + header.valid_width
-    if size > out.size or bottom > call.out_rows or right > header.out_width:
-        valid = f"rows {call.top}..{bottom - 1}, columns {header.left}..{right - 1}"
-        text = f"a tile of {call.out_rows} x {header.out_width} pixels ({valid} valid, {size} bytes)"
-        raise fault("kernel-write", f"{text} leaves its out slot of {out.size} bytes")
-    tile = out[:size].reshape(shape)
-    if (call.valid_rows, header.valid_width) != (call.out_rows, header.out_width):
-        tile[...] = header.pad_byte
-    pixels = values.astype(np.uint8).reshape(call.valid_rows, header.valid_width, header.out_blocks, BLOCK)
-    tile[call.top : bottom, :, header.left : right] = pixels.transpose(0, 2, 1, 3)
+def _check_shift(shift: int) -> None:
+    if shift > MAX_SHIFT:
+        raise fault("work-header", f"a shift is {shift}, at most {MAX_SHIFT}")

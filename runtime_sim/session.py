@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.errors import Diagnostic, UsageError, nearest
-from compiler.plan import CONTROL, INPUTS, LAYERS, OUTPUTS, WEIGHTS, Plan, PlanTensor
+from compiler.plan import CONTROL, INPUTS, LAYERS, OUTPUTS, PROGRAM, WEIGHTS, Plan, PlanTensor
 from runtime_sim.host import pack, unpack
-from runtime_sim.machine import simulate
+from runtime_sim.machine import CoreMaker, simulate
 from runtime_sim.record import Result
 from runtime_sim.report import Timing, layer_of_operation, layer_table, timing_of
 
@@ -68,10 +69,10 @@ class Session:
         outputs = self.execute(feeds).outputs
         return [outputs[name] for name in names]
 
-    def execute(self, feeds: Mapping[str, Array]) -> Run:
-        """Run with data: every output, and the timing of this very run."""
+    def execute(self, feeds: Mapping[str, Array], core: CoreMaker | None = None) -> Run:
+        """Run with data: every output, and the timing of this very run; `core` makes cores as `simulate` takes them."""
         arguments = self._arguments(feeds)
-        result = _simulate(self.plan, arguments, compute=True)
+        result = _simulate(self.plan, arguments, compute=True, core=core)
         outputs = {tensor.name: unpack(tensor, _bytes_of(tensor, arguments[OUTPUTS])) for tensor in self.plan.outputs}
         return Run(outputs, result, _timing(self.plan, result))
 
@@ -93,9 +94,20 @@ def clock(plan: Plan | str | os.PathLike[str]) -> Timing:
     return Session(plan).clock().timing
 
 
-def _simulate(plan: Plan, arguments: dict[int, NDArray[np.uint8]], *, compute: bool) -> Result:
+def _simulate(
+    plan: Plan, arguments: dict[int, NDArray[np.uint8]], *, compute: bool, core: CoreMaker | None = None
+) -> Result:
     layers = layer_of_operation(plan.json(LAYERS), str(plan.path / LAYERS))
-    return simulate(plan.files[CONTROL], plan.target, arguments, compute=compute, layer_of_op=layers)
+    return simulate(
+        plan.files[CONTROL],
+        plan.target,
+        arguments,
+        plan.costs,
+        compute=compute,
+        layer_of_op=layers,
+        program=hashlib.sha256(plan.files[PROGRAM]).hexdigest(),
+        core=core,
+    )
 
 
 def _timing(plan: Plan, result: Result) -> Timing:

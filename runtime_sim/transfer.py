@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 
 from compiler.encoding.overlay import WORK_LOAD_CHANNEL
-from compiler.encoding.tiles import TileKind
+from compiler.encoding.tiles import Direction, TileKind
 from runtime_sim.array import Array
+from runtime_sim.ddr import Ddr
 from runtime_sim.dma import Channel, State
 from runtime_sim.faults import sim_fault
 from runtime_sim.memory import WORD
@@ -36,10 +37,7 @@ class Network:
         self._sinks = sinks
         self._held: set[tuple[Place, int]] = set()
         self._waiting: dict[Channel, Route] = {}
-        target = array.target
-        self._rate = target.ddr.channel_bytes_per_cycle
-        self._shared = target.ddr.total_gb_per_s * 1000 / target.clock_mhz
-        self._ddr_free = 0.0
+        self._ddr = Ddr(array.target)
 
     def sinks_of(self, route: Route) -> list[Channel]:
         """The receiving channels of a route."""
@@ -110,24 +108,25 @@ class Network:
             channel.state = State.MOVING
             if not channel.opened:
                 channel.open()
-        if source.tile.kind is TileKind.SHIM or sinks[0].tile.kind is TileKind.SHIM:
-            segment.bytes_left = words * WORD
-            segment.due = float(clock.now + header)
-            self._chunk(segment)
-        else:
+        shim = next((one for one in (source, sinks[0]) if one.tile.kind is TileKind.SHIM), None)
+        if shim is None:
             clock.after(words + header, self._finish, segment)
+            return
+        segment.bytes_left = words * WORD
+        segment.due = float(clock.now + header)
+        self._chunk(segment, shim.direction)
 
-    def _chunk(self, segment: _Segment) -> None:
+    def _chunk(self, segment: _Segment, direction: Direction) -> None:
         """Move the next piece of a segment at the pace of its channel and of the shared DDR."""
-        clock = self.array.clock
-        piece = segment.bytes_left if not self._shared else min(DDR_CHUNK, segment.bytes_left)
-        segment.due += piece / min(self._rate, WORD)
-        if self._shared:
-            self._ddr_free = max(self._ddr_free, clock.now) + piece / self._shared
-            segment.due = max(segment.due, self._ddr_free)
+        clock, ddr = self.array.clock, self._ddr
+        piece = min(DDR_CHUNK, segment.bytes_left) if ddr.limits else segment.bytes_left
+        segment.due = max(segment.due + ddr.cycles(direction, piece), ddr.take(direction, piece, clock.now))
         segment.bytes_left -= piece
-        action = self._chunk if segment.bytes_left else self._finish
-        clock.after(max(0, math.ceil(segment.due) - clock.now), action, segment)
+        wait = max(0, math.ceil(segment.due) - clock.now)
+        if segment.bytes_left:
+            clock.after(wait, self._chunk, segment, direction)
+        else:
+            clock.after(wait, self._finish, segment)
 
     def _finish(self, segment: _Segment) -> None:
         """A segment has arrived: store it, and let those go on that are done."""

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.encoding.tiles import TileKind
+from compiler.encoding.tiles import Direction, TileKind
 from compiler.target import Target
+from runtime_sim.ddr import STREAM_BYTES_PER_CYCLE, channel_rates
 from runtime_sim.record import Result
 
 CONTROL_TILE = "control"
-STREAM_BYTES_PER_CYCLE = 4.0
-
 CORE, MEMORY_TILE, DDR, CONTROL = RESOURCES = ("core", "memory_tile", "ddr", "control")
 """Kinds of resource, each charged with the busy cycles of its busiest member."""
 
@@ -63,12 +62,12 @@ def busy_lanes(result: Result, target: Target) -> dict[str, list[Lane]]:
 
     for call in result.calls:
         add(CORE, str(call.core), call.start, call.end, call.cycles)
-    ddr_rate = min(target.ddr.channel_bytes_per_cycle, STREAM_BYTES_PER_CYCLE)
-    rates = {MEMORY_TILE: STREAM_BYTES_PER_CYCLE, DDR: ddr_rate}
+    ddr_rates = channel_rates(target)
     for event in result.events:
         kind = _KINDS.get(event.tile.partition("(")[0])
         if kind is not None:
-            work = min(float(event.end - event.start), event.bytes / rates[kind])
+            rate = ddr_rates[_direction(event.lane)] if kind == DDR else STREAM_BYTES_PER_CYCLE
+            work = min(float(event.end - event.start), event.bytes / rate)
             add(kind, event.lane, event.start, event.end, work)
     for start, end in _control_spans(result):
         add(CONTROL, CONTROL, start, end, end - start)
@@ -87,14 +86,25 @@ def _control_spans(result: Result) -> Iterator[tuple[int, int]]:
         yield reached, last
 
 
+def _direction(lane: str) -> Direction:
+    """The direction of a DMA channel, which its lane is named after."""
+    return Direction.MM2S if Direction.MM2S.name.lower() in lane else Direction.S2MM
+
+
 def _shared_ddr(channels: Mapping[str, Lane], target: Target) -> dict[str, list[Lane]]:
-    """The shim channels, each charged besides with its part of the DDR's own rate, if it has one."""
+    """The shim channels, each charged besides with its part of whatever rates they share."""
+    ddr, rates = target.ddr, channel_rates(target)
+    shared = {Direction.MM2S: ddr.read_gb_per_s, Direction.S2MM: ddr.write_gb_per_s}
     lanes = list(channels.values())
-    total = target.ddr.total_gb_per_s * 1000 / target.clock_mhz
-    if not total or not lanes:
-        return {DDR: lanes}
-    share = target.ddr.channel_bytes_per_cycle / total
-    return {DDR: [*lanes, _Sum(lanes, share)]}
+    for direction, gb_per_s in shared.items():
+        same = [lane for name, lane in channels.items() if _direction(name) is direction]
+        if gb_per_s and same:
+            weights = [rates[direction] / target.bytes_per_cycle(gb_per_s)] * len(same)
+            lanes.append(_Sum(same, weights))
+    if ddr.total_gb_per_s and channels:
+        weights = [rates[_direction(name)] / target.bytes_per_cycle(ddr.total_gb_per_s) for name in channels]
+        lanes.append(_Sum(list(channels.values()), weights))
+    return {DDR: lanes}
 
 
 @dataclass
@@ -102,15 +112,16 @@ class _Sum(Lane):
     """Several lanes as one, their work weighted."""
 
     lanes: Sequence[Lane]
-    weight: float
+    weights: Sequence[float]
 
-    def __init__(self, lanes: Sequence[Lane], weight: float) -> None:
+    def __init__(self, lanes: Sequence[Lane], weights: Sequence[float]) -> None:
         super().__init__([], [], [])
-        self.lanes, self.weight = lanes, weight
+        self.lanes, self.weights = lanes, weights
 
     def until(self, times: Cycles) -> Cycles:
         """Weighted sum of the work of all lanes."""
-        total: Cycles = np.sum([lane.until(times) for lane in self.lanes], axis=0) * self.weight
+        done = [lane.until(times) * weight for lane, weight in zip(self.lanes, self.weights, strict=True)]
+        total: Cycles = np.sum(done, axis=0)
         return total
 
 

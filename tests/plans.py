@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from compiler.encoding.costs import KernelCosts
 from compiler.encoding.transaction import TransactionHeader, TransactionWriter
 from compiler.plan import json_bytes, write_plan
 from compiler.target import Target
 
-STORAGE = {"rows": 2, "width": 3, "channels": 3, "top": 1, "bottom": 0, "left": 1, "right": 2, "pad": 7}
+COSTS = KernelCosts(**dict.fromkeys((one.name for one in fields(KernelCosts)), 7))
+STORAGE = {"rows": 2, "width": 3, "channels": 3, "top": 1, "bottom": 0, "left": 1, "right": 2, "slack": 1, "pad": 7}
 
 
 def tensor(name: str, **changes: Any) -> dict[str, Any]:
@@ -40,6 +43,8 @@ def parts(target: str = "aie2-2x2") -> tuple[dict[str, bytes], dict[str, Any]]:
     files = {
         "control.bin": empty_control(machine),
         "weights.bin": bytes(range(64)),
+        "cores/costs.json": json_bytes(COSTS.to_dict()),
+        "cores/resident.bin": bytes(16),
         "layers.json": json_bytes([{"name": "conv", "control": [0, 0]}]),
         "ir/nn.mlir": b"module\n",
     }

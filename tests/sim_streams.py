@@ -16,6 +16,7 @@ from compiler.encoding.register_map import (
     DataMemory,
     LockValue,
     Master,
+    ProgramMemory,
     Slave,
     Slot,
     Special,
@@ -47,6 +48,7 @@ from compiler.encoding.tiles import (
 from compiler.encoding.transaction import Op, Sync, TransactionWriter, patch_bd, write_register
 from compiler.encoding.work import (
     CONFIG_ADDRESS,
+    LANES,
     CallRecord,
     CoreConfig,
     Kernel,
@@ -55,6 +57,7 @@ from compiler.encoding.work import (
 from compiler.target import Target
 from runtime_sim.machine import simulate
 from runtime_sim.record import Result
+from tests.plans import COSTS
 
 S2MM, MM2S = Direction.S2MM, Direction.MM2S
 SHIM, MEMTILE = Tile(0, 0, TileKind.SHIM), Tile(0, 1, TileKind.MEMTILE)
@@ -158,8 +161,8 @@ class Script:
         ids = [(0, overlay.ROW_IDS[row], 0), (1, overlay.BROADCAST_ID, 2 if row + 1 < rows else 0)]
         return ids + [(2 + k, overlay.ROW_IDS[above], 1) for k, above in enumerate(range(row + 1, rows))]
 
-    def core_program(self, tile: Tile, *, south_output: bool = False) -> None:
-        """Slots, rings, locks and configuration of one core, then enable it."""
+    def core_program(self, tile: Tile, *, south_output: bool = False, program: tuple[int, ...] = (0,) * 4) -> None:
+        """Slots, rings, locks, configuration and program of one core, then enable it."""
         own, south = CORE_MEMORY_BYTES["own"], CORE_MEMORY_BYTES["south"]
         out = [south + slot for slot in UPPER_SLOTS] if south_output else [own + slot for slot in OUT_SLOTS]
         locks = [overlay.own_lock(lock) for lock in range(4)]
@@ -180,6 +183,7 @@ class Script:
             self.lock(tile, lock, 2)
         self.ring(tile, 0, S2MM, 0, ACT_SLOTS, (overlay.ACT_FREE, overlay.ACT_FULL))
         self.ring(tile, 2, S2MM, 1, WORK_SLOTS, (overlay.WORK_FREE, overlay.WORK_FULL))
+        self.write(tile, ProgramMemory(0), *program)
         self.write(tile, Special.CORE_CONTROL, CoreControlWord(enable=True))
 
     def ring(
@@ -205,7 +209,7 @@ class Script:
         self.push(tile, direction, channel, first)
 
     def run(self, target: Target, arguments: dict[int, npt.NDArray[np.uint8]], *, compute: bool = True) -> Result:
-        return simulate(self.writer.finish(), target, arguments, compute=compute)
+        return simulate(self.writer.finish(), target, arguments, COSTS, compute=compute)
 
 
 def memtile_bd(
@@ -229,17 +233,16 @@ def memtile_bd(
 
 def requantize_packet(pixels: int, shift: int, calls: int = 1, layer: int = 0) -> npt.NDArray[np.uint8]:
     """A work packet whose calls each halve a row of pixels `shift` times, 8 channels, int8."""
+    groups = pixels // LANES
     calls_at = WorkHeader.WORDS * 4
-    params_at = calls_at + calls * CallRecord.WORDS * 4
+    constants_at = calls_at + calls * CallRecord.WORDS * 4
     header = WorkHeader(
-        kernel=Kernel.REQUANTIZE, x_signed=True, y_signed=True, size_words=params_at // 4 + 2, calls=calls,
-        layer=layer, in_width=pixels, in_blocks=1, out_width=pixels, out_blocks=1, valid_width=pixels,
-        pixel_step=8, row_step=8 * pixels, y_min=-128, y_max=127, calls_offset=calls_at,
-        params_offset=params_at, params=1, kernel_h=1, kernel_w=1, dilation_y=1, dilation_x=1,
+        kernel=Kernel.REQUANTIZE, x_signed=True, y_signed=True, r_signed=True, combine=True, calls=calls, layer=layer,
+        size_words=constants_at // 4 + 8, calls_offset=calls_at, constants_offset=constants_at, out_blocks=1,
+        groups_wide=groups, y_min=-128, y_max=127, add_a=1, add_shift=shift,
     )  # fmt: skip
     call = CallRecord(
-        out_rows=1, valid_rows=1, acquire_act=True, release_act=True, first=True, last=True,
-        act_bytes=8 * pixels,
-    )  # fmt: skip
-    words = [*header.encode(), *(word for _ in range(calls) for word in call.encode()), 1, shift]
+        rows=1, groups=groups, acquire_act=True, release_act=True, first=True, last=True, act_bytes=8 * pixels
+    )
+    words = [*header.encode(), *(word for _ in range(calls) for word in call.encode()), *[0] * 8]
     return np.array(words, dtype="<u4").view(np.uint8)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from compiler.backend import emit_control, static_check
@@ -64,6 +65,7 @@ from dialects.aie2 import (
     LockOp,
     PacketMasterOp,
     PacketSlaveOp,
+    ProgramOp,
     PushOp,
     ShimMuxOp,
     SyncOp,
@@ -76,6 +78,7 @@ OWN = memtile_word(Side.OWN, 0)
 
 def module_of(*ops: IrOp) -> Module:
     module = Module()
+    module.store["program"] = np.zeros(32, np.uint8)
     main = Rewriter.at_end(module.body.block).insert(FuncOp.make("main", [], []))
     rewriter = Rewriter.at_end(main.body.block)
     for op in (*ops, ReturnOp(())):
@@ -270,6 +273,10 @@ def sync(channel: int = 0) -> SyncOp:
     return SyncOp(0, 1, "MM2S", channel)
 
 
+def running() -> list[IrOp]:
+    return [ProgramOp(0, 2, "program", module_of().store.digest("program")), CoreEnableOp(0, 2)]
+
+
 LOCKED: dict[str, Any] = {"acquire": (memtile_lock(Side.OWN, 3), 1)}
 
 GOOD: list[Callable[[], list[IrOp]]] = [
@@ -281,7 +288,7 @@ GOOD: list[Callable[[], list[IrOp]]] = [
     lambda: [bd(address=memtile_word(Side.EAST, 0)), push()],
     lambda: [bd(length=16, steps=(1, 1000), wraps=(4,), iteration=(8, 64, 63))],
     lambda: [core_bd(length=16352), shim_bd(length=1 << 20)],
-    lambda: [LockOp(0, 2, 0, 2), CoreConfigOp(0, 2, (0,) * 16), CoreEnableOp(0, 2)],
+    lambda: [LockOp(0, 2, 0, 2), CoreConfigOp(0, 2, (0,) * 16), *running()],
 ]
 
 
@@ -310,8 +317,8 @@ BAD: list[tuple[str, Callable[[], list[IrOp]]]] = [
     ("check-bd-busy", lambda: [bd(), push(), push(channel=2), sync(channel=0), bd()]),
     ("check-lock-busy", lambda: [bd(**LOCKED), push(), LockOp(0, 1, 3, 0)]),
     ("check-lock-busy", lambda: [bd(release=(memtile_lock(Side.EAST, 3), 1)), push(), LockOp(1, 1, 3, 0)]),
-    ("check-running", lambda: [CoreEnableOp(0, 2), LockOp(0, 2, 0, 0)]),
-    ("check-running", lambda: [CoreEnableOp(0, 2), CoreConfigOp(0, 2, (0,) * 16)]),
+    ("check-running", lambda: [*running(), LockOp(0, 2, 0, 0)]),
+    ("check-running", lambda: [*running(), CoreConfigOp(0, 2, (0,) * 16)]),
     ("check-config", lambda: [CoreConfigOp(0, 2, (0,) * 15)]),
     ("check-queue", lambda: [bd(), *(push() for _ in range(5))]),
     ("check-queue", lambda: [bd(), push(), *(push(token=False) for _ in range(4)), sync(), push()]),

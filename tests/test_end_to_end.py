@@ -109,6 +109,16 @@ def test_large_windows_are_cut_by_rows(shape: tuple[int, int, int], tmp_path: Pa
     outputs.check_onnxruntime(exact=True)
 
 
+@pytest.mark.parametrize("shape", [(11, 40, 37), (8, 90, 70)], ids=str)
+@pytest.mark.parametrize("pow2", [True, False])
+def test_large_averages_are_cut_by_rows(shape: tuple[int, int, int], pow2: bool, tmp_path: Path) -> None:
+    """The window of one global average is larger than an activation slot, its taps fill several work packets."""
+    case = Case("average", lambda net, x: net.quant(net.global_average_pool(x)), shape)
+    outputs = outputs_of(case.build(pow2=pow2), "aie2-2x2", 5, tmp_path)
+    outputs.check_bytes()
+    outputs.check_onnxruntime(exact=pow2)
+
+
 @pytest.mark.parametrize("seed", range(48))
 def test_random_models(seed: int, tmp_path: Path) -> None:
     pow2 = seed % 2 == 0

@@ -29,7 +29,7 @@ def layout(name: str, **changes: Any) -> PlanTensor:
 def test_every_byte_has_its_place(name: str) -> None:
     one = layout(name)
     array = np.arange(-33, 33, dtype=np.int8).reshape(one.onnx_shape)
-    stored = pack(one, array).reshape(3, 2, 6, 8)
+    stored = pack(one, array).reshape(3, 2, 7, 8)
     for row, block, column, lane in np.ndindex(stored.shape):
         h, w, c = row - 1, column - 1, 8 * block + lane
         expected = 7
@@ -46,7 +46,8 @@ def test_unpack_is_the_way_back(name: str) -> None:
 
 
 def test_flat() -> None:
-    held = {"rows": 1, "width": 1, "channels": 10, "top": 0, "bottom": 0, "left": 0, "right": 0, "pad": -1}
+    held = {"rows": 1, "width": 1, "channels": 10, **dict.fromkeys(("top", "bottom", "left", "right", "slack"), 0)}
+    held["pad"] = -1
     entry = tensor("y", layout="FLAT", onnx_shape=[1, 10], host_type="uint8", type="uint8", storage=held)
     one = PlanTensor.from_dict(entry, "test")
     array = np.arange(200, 210, dtype=np.uint8).reshape(1, 10)

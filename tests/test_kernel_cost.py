@@ -1,53 +1,75 @@
-"""The compiler's idea of what a kernel call costs is the simulator's, which is written by itself."""
+"""What a kernel call costs: to the compiler, to the simulator, and to the machine code that runs."""
 
 from __future__ import annotations
 
-import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
-from compiler.encoding.work import BLOCK, CallRecord, Kernel, WorkHeader
+from compiler.encoding.costs import KernelCosts
+from compiler.encoding.work import CallRecord, Kernel, WorkHeader
 from compiler.kernels import cost
-from runtime_sim.kernels import call_cycles
+from runtime_sim.cycles import call_cycles
+from tests.cores import fits, program_for, run_case, same
+from tests.packets import Case, random_call
 
-SIZES = st.integers(1, 20)
-FLAGS = st.booleans()
-
-
-@given(
-    SIZES, SIZES, st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(0, 2), FLAGS, FLAGS, FLAGS, FLAGS
-)
-def test_convolutions(
-    rows: int, width: int, kept: list[int], edge: int, first: bool, last: bool, general: bool, residual: bool
-) -> None:
-    residual = residual and last
-    header = WorkHeader(
-        kernel=Kernel.CONV,
-        general_scale=general,
-        out_width=width + edge,
-        valid_width=width,
-        out_blocks=len(kept),
-        counts_offset=4 * WorkHeader.WORDS,
-    )
-    packet = np.concatenate([np.array(header.encode(), np.uint32), np.array(kept, np.uint32)]).view(np.uint8)
-    call = CallRecord(out_rows=rows + edge, valid_rows=rows, first=first, last=last, residual=residual)
-    border = ((rows + edge) * (width + edge) - rows * width) * len(kept) * BLOCK if last else 0
-    expected = cost.conv_cycles(
-        rows * width, tuple(kept), first=first, last=last, general=general, residual=residual
-    ) + cost.border_cycles(border)
-    assert call_cycles(packet, header, call) == expected
+CALLS, CHUNK = 225, 25  # of each kernel, and of each test; a few fit no core, 200 do
+WAIT_FOR_PACKET = 8  # bundles from the start of the loop over packets to the lock that it waits for
 
 
-@given(st.sampled_from(["max_pool", "avg_pool", "add", "requantize"]), SIZES, SIZES, SIZES, st.integers(1, 5))
-def test_channelwise_kernels(kernel: str, rows: int, width: int, blocks: int, window: int) -> None:
-    header = WorkHeader(
-        kernel=Kernel[kernel.upper()],
-        out_width=width,
-        valid_width=width,
-        out_blocks=blocks,
-        kernel_h=window,
-        kernel_w=window,
-    )
-    call = CallRecord(out_rows=rows, valid_rows=rows, first=True, last=True)
-    packet = np.array(header.encode(), np.uint32).view(np.uint8)
-    assert call_cycles(packet, header, call) == cost.channelwise_cycles(kernel, rows * width, blocks, window * window)
+def variant(case: Case) -> str:
+    """Which multiply-accumulate a call runs."""
+    if case.header.direct or case.header.narrow:
+        return "direct" if case.header.direct else "narrow"
+    return "bias_raw" if case.call.first else "scratch_raw"
+
+
+def compiled(case: Case, costs: KernelCosts) -> int:
+    """What the compiler takes a call for."""
+    header, call = case.header, case.call
+    groups, blocks, kernel = call.groups, header.out_blocks, Kernel(header.kernel)
+    cycles = cost.call_cycles(costs, kernel, last=call.last)
+    if case.periods:
+        cycles += cost.mac_cycles(costs, variant(case), groups, blocks, sum(case.periods))
+        if call.last and variant(case).endswith("raw"):
+            ways = (cost.mean_cycles, header.mean), (cost.staged_cycles, header.staged), (cost.scale_cycles, True)
+            cycles += next(way for way, taken in ways if taken)(costs, groups, blocks)
+    if kernel == Kernel.MAX_POOL:
+        cycles += cost.max_cycles(costs, groups, blocks, header.taps)
+    if kernel == Kernel.LOOKUP:
+        cycles += cost.lookup_cycles(costs, groups, blocks)
+    if call.last and header.combine:
+        cycles += cost.combine_cycles(costs, groups, blocks)
+    return cycles + cost.fill_cycles(costs, call.pad_bytes)
+
+
+@pytest.mark.parametrize("start", range(0, CALLS, CHUNK))
+@pytest.mark.parametrize("kernel", Kernel, ids=lambda kernel: kernel.name)
+def test_machine_code_gives_the_bytes_and_takes_the_cycles_that_are_charged(kernel: Kernel, start: int) -> None:
+    for seed in range(start, start + CHUNK):
+        case = random_call(kernel, seed)
+        if not fits(case):
+            continue
+        program = program_for(case)
+        ran = run_case(case)
+        charged = call_cycles(case.packet, case.header, case.call, program.costs)
+        taken = program.costs.acquire_act + program.costs.release_act
+        assert same(case, ran), seed
+        assert ran.result.bank_stalls == 0, seed
+        assert charged + taken == compiled(case, program.costs), seed
+        # From reset, one packet, and round to the wait for the next one.
+        whole = program.boot + program.costs.packet + charged + taken + WAIT_FOR_PACKET
+        assert ran.result.cycles == whole, seed
+
+
+@pytest.mark.parametrize("kernel", Kernel, ids=lambda kernel: kernel.name)
+def test_enough_calls_are_run(kernel: Kernel) -> None:
+    assert sum(fits(random_call(kernel, seed)) for seed in range(CALLS)) >= 200
+
+
+@pytest.mark.parametrize("pad_bytes", [0, 8, 32, 40])
+def test_padding(pad_bytes: int) -> None:
+    costs = cost.typical()
+    header = WorkHeader(kernel=Kernel.ADD, combine=True, out_blocks=3, groups_wide=2)
+    call = CallRecord(rows=1, groups=2, pad_bytes=pad_bytes, last=True, acquire_act=True, release_act=True)
+    whole = cost.call_cycles(costs, Kernel.ADD, last=True) - costs.acquire_act - costs.release_act
+    whole += cost.combine_cycles(costs, 2, 3) + cost.fill_cycles(costs, pad_bytes)
+    assert call_cycles(random_call(Kernel.ADD, 0).packet, header, call, costs) == whole

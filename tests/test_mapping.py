@@ -114,7 +114,7 @@ def test_extents_cover(rows: int, blocks: int, parts: int, by: str) -> None:
 
 @given(st.integers(1, 30), st.integers(0, 3), st.integers(0, 3), st.integers(1, 8))
 def test_stored_rows_bring_the_border(height: int, top: int, bottom: int, parts: int) -> None:
-    storage = Storage(height, 4, 8, top, bottom, 0, 0, 0, True)
+    storage = Storage(height, 4, 8, top, bottom, 0, 0, 0, 0, True)
     found = [storage.stored_rows(*share(height, parts, index)) for index in range(parts)]
     assert [row for first, last in found for row in range(first, last)] == list(range(storage.rows))
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import onnxruntime as ort
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -34,19 +34,19 @@ def test_round_shift_is_half_to_even(product: int, shift: int) -> None:
 def test_factor_is_exact(scale: float) -> None:
     multiplier, shift = numerics.factor(scale)
     assert Fraction(multiplier, 1 << shift) == Fraction(scale)
-    assert multiplier < 1 << 31 and 0 <= shift <= numerics.MAX_SHIFT
+    assert multiplier < numerics.FACTOR_LIMIT and 0 <= shift <= numerics.MAX_SHIFT
 
 
-@pytest.mark.parametrize("exponent", range(-62, 31))
+@pytest.mark.parametrize("exponent", range(-59, 30))
 def test_powers_of_two_have_multiplier_one(exponent: int) -> None:
     expected = (1, -exponent) if exponent <= 0 else (1 << exponent, 0)
     assert numerics.factor(2.0**exponent) == expected
 
 
 def test_factors_out_of_range() -> None:
-    assert numerics.factor(2.0**-63) == (0, 0)
+    assert numerics.factor(2.0**-60) == (0, 0)
     assert numerics.factor(0.0) == (0, 0)
-    for scale in (2.0**31, math.inf, math.nan, -1.0):
+    for scale in (2.0**30, math.inf, math.nan, -1.0):
         with pytest.raises(UnsupportedModel):
             numerics.factor(scale)
 
@@ -66,7 +66,29 @@ def test_conv_requant_is_float32() -> None:
         assert Fraction(int(requant.multiplier[channel]), 1 << int(requant.shift[channel])) == exact
 
 
+@given(st.lists(SCALES, min_size=1, max_size=20))
+def test_channels_of_a_block_share_a_shift(scales: list[float]) -> None:
+    """Exact while factors of a block are not far apart; where one is rounded, no larger shift would hold the others."""
+    requant = numerics.conv_requant(1.0, np.array(scales, np.float32), 1.0)
+    for start in range(0, len(scales), 8):
+        own = [numerics.factor(scale) for scale in scales[start : start + 8]]
+        shift = int(requant.shift[start])
+        assert (requant.shift[start : start + 8] == shift).all() and shift in [one[1] for one in own]
+        for (_, exact), scale, found in zip(own, scales[start:], requant.multiplier[start:], strict=False):
+            assert found < numerics.FACTOR_LIMIT
+            assert found == rhe(Fraction(scale) * (1 << shift))
+            if exact > shift:
+                larger = [m << (exact - s) for m, s in own if s <= exact]
+                assert max(larger) >= numerics.FACTOR_LIMIT
+
+
+def test_factors_of_a_block_that_are_zero_stay_zero() -> None:
+    requant = numerics.conv_requant(1.0, np.array([0.0, 0.5, 3.0], np.float32), 1.0)
+    assert requant.multiplier.tolist() == [0, 1, 6] and requant.shift.tolist() == [1, 1, 1]
+
+
 @given(SCALES, SCALES, SCALES)
+@example(16.0, float(np.float32(1.9)), 2**-20)
 def test_add_factors(a: float, b: float, y: float) -> None:
     ma, mb, shift = numerics.add_factors(a, b, y)
     ratios = [Fraction(float(np.float32(one) / np.float32(y))) for one in (a, b)]
@@ -86,7 +108,7 @@ def test_add_of_powers_of_two_is_exact(a: int, b: int, y: int) -> None:
 def test_means_have_true_ties(count: int, exponent: int, data: st.DataObject) -> None:
     """With scales that are powers of two a mean is rounded as its exact value is."""
     acc = data.draw(st.integers(-255 * count, 255 * count))
-    multiplier, shift = numerics.mean_factor(2.0**exponent, 1.0, count)
+    (multiplier,), shift = numerics.mean_factors(2.0**exponent, 1.0, [count])
     y = int(numerics.requantise_mean(np.array(acc), multiplier, shift, 0, -(10**6), 10**6))
     assert y == rhe(Fraction(acc, count) * Fraction(2) ** exponent)
 
@@ -94,10 +116,18 @@ def test_means_have_true_ties(count: int, exponent: int, data: st.DataObject) ->
 @given(st.integers(1, 12544), SCALES, SCALES, st.data())
 def test_means_are_near(count: int, x: float, y: float, data: st.DataObject) -> None:
     acc = data.draw(st.integers(-255 * count, 255 * count))
-    multiplier, shift = numerics.mean_factor(x, y, count)
+    (multiplier,), shift = numerics.mean_factors(x, y, [count])
     found = int(numerics.requantise_mean(np.array(acc), multiplier, shift, 0, -128, 127))
     exact = Fraction(acc, count) * Fraction(float(np.float32(x) / np.float32(y)))
     assert abs(found - min(max(exact, Fraction(-128)), Fraction(127))) <= Fraction(1, 2) + Fraction(1, 1 << 18)
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=6, unique=True), SCALES)
+def test_means_of_one_layer_share_a_shift(counts: list[int], scale: float) -> None:
+    multipliers, shift = numerics.mean_factors(scale, 1.0, counts)
+    for count, multiplier in zip(counts, multipliers, strict=True):
+        assert multiplier == rhe(Fraction(scale) / count * (1 << shift)) < numerics.FACTOR_LIMIT
+    assert max(multipliers) >= numerics.FACTOR_LIMIT // 4
 
 
 def test_int32_wraps() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,8 +13,9 @@ from typing import Any
 import pytest
 
 from compiler.errors import UnreadableInput, UsageError
-from compiler.plan import Plan, write_plan
-from tests.plans import STORAGE, edit_manifest, parts, small_plan, tensor
+from compiler.plan import COSTS as COSTS_FILE
+from compiler.plan import PROGRAM, Plan, json_bytes, write_plan
+from tests.plans import COSTS, STORAGE, edit_manifest, parts, small_plan, tensor
 
 
 def files_below(place: Path) -> dict[str, bytes]:
@@ -27,7 +29,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert plan.target.to_dict() | {"notes": None} == manifest["target"] | {"notes": None}
     assert plan.arguments == (64, 256, 256, 0)
     assert plan.inputs[0].name == "x"
-    assert plan.inputs[0].storage.bytes == 3 * 1 * 6 * 8
+    assert plan.inputs[0].storage.bytes == 3 * 1 * 7 * 8
+    assert plan.costs == COSTS
 
 
 def test_the_same_bytes_whatever_the_order(tmp_path: Path) -> None:
@@ -42,7 +45,8 @@ def test_a_plan_is_replaced_whole(tmp_path: Path) -> None:
     files, manifest = parts()
     del files["ir/nn.mlir"]
     write_plan(place, files, manifest)
-    assert sorted(files_below(place)) == ["control.bin", "layers.json", "manifest.json", "weights.bin"]
+    names = ["control.bin", COSTS_FILE, PROGRAM, "layers.json", "manifest.json", "weights.bin"]
+    assert sorted(files_below(place)) == names
     assert os.listdir(tmp_path) == ["plan"]
 
 
@@ -122,6 +126,18 @@ def lead_out(place: Path) -> None:
     edit_manifest(place, files=files | {"../outside": files["weights.bin"]})
 
 
+def costing(**changes: int) -> Callable[[Path], None]:
+    """Other costs, with the digest they have."""
+
+    def write(place: Path) -> None:
+        data = json_bytes(COSTS.to_dict() | changes)
+        (place / COSTS_FILE).write_bytes(data)
+        files = json.loads((place / "manifest.json").read_text())["files"]
+        edit_manifest(place, files=files | {COSTS_FILE: hashlib.sha256(data).hexdigest()})
+
+    return write
+
+
 def edited(**entries: Any) -> Callable[[Path], None]:
     return lambda place: edit_manifest(place, **entries)
 
@@ -144,7 +160,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "not text": ("plan-json", lambda place: (place / "manifest.json").write_bytes(b"\xff\xfe\x00")),
     "a list": ("plan-manifest", lambda place: (place / "manifest.json").write_text("[]")),
     "deep": ("plan-json", lambda place: (place / "manifest.json").write_text("[" * 100_000)),
-    "newer schema": ("plan-schema", edited(schema=2)),
+    "newer schema": ("plan-schema", edited(schema=3)),
     "schema true": ("plan-manifest", edited(schema=True)),
     "unlisted": ("plan-file", unlist),
     "leads out": ("plan-path", lead_out),
@@ -167,6 +183,9 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "no rows": ("plan-tensor", storage(rows=0)),
     "pad": ("plan-tensor", storage(pad=256)),
     "pad text": ("plan-manifest", storage(pad="7")),
+    "cost unknown": ("plan-costs", costing(sine=1)),
+    "cost below 0": ("plan-costs", costing(packet=-1)),
+    "cost too much": ("plan-costs", costing(packet=1 << 16)),
     "target entry": ("target-entries", target(speed=1)),
     "target text": ("target-value", target(columns="4")),
     "target still": ("target-value", target(clock_mhz=0)),

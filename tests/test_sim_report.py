@@ -65,6 +65,13 @@ def test_a_shared_ddr_binds_too() -> None:
     assert timing_of(result(), slow, NAMES).busy["ddr"] == 1200
 
 
+def test_each_direction_of_the_ddr_has_its_rate() -> None:
+    alone = timing_of(result(), TARGET, NAMES).busy["ddr"]
+    for limit, busy in (("read_gb_per_s", 1200), ("write_gb_per_s", alone)):
+        slow = replace(TARGET, ddr=replace(TARGET.ddr, **{limit: 1.0}))
+        assert timing_of(result(), slow, NAMES).busy["ddr"] == busy
+
+
 def test_the_dictionary_adds_up_too() -> None:
     data = timing_of(result(), TARGET, NAMES).to_dict()
     assert sum(one["us"] for one in data["layers"]) + data["gap_us"] == pytest.approx(data["us"])

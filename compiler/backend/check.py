@@ -16,12 +16,13 @@ from compiler.backend.limits import (
     check_core_config,
     check_lock,
     check_own_side,
+    check_program,
     lock_place,
 )
 from compiler.encoding.descriptors import LIMITS, bds_of_channel
 from compiler.encoding.registers import FinishOnTlast
 from compiler.encoding.tiles import Direction, TileKind
-from compiler.ir import Module, Op, ReturnOp
+from compiler.ir import Module, Op, ReturnOp, WeightStore
 from compiler.target import Target
 from dialects.aie2 import (
     BdOp,
@@ -29,10 +30,12 @@ from dialects.aie2 import (
     CircuitOp,
     CoreConfigOp,
     CoreEnableOp,
+    CoreResetOp,
     LayerOp,
     LockOp,
     PacketMasterOp,
     PacketSlaveOp,
+    ProgramOp,
     PushOp,
     ShimMuxOp,
     SyncOp,
@@ -42,7 +45,7 @@ from dialects.tile import AllocOp, PortOp
 
 def static_check(module: Module, target: Target, argument_bytes: Sequence[int] | None = None) -> None:
     """Refuse operations that hardware would hang or corrupt on; the bytes of DDR arguments may be given."""
-    checker = _Checker(Reporter(target), argument_bytes)
+    checker = _Checker(Reporter(target), argument_bytes, module.store)
     for index, op in enumerate(module.function().body.ops):
         checker.check.begin(index, op)
         checker.step(op)
@@ -80,14 +83,16 @@ class _Use:
 class _Checker:
     """Follows the stream and remembers what runs."""
 
-    def __init__(self, check: Reporter, arguments: Sequence[int] | None) -> None:
+    def __init__(self, check: Reporter, arguments: Sequence[int] | None, store: WeightStore) -> None:
         self.check = check
         self.arguments = arguments
+        self.store = store
         self.switches = Switches(check)
         self.channels: dict[tuple[int, int, str, int], _Channel] = {}
         self.bds: dict[Place, BdOp] = {}
         self.bd_uses: dict[Place, list[_Use]] = {}
         self.lock_uses: dict[Place, list[_Use]] = {}
+        self.programmed: set[tuple[int, int]] = set()
         self.enabled: set[tuple[int, int]] = set()
 
     def step(self, op: Op) -> None:
@@ -106,6 +111,12 @@ class _Checker:
             case CoreConfigOp():
                 check_core_config(self.check, op)
                 self.refuse_running(op.column, op.row, "the configuration")
+            case CoreResetOp():
+                self.refuse_running(op.column, op.row, "the reset bit")
+            case ProgramOp():
+                check_program(self.check, op, self.store)
+                self.refuse_running(op.column, op.row, "the program")
+                self.programmed.add((op.column, op.row))
             case CoreEnableOp():
                 self.enable(op)
             case ChannelOp():
@@ -126,6 +137,8 @@ class _Checker:
         if self.check.kind(op.column, op.row) is not TileKind.CORE:
             self.check.fail("check-tile", "there is no core in this tile")
         self.refuse_running(op.column, op.row, "the enable bit")
+        if (op.column, op.row) not in self.programmed:
+            self.check.fail("check-program", "the core has no program yet")
         self.enabled.add((op.column, op.row))
 
     def refuse_running(self, column: int, row: int, what: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from compiler.encoding.descriptors import CoreBd, Descriptor, MemTileBd, ShimBd
 from compiler.encoding.disassembly import listing
@@ -14,6 +17,7 @@ from compiler.encoding.register_map import (
     DataMemory,
     LockValue,
     Master,
+    ProgramMemory,
     Slave,
     Slot,
     Special,
@@ -49,7 +53,7 @@ from compiler.encoding.transaction import (
 from compiler.encoding.transaction import Op as Transaction
 from compiler.encoding.work import CONFIG_ADDRESS
 from compiler.errors import UNKNOWN, BsccError, Diagnostic, InternalError
-from compiler.ir import Module, Op, ReturnOp
+from compiler.ir import Module, Op, ReturnOp, WeightStore
 from compiler.target import Target
 from dialects.aie2 import (
     BdOp,
@@ -57,10 +61,12 @@ from dialects.aie2 import (
     CircuitOp,
     CoreConfigOp,
     CoreEnableOp,
+    CoreResetOp,
     LayerOp,
     LockOp,
     PacketMasterOp,
     PacketSlaveOp,
+    ProgramOp,
     PushOp,
     ShimMuxOp,
     SyncOp,
@@ -80,7 +86,7 @@ def header_of(target: Target) -> TransactionHeader:
 
 def emit_control(module: Module, target: Target) -> tuple[bytes, str, list[tuple[int, int]]]:
     """The control stream, its listing, and for each layer the operations `[first, last)` that serve it."""
-    emitter = _Emitter(header_of(target))
+    emitter = _Emitter(header_of(target), module.store)
     for op in module.function().body.ops:
         emitter.add(op)
     stream = emitter.writer.finish()
@@ -92,8 +98,9 @@ def emit_control(module: Module, target: Target) -> tuple[bytes, str, list[tuple
 class _Emitter:
     """Writes operations one after another and remembers what each is for."""
 
-    def __init__(self, header: TransactionHeader) -> None:
+    def __init__(self, header: TransactionHeader, store: WeightStore) -> None:
         self.header = header
+        self.store = store
         self.writer = TransactionWriter(header)
         self.notes: list[str] = []
         self.title = SETUP
@@ -105,7 +112,7 @@ class _Emitter:
             self.enter(op)
         elif not isinstance(op, ReturnOp | AllocOp | PortOp):
             note = self.title if op.loc == UNKNOWN else f"{self.title}: {op.loc}"
-            for transaction in transactions_of(op, self.header):
+            for transaction in transactions_of(op, self.header, self.store):
                 self.writer.append(transaction)
                 self.notes.append(note)
 
@@ -122,9 +129,11 @@ class _Emitter:
         return list(pairwise([*self.firsts, self.writer.operations]))
 
 
-def transactions_of(op: Op, header: TransactionHeader) -> list[Transaction]:
+def transactions_of(op: Op, header: TransactionHeader, store: WeightStore) -> list[Transaction]:
     """The operations of the control stream that one `aie2` operation becomes."""
     make = _MAKERS.get(type(op))
+    if isinstance(op, ProgramOp):
+        make = partial(_program, store)
     if make is None:
         raise InternalError(Diagnostic("emit-op", f"'{op.name}' is no control operation", op.loc))
     column, row = getattr(op, "column", 0), getattr(op, "row", 0)
@@ -172,6 +181,17 @@ def _shim_mux(op: ShimMuxOp, tile: Tile) -> Iterator[Transaction]:
 
 def _lock(op: LockOp, tile: Tile) -> Iterator[Transaction]:
     yield write_register(tile, LockValue(op.lock), LockWord(value=op.value))
+
+
+def _core_reset(op: CoreResetOp, tile: Tile) -> Iterator[Transaction]:
+    yield write_register(tile, Special.CORE_CONTROL, CoreControlWord(reset=True))
+
+
+def _program(store: WeightStore, op: ProgramOp, tile: Tile) -> Iterator[Transaction]:
+    """One block write: its data may be of any length, and every further operation costs the firmware time."""
+    address = tile.address(register_offset(tile.kind, ProgramMemory(0)))
+    words: list[int] = store[op.symbol].view(np.dtype("<u4")).tolist()
+    yield BlockWrite(address=address, data=tuple(words), column=tile.column, row=tile.row)
 
 
 def _core_config(op: CoreConfigOp, tile: Tile) -> Iterator[Transaction]:
@@ -245,6 +265,7 @@ _MAKERS: dict[type[Op], Callable[[Any, Tile], Iterator[Transaction]]] = {
     PacketMasterOp: _packet_master,
     ShimMuxOp: _shim_mux,
     LockOp: _lock,
+    CoreResetOp: _core_reset,
     CoreConfigOp: _core_config,
     CoreEnableOp: _core_enable,
     ChannelOp: _channel,

@@ -7,13 +7,14 @@ from math import ceil
 from typing import NoReturn
 
 from compiler.encoding.descriptors import DESCRIPTORS, LIMITS, NEIGHBOUR_CHANNELS
+from compiler.encoding.isa import BUNDLE_BYTES
 from compiler.encoding.switch import ARBITERS, MSELS, PACKET_IDS, SLOTS, is_legal, master_ports, slave_ports
-from compiler.encoding.tiles import MEMTILE_WINDOW_BYTES, MEMTILE_WINDOW_LOCKS, Side, TileKind
+from compiler.encoding.tiles import MEMTILE_WINDOW_BYTES, MEMTILE_WINDOW_LOCKS, PROGRAM_MEMORY_BYTES, Side, TileKind
 from compiler.encoding.work import CONFIG_ADDRESS, CoreConfig
 from compiler.errors import Diagnostic, InternalError
-from compiler.ir import Op
+from compiler.ir import Op, WeightStore
 from compiler.target import Target
-from dialects.aie2 import BdOp, CircuitOp, CoreConfigOp, LockOp, PacketMasterOp, PacketSlaveOp, port_of
+from dialects.aie2 import BdOp, CircuitOp, CoreConfigOp, LockOp, PacketMasterOp, PacketSlaveOp, ProgramOp, port_of
 
 WORD = 4
 
@@ -56,6 +57,20 @@ def check_core_config(check: Reporter, op: CoreConfigOp) -> None:
     """A record of the right length at a core."""
     if check.kind(op.column, op.row) is not TileKind.CORE or len(op.words) != CoreConfig.WORDS:
         check.fail("check-config", f"{len(op.words)} words of a core's record of {CoreConfig.WORDS}")
+
+
+def check_program(check: Reporter, op: ProgramOp, store: WeightStore) -> None:
+    """Whole bundles that fit a core's program memory, and those that the operation names."""
+    if check.kind(op.column, op.row) is not TileKind.CORE:
+        check.fail("check-tile", "there is no core in this tile")
+    if op.symbol not in store:
+        check.fail("check-program", f"the store has no '{op.symbol}'")
+    size, digest = store[op.symbol].nbytes, store.digest(op.symbol)
+    if size % BUNDLE_BYTES or not 0 < size <= PROGRAM_MEMORY_BYTES:
+        text = f"the program has {size} bytes, allowed: bundles of {BUNDLE_BYTES} up to {PROGRAM_MEMORY_BYTES}"
+        check.fail("check-program", text)
+    if digest != op.digest:
+        check.fail("check-program", f"the digest of '{op.symbol}' is {digest}, expected {op.digest}")
 
 
 class Switches:

@@ -1,10 +1,14 @@
 """The control stream as text: one line per operation, with register names and decoded words."""
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
+
+import numpy as np
 
 from compiler.encoding.descriptors import DESCRIPTORS
 from compiler.encoding.fields import Record
-from compiler.encoding.register_map import BdWord, Register, decode_word, find_register
+from compiler.encoding.isa import BUNDLE_BYTES
+from compiler.encoding.register_map import BdWord, ProgramMemory, Register, decode_word, find_register
 from compiler.encoding.tiles import Direction, TileKind, split_address
 from compiler.encoding.transaction import (
     BlockWrite,
@@ -88,6 +92,10 @@ def _item(kind: TileKind, register: Register | None, word: int) -> str:
 
 def _block(op: BlockWrite, header: TransactionHeader) -> str:
     target = _Target(op.address, header)
+    if isinstance(target.register, ProgramMemory):
+        data = np.array(op.data, "<u4").tobytes()
+        bundles = len(data) // BUNDLE_BYTES
+        return f"blockwrite {target} words={len(op.data)} bundles={bundles} sha256={sha256(data).hexdigest()[:16]}"
     items = list(_items(target.kind, target.offset, op.data))
     more = f" ... {len(items) - SHOWN_ITEMS} more" if len(items) > SHOWN_ITEMS else ""
     return f"blockwrite {target} words={len(op.data)} {' '.join(items[:SHOWN_ITEMS])}{more}"

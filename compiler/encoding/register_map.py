@@ -30,7 +30,7 @@ from compiler.encoding.registers import (
     decode_master,
 )
 from compiler.encoding.switch import SLOTS, Port, master_ports, slave_ports
-from compiler.encoding.tiles import Direction, TileKind
+from compiler.encoding.tiles import PROGRAM_MEMORY_BYTES, Direction, TileKind
 
 BD_STRIDE = 0x20
 CHANNEL_STRIDE = 8
@@ -226,7 +226,7 @@ _BASES: dict[TileKind, _Bases] = {
             Special.MODULE_CLOCK: 0x60000,
         },
         data=_Window(0x00000, LIMITS[TileKind.CORE].memory_bytes),
-        program=_Window(0x20000, 0x4000),
+        program=_Window(0x20000, PROGRAM_MEMORY_BYTES),
     ),
     TileKind.MEMTILE: _Bases(
         bd=0xA0000,

@@ -13,6 +13,10 @@ ROW_LIMIT = (1 << (COLUMN_SHIFT - ROW_SHIFT)) - 1
 COLUMN_LIMIT = (1 << (32 - COLUMN_SHIFT)) - 1
 
 
+PROGRAM_MEMORY_BYTES = 0x4000
+"""Program memory of a core (AM020, "AIE-ML Tile Architecture"): 1024 bundles of 16 bytes."""
+
+
 class TileKind(Enum):
     """The three register maps of an AIE2 array."""
 

@@ -1,23 +1,50 @@
 """What a core is told: its configuration record, and the work packets that arrive with each piece of work.
 
-A work packet is one header, then call records, tables and weights at the offsets the header names, all
-little-endian words.  The emitter encodes these records and the simulator decodes them; what a kernel computes
+A work packet is one header, then call records, block records, tables and weights at the offsets the header names,
+all little-endian words.  The emitter encodes these records and the simulator decodes them; what a kernel computes
 from them is written in docs/plan-format.md and implemented on each side by itself.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.encoding.faults import fault
 from compiler.encoding.fields import Fixed, Record, bits, flag
 
 CONFIG_ADDRESS = 0xFF80
 """Byte address of the `CoreConfig` in a core's data memory: the last 128 bytes."""
 
 CONFIG_MAGIC = 0x31435342  # "BSC1" in memory order
-WORK_VERSION = 1
+WORK_VERSION = 2
 BLOCK = 8
 """Channels of an activation block and both sides of a weight block."""
+
+LANES = 4
+"""Pixels of a group: what one multiply takes at once."""
+
+GROUP_BYTES = LANES * BLOCK
+"""A group in memory, `[lanes][8 channels]`: one vector load, which must be aligned to as much."""
+
+SET = 4
+"""Groups that a kernel works on at a time, each with a pointer of its own."""
+
+BLOCK_BYTES = BLOCK * BLOCK
+"""A weight block in a packet: int8 `[8 in][8 out]`, or 32 lane weights and 32 zeros of an elementwise multiply."""
+
+MIN_PERIODS = 5
+"""Fewest table entries of an output block: the loop over them is software-pipelined so deep."""
+
+SCRATCH_OFFSET = 1 << 15
+"""What sums in the scratch have too much, from their bias on: the halves of what is left are signed, see `halves`."""
+
+NARROW_PERIODS = 7
+"""The same in a `narrow` packet, where results take longer from the sums to the out slot."""
 
 
 class Kernel(IntEnum):
@@ -28,6 +55,18 @@ class Kernel(IntEnum):
     AVG_POOL = 3
     ADD = 4
     REQUANTIZE = 5
+    DEPTHWISE = 6
+    LOOKUP = 7
+
+
+ELEMENTWISE = (Kernel.AVG_POOL, Kernel.DEPTHWISE)
+"""Kernels that multiply channel by channel; `CONV` multiplies 8 channels by a block of 8 x 8."""
+
+
+def multiply_conf(kernel: Kernel, x_signed: bool) -> int:
+    """Configuration word of the multiply: int8 weights, 32-bit sums; 4x8 by 8x8, or 32 lanes of two products."""
+    dense = 776 if x_signed else 264
+    return dense + 32 if kernel in ELEMENTWISE else dense
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +98,7 @@ class CoreConfig(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkHeader(Record):
-    """The first 128 bytes of a work packet; widths in pixels, blocks of 8 channels, offsets in bytes."""
+    """The first 128 bytes of a work packet; offsets, masks and steps in bytes, widths in groups."""
 
     WORDS: ClassVar[int] = 32
 
@@ -68,60 +107,147 @@ class WorkHeader(Record):
     x_signed: bool = flag(0, 16)
     y_signed: bool = flag(0, 17)
     r_signed: bool = flag(0, 18)
-    general_scale: bool = flag(0, 19)
+    direct: bool = flag(0, 19)
+    q_signed: bool = flag(0, 20)
+    combine: bool = flag(0, 21)
+    in_place: bool = flag(0, 22)
+    mean: bool = flag(0, 23)
+    y_odd: bool = flag(0, 24)
+    q_odd: bool = flag(0, 25)
+    narrow: bool = flag(0, 26)
+    staged: bool = flag(0, 27)
     size_words: int = bits(1, 31, 0)
     calls: int = bits(2, 31, 0)
     layer: int = bits(3, 31, 0)
-    in_width: int = bits(4, 15, 0)
-    in_blocks: int = bits(4, 31, 16)
-    out_width: int = bits(5, 15, 0)
-    out_blocks: int = bits(5, 31, 16)
-    left: int = bits(6, 15, 0)
-    valid_width: int = bits(6, 31, 16)
-    pixel_step: int = bits(7, 31, 0)
-    row_step: int = bits(8, 31, 0)
-    pad_byte: int = bits(9, 7, 0)
-    x_zero: int = bits(10, 15, 0, signed=True)
-    y_zero: int = bits(10, 31, 16, signed=True)
-    y_min: int = bits(11, 15, 0, signed=True)
-    y_max: int = bits(11, 31, 16, signed=True)
-    r_zero: int = bits(12, 15, 0, signed=True)
-    mid_zero: int = bits(12, 31, 16, signed=True)
-    mid_min: int = bits(13, 15, 0, signed=True)
-    mid_max: int = bits(13, 31, 16, signed=True)
-    add_a: int = bits(14, 31, 0, signed=True)
-    add_b: int = bits(15, 31, 0, signed=True)
-    add_shift: int = bits(16, 31, 0)
-    kernel_h: int = bits(17, 15, 0)
-    kernel_w: int = bits(17, 31, 16)
-    dilation_y: int = bits(18, 15, 0)
-    dilation_x: int = bits(18, 31, 16)
-    calls_offset: int = bits(19, 31, 0)
-    counts_offset: int = bits(20, 31, 0)
-    table_offset: int = bits(21, 31, 0)
-    blocks_offset: int = bits(22, 31, 0)
-    params_offset: int = bits(23, 31, 0)
-    params: int = bits(24, 31, 0)
-    column_counts_offset: int = bits(25, 31, 0)
-    call_lists: int = bits(26, 31, 0, default=1)
+    call_lists: int = bits(4, 31, 0, default=1)
+    calls_offset: int = bits(5, 31, 0)
+    records_offset: int = bits(6, 31, 0)
+    table_offset: int = bits(7, 31, 0)
+    blocks_offset: int = bits(8, 31, 0)
+    jumps_offset: int = bits(9, 31, 0)
+    constants_offset: int = bits(10, 31, 0)
+    out_blocks: int = bits(11, 31, 0)
+    groups_wide: int = bits(12, 31, 0)
+    act_step: int = bits(13, 31, 0)
+    table_mask: int = bits(14, 31, 0)
+    blocks_mask: int = bits(15, 31, 0)
+    conf: int = bits(16, 31, 0)
+    pad_word: int = bits(17, 31, 0)
+    q_zero: int = bits(18, 31, 0, signed=True)
+    q_min: int = bits(19, 31, 0, signed=True)
+    q_max: int = bits(20, 31, 0, signed=True)
+    y_min: int = bits(21, 31, 0, signed=True)
+    y_max: int = bits(22, 31, 0, signed=True)
+    add_a: int = bits(23, 31, 0, signed=True)
+    add_b: int = bits(24, 31, 0, signed=True)
+    add_shift: int = bits(25, 31, 0)
+    taps: int = bits(26, 31, 0)
+    mean_inner: int = bits(27, 31, 0)
+    mean_outer: int = bits(28, 31, 0)
+    scale_step: int = bits(29, 31, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallRecord(Record):
-    """One kernel call of a work packet: which buffers it takes and gives back, and which rows it computes."""
+    """One kernel call of a work packet: which buffers it takes and gives back, and which rows it computes.
+
+    `groups` are rows * groups_wide; `x_offset` and `r_offset` count from the act slot, `scales_offset` from the
+    packet's start, all in bytes.
+    """
 
     WORDS: ClassVar[int] = 8
 
-    out_rows: int = bits(0, 15, 0)
-    top: int = bits(0, 31, 16)
-    valid_rows: int = bits(1, 15, 0)
-    acquire_act: bool = flag(1, 16)
-    release_act: bool = flag(1, 17)
-    first: bool = flag(1, 18)
-    last: bool = flag(1, 19)
-    residual: bool = flag(1, 20)
-    skip: bool = flag(1, 21)
-    x_offset: int = bits(2, 31, 0)
-    r_offset: int = bits(3, 31, 0)
-    row_counts_offset: int = bits(4, 31, 0)
-    act_bytes: int = bits(5, 31, 0)
+    acquire_act: bool = flag(0, 0)
+    release_act: bool = flag(0, 1)
+    first: bool = flag(0, 2)
+    last: bool = flag(0, 3)
+    skip: bool = flag(0, 4)
+    rows: int = bits(1, 31, 0)
+    groups: int = bits(2, 31, 0)
+    pad_bytes: int = bits(3, 31, 0)
+    x_offset: int = bits(4, 31, 0)
+    r_offset: int = bits(5, 31, 0)
+    scales_offset: int = bits(6, 31, 0)
+    act_bytes: int = bits(7, 31, 0)
+
+
+def halves(factors: NDArray[np.int32]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Factors as `hi * 65536 + lo`, both halves signed 16-bit numbers, as 16-bit multiplies take them."""
+    return ((factors + 0x8000) >> 16).astype(np.int16), (factors & 0xFFFF).astype(np.uint16).view(np.int16)
+
+
+BLOCK_RECORD_BYTES = 128
+TABLE_GUARD = 7
+"""Zero entries behind a packet's table: a core reads so far ahead, for a block that does not come."""
+
+RECORD_WORDS = {"periods": 96, "shift": 100, "second_shift": 104, "last": 108, "blocks_wrap": 112, "table_wrap": 116}
+"""Byte offsets of the words of a block record."""
+
+_BLOCK_RECORD = np.dtype(
+    [
+        ("bias", "<i4", BLOCK),
+        ("factors", "<i2", (LANES, BLOCK)),
+        *((name, "<i4") for name in RECORD_WORDS),
+        ("zeros", "<u4", 2),
+    ]
+)
+assert _BLOCK_RECORD.itemsize == BLOCK_RECORD_BYTES
+assert [_BLOCK_RECORD[name].itemsize for name in RECORD_WORDS] == [4] * len(RECORD_WORDS)
+assert RECORD_WORDS["periods"] == 4 * BLOCK + 2 * LANES * BLOCK
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockRecords:
+    """What each output block of a packet adds and multiplies by; arrays with the blocks as their first dimension.
+
+    A channel's factor is multiplier / 2^shift with 0 <= multiplier < 2^30 and one shift for the 8 channels;
+    `periods` counts the entries that the block has in the table.  In memory the multipliers are split in `halves`,
+    which stand twice, once for each pixel of a vector of 16.
+
+    In a `narrow` packet sums are first shifted by `shift`, then multiplied by a factor below 2^15 and shifted by
+    `second_shift`; in memory the factors stand four times, once for each pixel of a group.
+
+    The remaining words of a record say what a core's pointers need to start again after `periods` entries.
+    """
+
+    bias: NDArray[np.int32]
+    multiplier: NDArray[np.int32]
+    periods: NDArray[np.int64]
+    shift: NDArray[np.int64]
+    second_shift: NDArray[np.int64] | None = None
+
+    def encode(self) -> NDArray[np.uint8]:
+        """128 bytes for each block, and as many for the block behind the last, which a core begins but never ends."""
+        records = np.zeros(len(self.bias) + 1, _BLOCK_RECORD)
+        every = records[:-1]
+        every["bias"] = self.bias
+        if self.second_shift is None:
+            high, low = halves(self.multiplier)
+            every["factors"] = np.stack([high, high, low, low], axis=1)
+        else:
+            every["factors"] = self.multiplier[:, None]
+            every["second_shift"] = self.second_shift
+        every["periods"] = self.periods
+        every["shift"] = self.shift
+        records["periods"][-1] = NARROW_PERIODS
+        records["last"] = records["periods"] - 1
+        records["blocks_wrap"] = BLOCK_BYTES // 2 - BLOCK_BYTES * records["periods"]
+        records["table_wrap"] = 4 - 4 * records["periods"]
+        return records.view(np.uint8)
+
+    @classmethod
+    def decode(cls, data: NDArray[np.uint8], narrow: bool = False) -> Self:
+        """The records that encode to exactly these bytes."""
+        stored: NDArray[Any] = np.frombuffer(np.ascontiguousarray(data).tobytes(), _BLOCK_RECORD)
+        stored = stored[:-1]
+        factors = stored["factors"].astype(np.int32)
+        records = cls(
+            bias=stored["bias"].astype(np.int32),
+            multiplier=factors[:, 0] if narrow else factors[:, 0] * 65536 + factors[:, 2],
+            periods=stored["periods"].astype(np.int64),
+            shift=stored["shift"].astype(np.int64),
+            second_shift=stored["second_shift"].astype(np.int64) if narrow else None,
+        )
+        if not np.array_equal(records.encode(), data.reshape(-1)):
+            raise fault("field-fixed", "a block record's copies of its factors differ, or its words contradict it")
+        return records

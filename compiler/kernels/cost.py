@@ -1,9 +1,25 @@
-"""Cycles of kernel calls: counts of the design in docs/plan-format.md, until kernels are machine code."""
+"""Cycles of a core's work: the sums of docs/plan-format.md, "Cycles", over the costs of a program's pieces."""
 
 from __future__ import annotations
 
-CALL_CYCLES = 40
-"""Call, return and locks of one kernel call."""
+from dataclasses import fields
+from functools import cache
+
+from compiler.encoding.costs import KernelCosts
+from compiler.encoding.work import GROUP_BYTES, SET, Kernel
+from compiler.kernels.programs.resident import Feature, resident
+
+
+@cache
+def typical() -> KernelCosts:
+    """What mappings are weighed by: the costs of two programs that can do everything between them.
+
+    A plan's own program differs by a few cycles a call, as it tests for nothing that it cannot do.
+    """
+    first = resident({Feature.DIRECT, Feature.NARROW, Feature.MAX, Feature.COMBINE, Feature.MEAN}).costs
+    second = resident({Feature.STAGED, Feature.SCALE, Feature.PARTS, Feature.COMBINE}).costs
+    names = [one.name for one in fields(KernelCosts)]
+    return KernelCosts(**{name: getattr(first, name) or getattr(second, name) for name in names})
 
 
 def ceil_div(value: int, by: int) -> int:
@@ -11,24 +27,56 @@ def ceil_div(value: int, by: int) -> int:
     return -(-value // by)
 
 
-def conv_cycles(pixels: int, kept: tuple[int, ...], *, first: bool, last: bool, general: bool, residual: bool) -> int:
-    """A block-sparse convolution with `kept[b]` weight blocks in output block b."""
-    groups = ceil_div(pixels, 16)
-    edge = 8 * groups * (not first) + 8 * groups * (not last)
+def call_cycles(costs: KernelCosts, kernel: Kernel, *, last: bool) -> int:
+    """A call that takes an activation packet and gives it back, without its phases."""
+    names = {Kernel.MAX_POOL: "max_pool", Kernel.ADD: "add", Kernel.REQUANTIZE: "requantize", Kernel.LOOKUP: "lookup"}
+    total = costs.call + costs.acquire_act + costs.release_act + costs.begin
+    total += int(getattr(costs, f"select_{names.get(kernel, 'multiply')}"))
     if last:
-        edge += 16 * groups * general + 8 * groups * residual
-    return CALL_CYCLES + sum(35 + 4 * groups * max(count, 3) + edge for count in kept)
+        total += costs.tile + (0 if kernel in (Kernel.ADD, Kernel.REQUANTIZE, Kernel.LOOKUP) else costs.last)
+    return total
 
 
-_PIXEL_CYCLES = {"max_pool": (1, 4), "avg_pool": (2, 8), "add": (0, 8), "requantize": (0, 6)}
+def mac_cycles(costs: KernelCosts, variant: str, groups: int, blocks: int, periods: int) -> int:
+    """Multiply-accumulate: `periods` weight blocks in all, over `blocks` output blocks.
+
+    `variant` is `direct`, `narrow`, `bias_raw` or `scratch_raw`.
+    """
+    sets = ceil_div(groups, SET)
+    total = getattr(costs, f"mac_call_{variant}") + blocks * getattr(costs, f"mac_block_{variant}")
+    return int(total + sets * (blocks * getattr(costs, f"mac_set_{variant}") + SET * periods))
 
 
-def channelwise_cycles(kernel: str, pixels: int, blocks: int, taps: int) -> int:
-    """A kernel that treats each channel by itself, four pixels of eight channels at a time."""
-    per_tap, fixed = _PIXEL_CYCLES[kernel]
-    return CALL_CYCLES + blocks * (20 + ceil_div(pixels, 4) * (per_tap * taps + fixed))
+def staged_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
+    """From sums to results by two shifts and a narrow factor; whole sets."""
+    return blocks * (costs.staged_block + SET * ceil_div(groups, SET) * costs.staged_group)
 
 
-def border_cycles(border_bytes: int) -> int:
-    """Filling the border of an output tile, 32 bytes a cycle."""
-    return ceil_div(border_bytes, 32)
+def scale_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
+    """From sums to results, a factor for each channel; whole sets."""
+    return blocks * (costs.scale_block + SET * ceil_div(groups, SET) * costs.scale_group)
+
+
+def mean_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
+    """From sums to means, a factor for each pixel; whole sets."""
+    return blocks * (costs.mean_block + SET * ceil_div(groups, SET) * costs.mean_group)
+
+
+def max_cycles(costs: KernelCosts, groups: int, blocks: int, taps: int) -> int:
+    """The maximum of `taps` pixels."""
+    return costs.max_call + blocks * (costs.max_block + ceil_div(groups, SET) * (SET * taps + costs.max_set))
+
+
+def combine_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
+    """A rescaling, or a sum of two operands; 4 groups at a time."""
+    return costs.combine_call + SET * ceil_div(groups * blocks, SET) * costs.combine_group
+
+
+def lookup_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
+    """A table look-up for each byte."""
+    return costs.lookup_call + groups * blocks * costs.lookup_group
+
+
+def fill_cycles(costs: KernelCosts, pad_bytes: int) -> int:
+    """Filling what stands behind a tile."""
+    return costs.fill_call + ceil_div(pad_bytes, GROUP_BYTES) * costs.fill_group if pad_bytes else 0

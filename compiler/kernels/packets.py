@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.encoding.work import BLOCK, CallRecord, Kernel, WorkHeader
+from compiler.encoding.work import (
+    BLOCK,
+    BLOCK_BYTES,
+    BLOCK_RECORD_BYTES,
+    GROUP_BYTES,
+    LANES,
+    MIN_PERIODS,
+    SCRATCH_OFFSET,
+    SET,
+    TABLE_GUARD,
+    BlockRecords,
+    CallRecord,
+    Kernel,
+    WorkHeader,
+    multiply_conf,
+)
+from compiler.kernels.blocks import Blocks
+from compiler.mapping.lanes import Lanes, lanes_of
 from compiler.mapping.shapes import Layer
+from compiler.numerics import MEAN_GUARD_BITS
 
 Bytes = NDArray[np.uint8]
-Ints = NDArray[np.int32]
 
 KERNELS = {
     "conv": Kernel.CONV,
@@ -25,116 +43,95 @@ KERNELS = {
 
 HEADER_BYTES = 4 * WorkHeader.WORDS
 CALL_BYTES = 4 * CallRecord.WORDS
+CONSTANT_BYTES = 32
+SCALE_BYTES = 128
+"""Factors of means for a group: 4 pixels, each 8 times, in halves of 16 bits."""
+
+ALL = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """Kept weight blocks of a layer and what each output channel adds and multiplies by (padded to blocks)."""
+class Sections:
+    """How much a packet holds of what: call records of all lists, block records, weight blocks, table entries, sets of
+    groups of the largest call, and bytes of scales."""
 
-    blocks: NDArray[np.int8]
-    index: Ints
-    starts: NDArray[np.int64]
-    bias: Ints
-    multiplier: Ints
-    shift: Ints
-
-    @classmethod
-    def of(
-        cls, layer: Layer, blocks: NDArray[np.int8], index: Ints, bias: Ints, multiplier: Ints, shift: Ints
-    ) -> Blocks:
-        """Sort out the rows of the index by output block; the bias takes in -x_zero * sum(weights)."""
-        starts = np.searchsorted(index[:, 0], np.arange(layer.out_blocks + 1)).astype(np.int64)
-        sums = np.zeros((layer.out_blocks, BLOCK), np.int64)
-        np.add.at(sums, index[:, 0], blocks.sum(axis=1, dtype=np.int64))
-        corrected = bias.astype(np.int64) - layer.x_zero * sums.reshape(-1)
-        wrapped = corrected.astype(np.uint64).astype(np.uint32).view(np.int32)
-        return cls(blocks, index, starts, wrapped, multiplier, shift)
-
-    def chosen(self, out_block: int, piece: Piece) -> NDArray[np.int64]:
-        """Rows of the index in one output block that a piece multiplies."""
-        rows = np.arange(self.starts[out_block], self.starts[out_block + 1])
-        inputs, taps = self.index[rows, 3], self.index[rows, 1]
-        here = (inputs >= piece.in_blocks[0]) & (inputs < piece.in_blocks[1])
-        chosen: NDArray[np.int64] = rows[here & (taps >= piece.window[0]) & (taps < piece.window[1])]
-        return chosen
+    calls: int
+    records: int = 0
+    blocks: int = 0
+    entries: int = 0
+    sets: int = 0
+    combine: bool = False
+    scale_bytes: int = 0
 
     @property
-    def general(self) -> bool:
-        """Whether any scale is not a power of two, so that the epilogue must multiply."""
-        used = self.multiplier[self.multiplier != 0]
-        return bool((used & (used - 1)).any())
+    def sizes(self) -> tuple[tuple[str, int], ...]:
+        """Bytes of each section in the order in which they lie: what is read as vectors first."""
+        return (
+            ("header", HEADER_BYTES),
+            ("calls", CALL_BYTES * self.calls),
+            ("records", BLOCK_RECORD_BYTES * self.records),
+            ("blocks", BLOCK_BYTES * self.blocks),
+            ("scales", self.scale_bytes),
+            ("constants", CONSTANT_BYTES * self.combine),
+            ("jumps", 4 * LANES * (self.sets + 1)),
+            ("table", 4 * self.entries),
+        )
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the packet before it is rounded up."""
+        return sum(size for _, size in self.sizes)
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """Where each section begins."""
+        starts = accumulate((size for _, size in self.sizes), initial=0)
+        return {name: start for (name, _), start in zip(self.sizes, starts, strict=False)}
+
+
+def sections_of(
+    layer: Layer, calls: int, rows: int, width: int, out_blocks: int, taps: int, periods: int, scale_bytes: int
+) -> Sections:
+    """The sections of a packet with `taps` window taps, whose convolution has `periods` table entries in all."""
+    sets = -(-rows * lanes_of(layer, width).wide // SET)
+    shared = max(taps, MIN_PERIODS) if layer.kernel in ("avg_pool", "max_pool") else 0
+    entries = periods if layer.is_conv else shared
+    return Sections(
+        calls=calls,
+        # A core begins one block more, and reads the table ahead for it.
+        records=out_blocks + 1 if layer.sums else 0,
+        blocks=entries if layer.sums else 0,
+        entries=entries + TABLE_GUARD if entries else 0,
+        sets=sets,
+        combine=layer.combines,
+        scale_bytes=scale_bytes,
+    )
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Which part of a layer a packet is about: blocks, rows of the window, pixels, and the size of its tiles."""
+    """Which part of a layer a packet is about: blocks, rows of the window, pixels of a row, and rows of a tile.
+
+    `direct` says that a rounding shift makes bytes of its sums.
+    """
 
     out_blocks: tuple[int, int]
     in_blocks: tuple[int, int]
     window: tuple[int, int]
-    in_width: int
-    out_width: int
-    left: int
-    valid_width: int
+    width: int
+    rows: int
     pad_byte: int
-    columns: tuple[int, int]
+    direct: bool
 
 
-def _conv_body(layer: Layer, data: Blocks, piece: Piece) -> tuple[list[Bytes], list[str]]:
-    rows = [data.chosen(one, piece) for one in range(*piece.out_blocks)]
-    all_rows = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    index = data.index[all_rows]
-    width = piece.in_blocks[1] - piece.in_blocks[0]
-    dy, dx = layer.dilations
-    pixels = (
-        (index[:, 1] - piece.window[0]) * dy * width + (index[:, 3] - piece.in_blocks[0])
-    ) * piece.in_width + index[:, 2] * dx
-    channels = slice(piece.out_blocks[0] * BLOCK, piece.out_blocks[1] * BLOCK)
-    params = np.concatenate([data.bias[channels], data.multiplier[channels], data.shift[channels]])
-    counts = np.array([len(one) for one in rows], np.int32)
-    parts: list[NDArray[Any]] = [counts, pixels.astype(np.int32) * BLOCK, params, data.blocks[all_rows]]
-    return [_bytes(one) for one in parts], ["counts", "table", "params", "blocks"]
+@dataclass(frozen=True)
+class Scales:
+    """Factors of the means of each call, shared where they are equal: `at` counts from the section's start."""
 
-
-def _bytes(array: NDArray[Any]) -> Bytes:
-    return np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
-
-
-def _header(layer: Layer, piece: Piece, number: int) -> dict[str, Any]:
-    width = piece.in_blocks[1] - piece.in_blocks[0]
-    mid_zero, mid_min, mid_max = layer.mid
-    y_zero, y_min, y_max = layer.out
-    return {
-        "kernel": KERNELS[layer.kernel],
-        "x_signed": layer.x_signed,
-        "y_signed": layer.y_signed,
-        "r_signed": layer.r_signed,
-        "layer": number,
-        "in_width": piece.in_width,
-        "in_blocks": width,
-        "out_width": piece.out_width,
-        "out_blocks": piece.out_blocks[1] - piece.out_blocks[0],
-        "left": piece.left,
-        "valid_width": piece.valid_width,
-        "pixel_step": layer.strides[1] * BLOCK,
-        "row_step": layer.strides[0] * width * piece.in_width * BLOCK,
-        "pad_byte": piece.pad_byte & 0xFF,
-        "x_zero": layer.x_zero,
-        "r_zero": layer.r_zero,
-        "mid_zero": mid_zero,
-        "mid_min": mid_min,
-        "mid_max": mid_max,
-        "y_zero": y_zero,
-        "y_min": y_min,
-        "y_max": y_max,
-        "add_a": layer.add[0],
-        "add_b": layer.add[1],
-        "add_shift": layer.add[2],
-        "kernel_h": layer.window[0],
-        "kernel_w": layer.window[1],
-        "dilation_y": layer.dilations[0],
-        "dilation_x": layer.dilations[1],
-    }
+    data: Bytes
+    at: tuple[int, ...]
+    step: int
+    shift: int
 
 
 def build(
@@ -143,61 +140,192 @@ def build(
     piece: Piece,
     lists: Sequence[Sequence[CallRecord]],
     data: Blocks | None,
-    scales: tuple[Ints, Ints, Ints] | None = None,
-    row_counts: Sequence[Ints] = (),
-    column_counts: Ints | None = None,
+    scales: Scales | None,
     *,
     size_bytes: int,
 ) -> Bytes:
     """The `size_bytes` of a packet; `lists` has one call list, or one per core row, all of one length.
 
-    An average pool gets `scales` (count, multiplier, shift) and the counts of rows (per call, in list order) and
-    columns; each call's record then names its own row counts.
+    Calls come with the places of their scales in `scales`.
     """
-    fields = _header(layer, piece, number)
-    calls = [list(one) for one in lists]
-    parts: list[Bytes] = []
-    names: list[str] = []
-    if data is not None:
-        parts, names = _conv_body(layer, data, piece)
-        fields["params"] = BLOCK * fields["out_blocks"]
-        fields["general_scale"] = data.general
-    elif scales is not None and column_counts is not None:
-        parts, names = [_bytes(np.concatenate(scales)), _bytes(column_counts)], ["params", "column_counts"]
-        fields["params"] = len(scales[0])
-    elif layer.kernel in ("max_pool", "requantize"):
-        parts, names = [_bytes(np.array(layer.scale, np.int32))], ["params"]
-        fields["params"] = 1
-    position = HEADER_BYTES + CALL_BYTES * sum(map(len, calls))
-    for name, part in zip(names, parts, strict=True):
-        fields[f"{name}_offset"] = position
-        position += len(part)
-    for counts in row_counts:
-        parts.append(_bytes(counts))
-    calls = _with_row_counts(calls, row_counts, position)
-    position += sum(4 * len(one) for one in row_counts)
-    fields |= {
-        "calls": len(calls[0]),
-        "call_lists": len(calls),
-        "calls_offset": HEADER_BYTES,
-        "size_words": size_bytes // 4,
+    lanes = lanes_of(layer, piece.width)
+    body = _conv(layer, piece, lanes, data) if data is not None else _pool(layer, piece, lanes)
+    taps = (piece.window[1] - piece.window[0]) * layer.window[1]
+    records = [call for one in lists for call in one]
+    sections = sections_of(
+        layer,
+        len(records),
+        piece.rows,
+        piece.width,
+        piece.out_blocks[1] - piece.out_blocks[0],
+        taps,
+        len(body.table),
+        0 if scales is None else scales.data.size,
+    )
+    parts: dict[str, NDArray[Any]] = {
+        "jumps": _jumps(layer, piece, lanes, sections.sets),
+        "table": np.concatenate([body.table, np.zeros(TABLE_GUARD, np.int32)]),
     }
-    assert position <= size_bytes, f"a work packet has {position} bytes, {size_bytes} were planned"
-    words = list(WorkHeader(**fields).encode())
-    for one in calls:
-        for call in one:
-            words += call.encode()
-    parts.append(np.zeros(size_bytes - position, np.uint8))
-    return np.concatenate([_bytes(np.array(words, np.uint32)), *parts])
+    if body.records is not None:
+        parts["records"] = body.records.encode()
+    if body.blocks is not None:
+        parts["blocks"] = body.blocks
+    if scales is not None:
+        parts["scales"] = scales.data
+    if layer.combines:
+        parts["constants"] = np.full(CONSTANT_BYTES // 8, _factors(layer)[3], np.int64)
+    offsets = sections.offsets
+    places: dict[str, Any] = {
+        f"{name}_offset": offsets[name] for name in ("calls", "records", "table", "blocks", "jumps", "constants")
+    }
+    header = WorkHeader(
+        **_fields(layer, piece, lanes, scales),
+        direct=piece.direct,
+        # An odd zero point inside a rounding turns ties around: half to odd then rounds half to even without it.
+        q_odd=piece.direct and layer.first_stage[0] % 2 == 1,
+        layer=number,
+        size_words=size_bytes // 4,
+        calls=len(lists[0]),
+        call_lists=len(lists),
+        **places,
+    )
+    parts["header"] = np.array(header.encode(), np.uint32)
+    if scales is not None:
+        records = [replace(one, scales_offset=one.scales_offset + offsets["scales"]) for one in records]
+    parts["calls"] = np.array([call.encode() for call in records], np.uint32)
+    return _join(sections, parts, size_bytes)
 
 
-def _with_row_counts(
-    calls: list[list[CallRecord]], row_counts: Sequence[Ints], position: int
-) -> list[list[CallRecord]]:
-    """Point each call that computes at its row counts."""
-    if not row_counts:
-        return calls
-    offsets = iter(np.cumsum([position, *(4 * len(one) for one in row_counts)]).tolist())
-    return [
-        [replace(call, row_counts_offset=next(offsets)) if not call.skip else call for call in one] for one in calls
-    ]
+def _join(sections: Sections, parts: dict[str, NDArray[Any]], size_bytes: int) -> Bytes:
+    assert sections.bytes <= size_bytes, f"a work packet has {sections.bytes} bytes, {size_bytes} were planned"
+    whole = np.zeros(size_bytes, np.uint8)
+    for (name, size), start in zip(sections.sizes, sections.offsets.values(), strict=True):
+        found = np.frombuffer(np.ascontiguousarray(parts[name]).tobytes(), np.uint8) if size else np.zeros(0, np.uint8)
+        assert found.size == size, f"section '{name}' has {found.size} bytes, expected {size}"
+        whole[start : start + size] = found
+    return whole
+
+
+@dataclass(frozen=True)
+class _Body:
+    """Table entries, weight blocks and block records of a packet."""
+
+    table: NDArray[np.int32]
+    blocks: NDArray[np.int8] | None = None
+    records: BlockRecords | None = None
+
+
+def _conv(layer: Layer, piece: Piece, lanes: Lanes, data: Blocks) -> _Body:
+    """Kept blocks by output block, each list filled up with zero blocks to the fewest periods there may be."""
+    chosen = [data.chosen(one, piece.in_blocks, piece.window) for one in range(*piece.out_blocks)]
+    counts = np.array([len(one) for one in chosen], np.int64)
+    periods = np.maximum(counts, MIN_PERIODS)
+    starts = np.cumsum(periods) - periods
+    places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    rows = np.concatenate([np.zeros(0, np.int64), *chosen])
+    index = data.index[rows]
+    table = np.zeros(periods.sum(), np.int32)
+    blocks = np.zeros((periods.sum(), BLOCK, BLOCK), np.int8)
+    inputs = index[:, 3] - piece.in_blocks[0]
+    table[places] = _offsets(layer, piece, lanes, index[:, 1] - piece.window[0], index[:, 2], inputs)
+    blocks[places] = data.blocks[rows]
+    return _Body(table, blocks, data.records(layer, piece.out_blocks, periods, direct=piece.direct))
+
+
+def _pool(layer: Layer, piece: Piece, lanes: Lanes) -> _Body:
+    """The taps of a window; an average multiplies them by one, a maximum may look at one twice."""
+    if layer.kernel not in ("avg_pool", "max_pool"):
+        return _Body(np.zeros(0, np.int32))
+    high, wide = piece.window[1] - piece.window[0], layer.window[1]
+    ky, kx = (one.reshape(-1) for one in np.indices((high, wide)))
+    taps = _offsets(layer, piece, lanes, ky, kx, np.zeros_like(ky)).astype(np.int32)
+    table = np.zeros(max(taps.size, MIN_PERIODS), np.int32)
+    table[: taps.size], table[taps.size :] = taps, taps[0]
+    if not layer.sums:
+        return _Body(table)
+    blocks = np.zeros((table.size, BLOCK_BYTES // GROUP_BYTES, GROUP_BYTES), np.int8)
+    blocks[: taps.size, 0] = 1
+    count = piece.out_blocks[1] - piece.out_blocks[0]
+    zeros = np.zeros((count, BLOCK), np.int32)
+    records = BlockRecords(
+        bias=zeros + (SCRATCH_OFFSET - layer.x_zero * layer.taps),
+        multiplier=zeros,
+        periods=np.full(count, table.size, np.int64),
+        shift=np.zeros(count, np.int64),
+    )
+    return _Body(table, blocks, records)
+
+
+def _offsets(
+    layer: Layer, piece: Piece, lanes: Lanes, ky: NDArray[Any], kx: NDArray[Any], blocks: NDArray[Any]
+) -> NDArray[Any]:
+    """Bytes from an output group's start to the input group of a tap in a block."""
+    high = piece.in_blocks[1] - piece.in_blocks[0]
+    wide = lanes.input_wide
+    found: NDArray[Any] = (ky * layer.dilations[0] * high + blocks) * wide + kx * layer.dilations[1]
+    return found * GROUP_BYTES
+
+
+def _jumps(layer: Layer, piece: Piece, lanes: Lanes, sets: int) -> NDArray[np.int32]:
+    """Starts of 4 pointers, then their steps to the next 4 groups of the tile; the last step goes nowhere."""
+    # Pointers behind the last group repeat it: further on they would meet the weights' memory bank and stall the core.
+    row, group = np.divmod(np.minimum(np.arange(SET * sets), piece.rows * lanes.wide - 1), lanes.wide)
+    high = piece.in_blocks[1] - piece.in_blocks[0]
+    row_bytes = layer.strides[0] * high * lanes.row_bytes
+    places = (row * row_bytes + group * lanes.step * GROUP_BYTES).reshape(sets, SET)
+    jumps = np.zeros((sets + 1, SET), np.int32)
+    jumps[:1] = places[:1]
+    jumps[1:-1] = np.diff(places, axis=0)
+    return jumps
+
+
+def _factors(layer: Layer) -> tuple[int, int, int, int]:
+    """(a, b, shift, K) of the stage that combines: y = rhe((K + a * x + b * r) / 2^shift)."""
+    zero = layer.out[0]
+    if layer.kernel in ("add", "conv"):
+        a, b, shift = layer.add
+        x_zero = layer.first_stage[0] if layer.is_conv else layer.x_zero
+        start = -x_zero * a - layer.r_zero * b
+    else:
+        (a, shift), b = layer.scale, 0
+        start = -layer.x_zero * a
+    # Behind so long a shift nothing is left of any operand, and the zero point would leave 64 bits.
+    if (abs(a) + abs(b)) << 9 < 1 << max(shift - 1, 0):
+        return 0, 0, 0, zero
+    return a, b, shift, start + (zero << shift)
+
+
+def _fields(layer: Layer, piece: Piece, lanes: Lanes, scales: Scales | None) -> dict[str, Any]:
+    """The header's fields that do not depend on where sections lie."""
+    zero, low, high = layer.first_stage
+    kernel = KERNELS[layer.kernel]
+    fields: dict[str, Any] = {
+        "kernel": kernel,
+        "x_signed": layer.x_signed,
+        "y_signed": layer.y_signed,
+        "r_signed": layer.r_signed,
+        "q_signed": layer.first_signed,
+        "combine": layer.combines,
+        "in_place": layer.combines and (layer.is_conv or layer.kernel == "max_pool"),
+        "out_blocks": piece.out_blocks[1] - piece.out_blocks[0],
+        "groups_wide": lanes.wide,
+        "act_step": 0 if layer.is_conv else lanes.row_bytes,
+        "table_mask": ALL if layer.is_conv else 0,
+        "blocks_mask": ALL if layer.is_conv else 0,
+        "conf": multiply_conf(kernel, layer.x_signed),
+        "pad_word": (piece.pad_byte & 0xFF) * 0x01010101,
+        "q_zero": zero,
+        "q_min": low,
+        "q_max": high,
+        "y_min": layer.out[1],
+        "y_max": layer.out[2],
+    }
+    if layer.combines:
+        a, b, shift, _ = _factors(layer)
+        fields |= {"add_a": a, "add_b": b, "add_shift": shift, "y_odd": layer.out[0] % 2 == 1 and shift > 0}
+    if layer.kernel == "max_pool":
+        fields["taps"] = max(layer.taps, MIN_PERIODS)
+    if scales is not None:
+        inner = max(0, scales.shift - MEAN_GUARD_BITS)
+        fields |= {"mean": True, "mean_inner": inner, "mean_outer": scales.shift - inner, "scale_step": scales.step}
+    return fields

@@ -43,10 +43,14 @@ def _second(op: Kernels) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
 
 
 def layer_of(op: Kernels) -> Layer:
-    """The layer an op stands for."""
+    """The layer an op stands for; where there is one output row or column, nothing strides."""
     inputs = tensors_of(op)
     shape, y_shape = inputs[0].type.shape, op.y.type.shape
     r_zero, mid, add = _second(op)
+    window = _window(op)
+    window["strides"] = tuple(
+        1 if size == 1 else step for size, step in zip(y_shape[1:3], window["strides"], strict=True)
+    )
     scale: tuple[int, ...] = ()
     weight = params = ""
     kept = 0
@@ -78,7 +82,7 @@ def layer_of(op: Kernels) -> Layer:
         scale=scale,
         kept_blocks=kept,
         counted_pads=op.counted_pads if isinstance(op, bsp.AvgPoolOp) and op.count_include_pad else (0, 0, 0, 0),
-        **_window(op),
+        **window,
     )
 
 

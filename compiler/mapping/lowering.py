@@ -26,14 +26,16 @@ from compiler.encoding.overlay import (
     shares_output,
 )
 from compiler.encoding.tiles import Direction, Side, TileKind, memtile_lock, memtile_word
+from compiler.encoding.work import BLOCK
 from compiler.errors import UNKNOWN
 from compiler.ir import Module, Op, Rewriter, Value
+from compiler.kernels.programs.resident import Feature
 from compiler.mapping.control import Channel, Controller
 from compiler.mapping.packing import PacketMaker, pack_activation
-from compiler.mapping.patterns import Spec, Task, Transfer, coalesce, fit, packet_of
-from compiler.mapping.program import Box, Extent, Step, broadcasts_acts
-from compiler.mapping.setup import set_up_cores
-from compiler.mapping.shapes import BLOCK, Storage
+from compiler.mapping.patterns import Spec, Task, Transfer, coalesce, fit, packet_of, transfers_of
+from compiler.mapping.program import Extent, OutPacket, Region, Step, broadcasts_acts, columns_of
+from compiler.mapping.setup import features_in, load_programs, set_up_cores
+from compiler.mapping.shapes import Storage
 from compiler.target import Target
 from dialects import aie2, tile
 
@@ -67,6 +69,7 @@ class Lowering:
         self.constants: list[NDArray[np.uint8]] = []
         self.constant_bytes = 0
         self.makers: dict[int, PacketMaker] = {}
+        self.features: set[Feature] = set()
 
     def set_up(self) -> None:
         """Constants, and the fixed part of every core: rings, locks, configuration."""
@@ -114,6 +117,7 @@ class Lowering:
                 self._store(by_epoch[run.epoch])
         self.control.drain(len(runs) + 1)
         self.module.store[CONSTANTS] = np.concatenate(self.constants)
+        load_programs(self.module, self.features)
 
     def _channel(self, column: int, direction: Direction, number: int) -> Channel:
         return Channel(column, self.target.memory_tile_row, TileKind.MEMTILE, direction, number)
@@ -128,13 +132,13 @@ class Lowering:
         stores = [self._shim(c, Direction.S2MM, 0) for c in range(self.target.columns)]
         self.control.drain(load.epoch, *stores)
         for column in range(self.target.columns):
-            box = _share(into, column)
-            if box.bytes == 0:
+            share = _share(into, column)
+            if share.bytes == 0:
                 continue
-            words = box.bytes // 4
+            words = share.bytes // 4
             target = (Spec(memtile_word(Side.OWN, into.offset), words),)
             self._push(self._channel(column, Direction.S2MM, LOAD_CHANNEL), target, load.epoch, -1)
-            self._push(self._shim(column, Direction.MM2S, 0), _ddr_specs(source, box), load.epoch, -1)
+            self._push(self._shim(column, Direction.MM2S, 0), _ddr_specs(source, share), load.epoch, -1)
 
     def _store(self, store: tile.StoreOp) -> None:
         """Memory tiles to DDR, after the run that filled them."""
@@ -142,11 +146,11 @@ class Lowering:
         source, into = _alloc(store.source), _alloc(store.into)
         self.control.drain(store.epoch)
         for column in range(self.target.columns):
-            box = _share(source, column)
-            if box.bytes == 0:
+            share = _share(source, column)
+            if share.bytes == 0:
                 continue
-            specs = (Spec(memtile_word(Side.OWN, source.offset), box.bytes // 4),)
-            self._push(self._shim(column, Direction.S2MM, 0), _ddr_specs(into, box), store.epoch + 1, 0)
+            specs = (Spec(memtile_word(Side.OWN, source.offset), share.bytes // 4),)
+            self._push(self._shim(column, Direction.S2MM, 0), _ddr_specs(into, share), store.epoch + 1, 0)
             self._push(self._channel(column, Direction.MM2S, STORE_CHANNEL), specs, store.epoch + 1, 0)
 
     def _push(self, channel: Channel, specs: tuple[Spec, ...], epoch: int, step: int) -> None:
@@ -197,39 +201,42 @@ class Lowering:
             if call.act is None or (shared and place.row):
                 continue
             stream = 0 if shared else act_stream(place.row, self.target.core_rows)
-            specs = [spec for operand, box in call.act.parts for spec in self._act(run, operand, column, box)]
+            specs = [spec for operand, part in call.act.parts for spec in self._act(run, operand, column, part)]
             packet = packet_of(specs, BROADCAST_ID if shared else ROW_IDS[place.row])
-            moves[self._channel(column, Direction.MM2S, stream)].append(Transfer(place.key, packet))
+            moves[self._channel(column, Direction.MM2S, stream)] += transfers_of(place.key, packet)
         return list(moves.items())
 
-    def _out(self, run: tile.RunOp, column: int, place: Place, box: Box, moves: dict[Channel, list[Transfer]]) -> None:
-        """A tile from a core's out slot to its place in the memory tile."""
-        out = _alloc(run.out)
+    def _out(
+        self, run: tile.RunOp, column: int, place: Place, out: OutPacket, moves: dict[Channel, list[Transfer]]
+    ) -> None:
+        """A tile and its border from a core's out slot to their places in the memory tile."""
+        alloc = _alloc(run.out)
         stream = output_stream(place.row, self.target.core_rows)
-        moved = Box(box.rows, _shift(box.blocks, run.at_blocks[-1]), box.columns)
-        address, dims = _local(out, column, moved)
-        specs = fit(TileKind.MEMTILE, memtile_word(Side.OWN, address), dims)
-        moves[self._channel(column, Direction.S2MM, stream)].append(Transfer(place.key, specs))
+        specs: list[Spec] = []
+        for part in (out.tile, *out.border):
+            address, dims = _local(alloc, column, _shift(part, run.at_blocks[-1]))
+            specs += fit(TileKind.MEMTILE, memtile_word(Side.OWN, address), dims)
+        moves[self._channel(column, Direction.S2MM, stream)] += transfers_of(place.key, specs)
         upper = shares_output(self.target.core_rows) and place.row % 2 == 1
         owner = place.row - upper
         slot = run.core.out[self.parity[column, place.row] % 2] + upper * 2 * run.core.out_bytes
         self.parity[column, place.row] += 1
         full, free = (UPPER_FULL, UPPER_FREE) if upper else (OUT_FULL, OUT_FREE)
-        spec = Spec(slot // 4, box.bytes // 4)
+        spec = Spec(slot // 4, out.bytes // 4)
         row = self.target.first_core_row + owner
         channel = Channel(column, row, TileKind.CORE, Direction.MM2S, 0)
         moves[channel].append(Transfer(place.key, packet_of((spec,), None, (full, 1), (free, 1))))
 
-    def _act(self, run: tile.RunOp, operand: int, column: int, box: Box) -> list[Spec]:
+    def _act(self, run: tile.RunOp, operand: int, column: int, part: Region) -> list[Spec]:
         """Descriptors that read part of an operand, from this memory tile and the two beside it."""
         alloc = _alloc(run.inputs[operand])
-        moved = Box(box.rows, _shift(box.blocks, run.at_blocks[operand]), box.columns)
+        moved = _shift(part, run.at_blocks[operand])
         specs: list[Spec] = []
         row = moved.rows[0]
         while row < moved.rows[1]:
             side, owner = _holder(alloc, column, row)
             end = min(moved.rows[1], alloc.rows[2 * owner + 1])
-            address, dims = _local(alloc, owner, Box((row, end), moved.blocks, moved.columns))
+            address, dims = _local(alloc, owner, replace(moved, rows=(row, end)))
             specs += fit(TileKind.MEMTILE, memtile_word(side, address), dims)
             row = end
         return specs
@@ -247,6 +254,7 @@ class Lowering:
             slots = min(run.slots, len(packets))
             self.control.emit(aie2.LockOp(column, row, free, slots))
             self.control.emit(aie2.LockOp(column, row, full, 0))
+            self.features |= {feature for step in packets for one in step for feature in features_in(one)}
             data = np.concatenate([one for step in packets for one in step])
             slot_bytes = run.packet_bytes * run.senders
             into, sends = [], []
@@ -305,15 +313,16 @@ def _alloc(value: Value[tile.BufferType]) -> tile.AllocOp:
     return op
 
 
-def _shift(blocks: tuple[int, int], by: int) -> tuple[int, int]:
-    return blocks[0] + by, blocks[1] + by
+def _shift(part: Region, by: int) -> Region:
+    """The part where its first block is in the buffer."""
+    return replace(part, blocks=(part.blocks[0] + by, part.blocks[1] + by))
 
 
-def _share(alloc: tile.AllocOp, column: int) -> Box:
-    """What a column holds of a buffer, in storage coordinates."""
+def _share(alloc: tile.AllocOp, column: int) -> Region:
+    """What a column holds of a buffer."""
     rows = (alloc.rows[2 * column], alloc.rows[2 * column + 1])
     blocks = (alloc.blocks[2 * column], alloc.blocks[2 * column + 1])
-    return Box(rows, blocks, (0, alloc.storage.pitch))
+    return columns_of(rows, blocks, 0, alloc.storage.pitch)
 
 
 def _holder(alloc: tile.AllocOp, column: int, row: int) -> tuple[Side, int]:
@@ -324,28 +333,29 @@ def _holder(alloc: tile.AllocOp, column: int, row: int) -> tuple[Side, int]:
     raise AssertionError(f"{alloc.owner}: row {row} is out of reach of column {column}")
 
 
-def _local(alloc: tile.AllocOp, column: int, box: Box) -> tuple[int, list[tuple[int, int]]]:
-    """Byte address in a column's memory tile of a box's first byte, and its dimensions in words."""
+def _local(alloc: tile.AllocOp, column: int, part: Region) -> tuple[int, list[tuple[int, int]]]:
+    """Byte address in a column's memory tile of a part's first byte, and its dimensions in words."""
     share = _share(alloc, column)
     held = share.blocks[1] - share.blocks[0]
     pitch = alloc.storage.pitch
-    row, block = box.rows[0] - share.rows[0], box.blocks[0] - share.blocks[0]
-    address = alloc.offset + ((row * held + block) * pitch + box.columns[0]) * BLOCK
-    return address, _dims(box, pitch, held)
+    row, block = part.rows[0] - share.rows[0], part.blocks[0] - share.blocks[0]
+    address = alloc.offset + ((row * held + block) * pitch + part.start) * BLOCK
+    return address, _dims(part, pitch, held)
 
 
-def _dims(box: Box, pitch: int, held: int) -> list[tuple[int, int]]:
+def _dims(part: Region, pitch: int, held: int) -> list[tuple[int, int]]:
     words = BLOCK // 4
     return [
-        ((box.columns[1] - box.columns[0]) * words, 1),
-        (box.blocks[1] - box.blocks[0], pitch * words),
-        (box.rows[1] - box.rows[0], held * pitch * words),
+        (words, 1),
+        *((count, step * words) for count, step in part.walk),
+        (part.blocks[1] - part.blocks[0], pitch * words),
+        (part.rows[1] - part.rows[0], held * pitch * words),
     ]
 
 
-def _ddr_specs(alloc: tile.AllocOp, box: Box) -> tuple[Spec, ...]:
+def _ddr_specs(alloc: tile.AllocOp, part: Region) -> tuple[Spec, ...]:
     """Descriptors of a shim for part of an activation in DDR."""
     storage = alloc.storage
-    start = alloc.offset // 4 + ((box.rows[0] * storage.blocks + box.blocks[0]) * storage.pitch) * 2
-    dims = _dims(box, storage.pitch, storage.blocks)
+    start = alloc.offset // 4 + ((part.rows[0] * storage.blocks + part.blocks[0]) * storage.pitch) * 2
+    dims = _dims(part, storage.pitch, storage.blocks)
     return tuple(replace(one, argument=alloc.argument) for one in fit(TileKind.SHIM, start, dims))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from compiler.encoding.work import BLOCK
 from compiler.mapping.program import Extent, chunks, divide
-from compiler.mapping.shapes import BLOCK, Layer, Mapping, Storage, blocks_of
+from compiler.mapping.shapes import Layer, Mapping, Storage, blocks_of
 
 
 @dataclass

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.encoding.work import CallRecord
+from compiler.encoding.work import BLOCK, CallRecord
 from compiler.ir import Module
-from compiler.kernels.packets import Blocks, Piece, build
+from compiler.kernels.blocks import Blocks
+from compiler.kernels.packets import Piece, build
+from compiler.mapping.means import Means
 from compiler.mapping.program import Extent, Step, Work, column_steps
-from compiler.mapping.shapes import BLOCK, Storage
+from compiler.mapping.shapes import Layer, Storage
 from dialects import tile
 
 Bytes = NDArray[np.uint8]
-Ints = NDArray[np.int32]
 
 
 def pack_activation(storage: Storage, values: NDArray[Any]) -> Bytes:
@@ -30,29 +32,22 @@ def pack_activation(storage: Storage, values: NDArray[Any]) -> Bytes:
     return np.frombuffer(whole.tobytes(), np.uint8)
 
 
+def blocks_of_layer(layer: Layer, module: Module) -> Blocks:
+    """What a convolution multiplies by, out of the module's store."""
+    store = module.store
+    weights = (store[f"{layer.weight}.{name}"] for name in ("blocks", "index"))
+    return Blocks.of(layer, *weights, *(store[f"{layer.params}.{name}"] for name in ("bias", "multiplier", "shift")))
+
+
 class PacketMaker:
     """Makes the work packets of one run."""
 
     def __init__(self, module: Module, run: tile.RunOp, inputs: tuple[Storage, ...], output: Storage) -> None:
         self.run, self.layer = run, run.layer
         self.work = Work(run.layer, inputs, output)
-        store, layer = module.store, run.layer
         self._steps: dict[Extent, list[list[Step]]] = {}
-        self.data: Blocks | None = None
-        self.scales: tuple[Ints, Ints, Ints] | None = None
-        if layer.is_conv:
-            self.data = Blocks.of(
-                layer,
-                store[f"{layer.weight}.blocks"],
-                store[f"{layer.weight}.index"],
-                store[f"{layer.params}.bias"],
-                store[f"{layer.params}.multiplier"],
-                store[f"{layer.params}.shift"],
-            )
-        elif layer.kernel == "avg_pool":
-            names = ("count", "multiplier", "shift")
-            count, multiplier, shift = (store[f"{layer.params}.{name}"].astype(np.int32) for name in names)
-            self.scales = (count, multiplier, shift)
+        self.data = blocks_of_layer(run.layer, module) if run.layer.is_conv else None
+        self.means = Means.of(run.layer, inputs[0], module) if run.layer.kernel == "avg_pool" else None
 
     def steps(self, extent: Extent, core_rows: int) -> list[list[Step]]:
         """The steps of a column's cores, worked out once."""
@@ -72,50 +67,34 @@ class PacketMaker:
         return packets
 
     def _packet(self, main: Step, steps: list[Step]) -> Bytes:
-        most = max(len(step.calls) for step in steps)
-        idle = CallRecord(skip=True)
-        lists = [[call.record for call in step.calls] + [idle] * (most - len(step.calls)) for step in steps]
-        counts = self._row_counts(steps) if self.scales else []
-        columns = self._counts(1, main.columns) if self.scales else None
-        return build(
-            self.layer,
-            self.run.layer_index,
-            self._piece(main),
-            lists,
-            self.data,
-            self.scales,
-            counts,
-            columns,
-            size_bytes=self.run.packet_bytes,
-        )
-
-    def _piece(self, step: Step) -> Piece:
-        first, last = self.layer.in_columns(*step.columns)
-        box = self.work.out_box((0, 1), step.columns, (0, 1))
-        return Piece(
-            out_blocks=step.out_blocks,
-            in_blocks=step.part.blocks,
-            window=step.part.window,
-            in_width=last - first,
-            out_width=box.columns[1] - box.columns[0],
-            left=self.work.output.left if step.columns[0] == 0 else 0,
-            valid_width=step.columns[1] - step.columns[0],
+        calls = [call for step in steps for call in step.calls]
+        computing = [call for call in calls if not call.record.skip]
+        scales = self.means.scales([call.rows for call in computing], main.columns) if self.means else None
+        records = [call.record for call in calls]
+        if scales is not None:
+            offsets = iter(scales.at)
+            records = [one if one.skip else replace(one, scales_offset=next(offsets)) for one in records]
+        piece = Piece(
+            out_blocks=main.out_blocks,
+            in_blocks=main.part.blocks,
+            window=main.part.window,
+            width=main.columns[1] - main.columns[0],
+            rows=max((one.rows for one in records), default=0),
             pad_byte=self.work.output.pad,
-            columns=step.columns,
+            direct=self.run.mapping.finish == "direct",
+        )
+        lists = _lists(records, [len(step.calls) for step in steps])
+        return build(
+            self.layer, self.run.layer_index, piece, lists, self.data, scales, size_bytes=self.run.packet_bytes
         )
 
-    def _row_counts(self, steps: list[Step]) -> list[Ints]:
-        """For each call that computes, how many rows of the window count at each of its output rows."""
-        return [self._counts(0, call.valid_rows) for step in steps for call in step.calls if not call.record.skip]
 
-    def _counts(self, axis: int, span: tuple[int, int]) -> Ints:
-        """Taps that count along one axis at output positions [first, last)."""
-        layer, source = self.layer, self.work.inputs[0]
-        size = (source.height, source.width)[axis]
-        before, after = self._counted_pads(axis)
-        positions = np.arange(*span)[:, None] * layer.strides[axis] - layer.pads[axis] + np.arange(layer.window[axis])
-        counts: Ints = ((positions >= -before) & (positions < size + after)).sum(axis=1).astype(np.int32)
-        return counts
-
-    def _counted_pads(self, axis: int) -> tuple[int, int]:
-        return self.layer.counted_pads[axis], self.layer.counted_pads[axis + 2]
+def _lists(records: list[CallRecord], counts: list[int]) -> list[list[CallRecord]]:
+    """The records of each core, those with fewer calls filled up by calls that do nothing."""
+    idle = CallRecord(skip=True)
+    most = max(counts)
+    lists, start = [], 0
+    for count in counts:
+        lists.append(records[start : start + count] + [idle] * (most - count))
+        start += count
+    return lists

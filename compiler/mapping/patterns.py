@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from compiler.encoding.descriptors import LIMITS
-from compiler.encoding.tiles import TileKind
+from compiler.encoding.tiles import TileKind, split_memtile_word
 
 MAX_CHAIN = 4
-"""Descriptors of a chain that folds several transfers; more would leave too few for the other channels."""
+"""Descriptors of a chain; more would leave too few for the other channels."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,13 @@ def packet_of(
     )
 
 
+def transfers_of(step: int, specs: Sequence[Spec]) -> list[Transfer]:
+    """One transfer; where the chain would be too long one for each descriptor, so that like ones fold."""
+    if len(specs) <= MAX_CHAIN:
+        return [Transfer(step, tuple(specs))]
+    return [Transfer(step, (spec,)) for spec in specs]
+
+
 def _join(dims: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     joined: list[tuple[int, int]] = []
     for count, step in dims:
@@ -123,43 +130,53 @@ def _several(kind: TileKind, address: int, dims: Sequence[tuple[int, int]]) -> t
     return tuple(one for index in range(count) for one in fit(kind, address + index * step, inner))
 
 
+Shape = tuple[Spec, ...]
+"""The descriptors of a transfer without their addresses."""
+
+
 def coalesce(kind: TileKind, transfers: Sequence[Transfer]) -> list[Task]:
     """Fold runs of transfers that differ only by evenly spaced addresses into repeated chains with iteration."""
     tasks: list[Task] = []
+    shapes = [tuple(_shape(kind, spec) for spec in one.specs) for one in transfers]
     position = 0
     while position < len(transfers):
-        period, count, chain = _best(kind, transfers, position)
+        period, count, chain = _best(kind, transfers, shapes, position)
         end = position + period * count
         tasks.append(Task(chain, count, transfers[position].step, transfers[end - 1].step))
         position = end
     return tasks
 
 
-def _best(kind: TileKind, transfers: Sequence[Transfer], position: int) -> tuple[int, int, tuple[Spec, ...]]:
+def _best(
+    kind: TileKind, transfers: Sequence[Transfer], shapes: Sequence[Shape], position: int
+) -> tuple[int, int, tuple[Spec, ...]]:
+    """The period, the count and the chain that fold most transfers from here."""
     best = (1, 1, transfers[position].specs)
     for period in range(1, 9):
         window = transfers[position : position + period]
         long = period > 1 and sum(len(one.specs) for one in window) > MAX_CHAIN
         if len(window) < period or long:
             break
-        count, chain = _repeats(kind, transfers, position, period)
+        count, chain = _repeats(kind, transfers, shapes, position, period)
         if count >= 2 and count * period > best[0] * best[1]:
             best = (period, count, chain)
     return best
 
 
-def _repeats(kind: TileKind, transfers: Sequence[Transfer], position: int, period: int) -> tuple[int, tuple[Spec, ...]]:
+def _repeats(
+    kind: TileKind, transfers: Sequence[Transfer], shapes: Sequence[Shape], position: int, period: int
+) -> tuple[int, tuple[Spec, ...]]:
     """How often the chain of `period` transfers recurs from here, and the chain with its iterations."""
     limits = LIMITS[kind]
     chain = [spec for one in transfers[position : position + period] for spec in one.specs]
-    shapes = [replace(spec, address=0) for spec in chain]
+    wanted = shapes[position : position + period]
     addresses: list[list[int]] = [[spec.address] for spec in chain]
     count = 1
     while count < limits.max_repeat:
         start = position + count * period
-        window = [spec for one in transfers[start : start + period] for spec in one.specs]
-        if start + period > len(transfers) or [replace(spec, address=0) for spec in window] != shapes:
+        if shapes[start : start + period] != wanted:
             break
+        window = [spec for one in transfers[start : start + period] for spec in one.specs]
         for known, spec in zip(addresses, window, strict=True):
             known.append(spec.address)
         count += 1
@@ -173,6 +190,12 @@ def _repeats(kind: TileKind, transfers: Sequence[Transfer], position: int, perio
             return count, tuple(folded)
         count = good
     return 1, tuple(chain)
+
+
+def _shape(kind: TileKind, spec: Spec) -> Spec:
+    """A descriptor but for its place in a memory: an iteration stays in one memory tile."""
+    side = split_memtile_word(spec.address)[0] if kind is TileKind.MEMTILE else 0
+    return replace(spec, address=side)
 
 
 def _iteration(addresses: Sequence[int], max_wrap: int, max_step: int) -> tuple[int, int, tuple[int, int, int] | None]:

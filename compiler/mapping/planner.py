@@ -7,18 +7,32 @@ from dataclasses import replace
 
 import numpy as np
 
-from compiler.errors import Diagnostic, DoesNotFit
+from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
 from compiler.ir import Module
+from compiler.kernels.blocks import SUM_LIMIT
+from compiler.kernels.programs.resident import Feature, resident
 from compiler.mapping.memory import Request, lower_bound, place
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, reaches, share_bytes
+from compiler.mapping.packing import blocks_of_layer
 from compiler.mapping.reader import Reader
-from compiler.mapping.search import search, smallest_tile_bytes
+from compiler.mapping.search import Facts, part_count, search, smallest_tile_bytes
 from compiler.mapping.shapes import CoreLayout, Mapping
 from compiler.mapping.sizes import packet_bytes, work_slots
 from compiler.target import Target
 
 LEAST_STAGE_BYTES = 8 * 1024
 """Below this a pass would hold less than a row of most layers."""
+
+
+def _overflows(node: Node, largest: int) -> UnsupportedModel:
+    return UnsupportedModel(
+        Diagnostic(
+            "accumulator",
+            f"sums of this layer can reach {largest}, and only below {SUM_LIMIT} do they certainly fit 32 bits",
+            node.title,
+            help="a bias or weights so large are seldom meant: look at the scales of this layer",
+        )
+    )
 
 
 class Planner:
@@ -29,34 +43,76 @@ class Planner:
         self.stage_bytes, self.work_bytes = stage_bytes, work_bytes
         reader = Reader(module)
         self.nodes, self.tensors, self.ports = reader.nodes, reader.tensors, reader.ports
-        self.cycles = 0.0
+        self._cycles: dict[int, float] = {}
+        self._levels = [one.level for one in self.tensors]
+        self._most_stage_bytes = stage_bytes
+        self._may_shift = True
         self._sizes: dict[tuple[int, int, Mapping], list[int]] = {}
 
-    def densities(self, node: Node) -> tuple[float, float]:
-        """(mean, largest over rows of blocks) of the kept share of a layer's blocks."""
-        layer = node.layer
+    def facts(self, node: Node) -> Facts:
+        """What the search must know of a layer's numbers."""
+        layer, store = node.layer, self.module.store
+        held = tuple(view.tensor.storage.blocks for view in (*node.inputs, node.output))
+        counts = len(store[f"{layer.params}.count"]) if layer.kernel == "avg_pool" else 0
         if not layer.is_conv or not layer.kept_blocks:
-            return 1.0, 1.0
-        index = self.module.store[f"{layer.weight}.index"]
-        per_row = np.bincount(index[:, 0], minlength=layer.out_blocks)
+            return Facts(1.0, 1.0, False, counts, held)
+        per_row = np.bincount(store[f"{layer.weight}.index"][:, 0], minlength=layer.out_blocks)
         whole = layer.taps * layer.in_blocks
-        return float(per_row.mean()) / whole, float(per_row.max()) / whole
+        # Chunks of a heavy row may be heavier than the row.
+        heaviest = min(1.0, float(per_row.max()) / whole * 1.25 + 0.05)
+        blocks = blocks_of_layer(layer, self.module)
+        largest = int(blocks.bound.max())
+        if largest >= SUM_LIMIT:
+            raise _overflows(node, largest)
+        direct = self._may_shift and blocks.direct(layer, (0, layer.out_blocks))
+        return Facts(float(per_row.mean()) / whole, heaviest, direct, counts, held)
 
     def choose(self) -> None:
-        """Mappings and homes for all layers."""
+        """Mappings and homes for all layers; where cores have no room for all programs, shifts are done by factors."""
+        try:
+            self._choose()
+            resident(self._features())
+        except DoesNotFit as error:
+            if error.diagnostic.code != "program-memory" or Feature.DIRECT not in self._features():
+                raise
+            self._may_shift = False
+            self._choose()
+
+    def _choose(self) -> None:
+        self.stage_bytes = self._most_stage_bytes
+        for tensor, level in zip(self.tensors, self._levels, strict=True):
+            tensor.level = level
         for node in self.nodes:
+            node.pieces = 1
             self._map(node, ("rows", "channels"))
         self._settle()
 
+    def _features(self) -> frozenset[Feature]:
+        """What the cores' program must be able to do."""
+        finishes = {"direct": Feature.DIRECT, "scale": Feature.SCALE, "mean": Feature.MEAN}
+        found = set()
+        for node in self.nodes:
+            assert node.mapping is not None
+            if node.mapping.finish:
+                found.add(finishes[node.mapping.finish])
+            if part_count(node.layer, node.mapping) > 1:
+                found.add(Feature.PARTS)
+            if node.layer.kernel == "max_pool":
+                found.add(Feature.MAX)
+            if node.layer.combines:
+                found.add(Feature.COMBINE)
+        return frozenset(found)
+
     def _map(self, node: Node, ways: Sequence[str]) -> None:
         """The cheaper of the ways; dividing by channels pays for moving activations through DDR."""
-        density, heaviest = self.densities(node)
+        facts = self.facts(node)
         found = []
         for way in ways:
-            # Chunks of a heavy row may be heavier than the row; what is dense always has room.
-            for bound in (min(1.0, heaviest * 1.25 + 0.05), 1.0):
+            # What is dense always has room.
+            for bound in (facts.heaviest, 1.0):
                 rows = (0, -(-node.layer.out_height // node.pieces))
-                choice = search(node.layer, node.output.storage, self.target, self.core, rows, way, (density, bound))
+                known = replace(facts, heaviest=bound)
+                choice = search(node.layer, node.output.storage, self.target, self.core, rows, way, known)
                 if choice is None or not self._packets_fit(replace(node, columns_by=way, mapping=choice.mapping)):
                     continue
                 moved = 0.0
@@ -67,9 +123,12 @@ class Planner:
                 break
         if not found:
             raise self._too_large(node)
-        cycles, mapping, way = min(found, key=lambda one: one[0])
-        node.mapping, node.columns_by = mapping, way
-        self.cycles += cycles
+        self._cycles[node.number], node.mapping, node.columns_by = min(found, key=lambda one: one[0])
+
+    @property
+    def cycles(self) -> float:
+        """Estimated cycles of all layers."""
+        return sum(self._cycles.values())
 
     def _packets_fit(self, node: Node) -> bool:
         """Whether the real blocks fit the work slots."""
@@ -80,7 +139,7 @@ class Planner:
         return DoesNotFit(
             Diagnostic(
                 "does-not-fit",
-                f"no tile of this layer fits a core: one output pixel reads {least} bytes of 8 channels, "
+                f"no tile of this layer fits a core: 4 output pixels read {least} bytes of 8 channels, "
                 f"an activation slot has {self.core.act_bytes}",
                 node.title,
                 notes=(f"results have {self.core.out_bytes} bytes, work packets {self.core.work_bytes}",),
@@ -112,10 +171,16 @@ class Planner:
                 raise self._too_full(used)
 
     def _stage(self, node: Node) -> None:
-        """As many passes as make the parts of DDR tensors that a pass touches fit the staging area, if any do."""
+        """As many passes as make the parts of DDR tensors that a pass touches fit the staging area, if any do.
+
+        A pass has fewer rows, for which another tile may be better.
+        """
+        before = node.pieces
         most = -(-node.layer.out_height // (self.target.columns if node.columns_by == "rows" else 1))
         while max(map(sum, self._staged(node))) > self.stage_bytes and node.pieces < most:
             node.pieces += 1
+        if node.pieces > before:
+            self._map(node, (node.columns_by,))
 
     def _staged(self, node: Node) -> list[tuple[int, ...]]:
         """Per pass the bytes of what is loaded (each operand) and stored."""

@@ -5,39 +5,68 @@ Everything is in tensor coordinates (rows, pixels, blocks); buffers and descript
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from compiler.encoding.work import CallRecord
-from compiler.mapping.shapes import BLOCK, Layer, Mapping, Storage, share
+from compiler.encoding.work import BLOCK, CallRecord
+from compiler.mapping.lanes import Walk, lanes_of
+from compiler.mapping.shapes import Layer, Mapping, Storage, groups_of, share
 
 
 @dataclass(frozen=True)
-class Box:
-    """Part of a stored activation: rows, blocks and pixels, half open, counted in storage with its border."""
+class Region:
+    """Part of a stored activation as a transfer walks it: rows, in each its blocks, in each pixels from `start` on.
+
+    Rows, blocks (half open) and pixels are counted in storage with its border.
+    """
 
     rows: tuple[int, int]
     blocks: tuple[int, int]
-    columns: tuple[int, int]
+    start: int
+    walk: Walk
 
     @property
     def bytes(self) -> int:
         """Bytes of the part."""
-        sizes = [last - first for first, last in (self.rows, self.blocks, self.columns)]
-        return sizes[0] * sizes[1] * sizes[2] * BLOCK
+        pixels = math.prod(count for count, _ in self.walk)
+        return (self.rows[1] - self.rows[0]) * (self.blocks[1] - self.blocks[0]) * pixels * BLOCK
+
+
+def columns_of(rows: tuple[int, int], blocks: tuple[int, int], first: int, last: int) -> Region:
+    """Neighbouring pixels [first, last) of some rows."""
+    return Region(rows, blocks, first, ((last - first, 1),))
 
 
 @dataclass(frozen=True)
 class ActPacket:
-    """One activation packet: parts of operands (number, box) one after another."""
+    """One activation packet: parts of operands (number, region) one after another."""
 
-    parts: tuple[tuple[int, Box], ...]
+    parts: tuple[tuple[int, Region], ...]
 
     @property
     def bytes(self) -> int:
         """Bytes of the packet without its header word."""
-        return sum(box.bytes for _, box in self.parts)
+        return sum(part.bytes for _, part in self.parts)
+
+
+@dataclass(frozen=True)
+class OutPacket:
+    """What a core sends back: a tile, and behind it bytes that fill the border around it."""
+
+    tile: Region
+    border: tuple[Region, ...]
+
+    @property
+    def border_bytes(self) -> int:
+        """Bytes behind the tile."""
+        return sum(part.bytes for part in self.border)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the packet."""
+        return self.tile.bytes + self.border_bytes
 
 
 @dataclass(frozen=True)
@@ -46,8 +75,8 @@ class Call:
 
     record: CallRecord
     act: ActPacket | None
-    out: Box | None
-    valid_rows: tuple[int, int]
+    out: OutPacket | None
+    rows: tuple[int, int]
 
 
 class Part(NamedTuple):
@@ -102,30 +131,51 @@ class Work:
     inputs: tuple[Storage, ...]
     output: Storage
 
-    def in_box(self, rows: tuple[int, int], columns: tuple[int, int], part: Part) -> Box:
-        """What of the first operand output rows and pixels need, in storage coordinates."""
+    def in_region(self, rows: tuple[int, int], columns: tuple[int, int], part: Part) -> Region:
+        """What of the first operand output rows and pixels need."""
         source, layer = self.inputs[0], self.layer
         top, bottom = (source.top + edge * layer.dilations[0] for edge in part.window)
         first_row = rows[0] * layer.strides[0] - layer.pads[0] + top
         last_row = (rows[1] - 1) * layer.strides[0] - layer.pads[0] + bottom - layer.dilations[0] + 1
-        first, last = layer.in_columns(*columns)
-        return Box((first_row, last_row), part.blocks, (first + source.left, last + source.left))
+        start = source.left + columns[0] * layer.strides[1] - layer.pads[1]
+        return Region((first_row, last_row), part.blocks, start, lanes_of(layer, columns[1] - columns[0]).input)
 
-    def second_box(self, rows: tuple[int, int], columns: tuple[int, int], blocks: tuple[int, int]) -> Box:
-        """What of the second operand (a residual) the same pixels need."""
-        source = self.inputs[1]
-        return Box(
-            (rows[0] + source.top, rows[1] + source.top),
-            blocks,
-            (columns[0] + source.left, columns[1] + source.left),
-        )
+    def own_region(
+        self, storage: Storage, rows: tuple[int, int], columns: tuple[int, int], blocks: tuple[int, int]
+    ) -> Region:
+        """The output's own pixels, in the result or in a second operand."""
+        walk = lanes_of(self.layer, columns[1] - columns[0]).own
+        return Region((rows[0] + storage.top, rows[1] + storage.top), blocks, storage.left + columns[0], walk)
 
-    def out_box(self, rows: tuple[int, int], columns: tuple[int, int], blocks: tuple[int, int]) -> Box:
+    def out_packet(self, rows: tuple[int, int], columns: tuple[int, int], blocks: tuple[int, int]) -> OutPacket:
         """What these pixels fill of the stored result: edge tiles bring the border with them."""
-        y = self.output
-        left = 0 if columns[0] == 0 else y.left + columns[0]
-        right = y.pitch if columns[1] == y.width else y.left + columns[1]
-        return Box(y.stored_rows(*rows), blocks, (left, right))
+        tile = self.own_region(self.output, rows, columns, blocks)
+        return OutPacket(tile, tuple(border_of(self.output, rows, columns, blocks)))
+
+
+def border_of(
+    storage: Storage, rows: tuple[int, int], columns: tuple[int, int], blocks: tuple[int, int]
+) -> Iterator[Region]:
+    """The border that a tile of valid rows and columns must fill; its right part overwrites pixels past the last."""
+    if not storage.bordered:
+        return
+    inner = (rows[0] + storage.top, rows[1] + storage.top)
+    past = storage.left + storage.width
+    left = storage.left if columns[0] == 0 else 0
+    right = storage.pitch - past if columns[1] == storage.width else 0
+    if left == right > 0:
+        yield Region(inner, blocks, 0, ((left, 1), (2, past)))
+    else:
+        if left:
+            yield columns_of(inner, blocks, 0, left)
+        if right:
+            yield columns_of(inner, blocks, past, storage.pitch)
+    first = 0 if columns[0] == 0 else storage.left + columns[0]
+    last = storage.pitch if columns[1] == storage.width else storage.left + columns[1]
+    if rows[0] == 0 and storage.top:
+        yield columns_of((0, storage.top), blocks, first, last)
+    if rows[1] == storage.height and storage.bottom:
+        yield columns_of((storage.top + storage.height, storage.rows), blocks, first, last)
 
 
 def core_steps(work: Work, mapping: Mapping, extent: Extent, slots: int, tiles: int) -> list[Step]:
@@ -184,30 +234,26 @@ def _chunk_steps(
     layer = work.layer
     tiles = chunks(*rows, mapping.rows)
     out_blocks = blocks or (0, 0)
-    if not layer.is_conv:
-        whole = Part(out_blocks, (0, layer.window[0]))
-        calls = tuple(_call(work, tile, columns, out_blocks, whole, blocks is None) for tile in tiles)
-        yield Step(out_blocks, whole, columns, calls)
-        return
-    ins = input_parts(layer, mapping)
-    if len(ins) == 1:
-        held = turn if len(tiles) == 1 and layer.operands == 1 else (0, 1)
-        calls = tuple(_call(work, tile, columns, out_blocks, ins[0], blocks is None, held=held) for tile in tiles)
-        yield Step(out_blocks, ins[0], columns, calls)
+    parts = parts_of(layer, mapping, out_blocks)
+    if len(parts) == 1:
+        held = turn if len(tiles) == 1 and layer.is_conv and layer.operands == 1 else (0, 1)
+        calls = tuple(_call(work, tile, columns, out_blocks, parts[0], blocks is None, held=held) for tile in tiles)
+        yield Step(out_blocks, parts[0], columns, calls)
         return
     for tile in tiles:
-        for number, part in enumerate(ins):
-            edge = (number == 0, number == len(ins) - 1)
+        for number, part in enumerate(parts):
+            edge = (number == 0, number == len(parts) - 1)
             call = _call(work, tile, columns, out_blocks, part, blocks is None, edge=edge)
             yield Step(out_blocks, part, columns, (call,))
     for _ in range(len(tiles), most):
-        yield from (Step(out_blocks, part, columns, ()) for part in ins)
+        yield from (Step(out_blocks, part, columns, ()) for part in parts)
 
 
-def input_parts(layer: Layer, mapping: Mapping) -> list[Part]:
-    """What the calls that sum up one tile of a convolution multiply, in order."""
-    windows = chunks(0, layer.window[0], mapping.window_rows)
-    return [Part(blocks, window) for window in windows for blocks in chunks(0, layer.in_blocks, mapping.in_blocks)]
+def parts_of(layer: Layer, mapping: Mapping, out_blocks: tuple[int, int]) -> list[Part]:
+    """What the calls that make one tile read of the input, in order; more than one are summed up."""
+    windows = chunks(0, layer.window[0], mapping.window_rows if layer.sums else layer.window[0])
+    inputs = chunks(0, layer.in_blocks, mapping.in_blocks) if layer.is_conv else [out_blocks]
+    return [Part(blocks, window) for window in windows for blocks in inputs]
 
 
 def _call(
@@ -221,27 +267,25 @@ def _call(
     edge: tuple[bool, bool] = (True, True),
 ) -> Call:
     """One call; `held` = (turn, turns) keeps one act packet over several packets of weights."""
-    box = work.in_box(rows, columns, part)
-    parts = [(0, box)]
+    region = work.in_region(rows, columns, part)
+    parts = [(0, region)]
     second = work.layer.operands == 2 and edge[1]
     if second:
-        parts.append((1, work.second_box(rows, columns, out_blocks)))
+        parts.append((1, work.own_region(work.inputs[1], rows, columns, out_blocks)))
     packet = ActPacket(tuple(parts))
-    out = work.out_box(rows, columns, out_blocks) if edge[1] and not skip else None
+    out = work.out_packet(rows, columns, out_blocks) if edge[1] and not skip else None
     fresh, done = held[0] == 0, held[0] == held[1] - 1
-    top = work.output.top if rows[0] == 0 else 0
+    high = rows[1] - rows[0]
     record = CallRecord(
-        out_rows=0 if out is None else out.rows[1] - out.rows[0],
-        top=top,
-        valid_rows=rows[1] - rows[0],
         acquire_act=fresh,
         release_act=done,
         first=edge[0],
         last=edge[1],
-        residual=second and work.layer.is_conv,
         skip=skip,
-        x_offset=0,
-        r_offset=box.bytes if second else 0,
+        rows=high,
+        groups=high * groups_of(columns[1] - columns[0]),
+        pad_bytes=0 if out is None else out.border_bytes,
+        r_offset=region.bytes if second else 0,
         act_bytes=packet.bytes,
     )
     return Call(record, packet if fresh else None, out, rows)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compiler.encoding.work import LANES
 from compiler.ir import FusedLocation, Location, Module, NodeLocation, Op, TensorType, Value
+from compiler.mapping.lanes import reach
 from compiler.mapping.layers import KERNEL_OPS, layer_of, result_of, tensors_of
 from compiler.mapping.network import Node, Tensor, View
-from compiler.mapping.shapes import Storage
+from compiler.mapping.shapes import Storage, groups_of
 from dialects import bsp
 from dialects.nn import InputOp, OutputOp
 from dialects.quant import quant_of
@@ -28,6 +30,15 @@ def _borders(values: Sequence[Value[TensorType]]) -> tuple[tuple[int, int, int, 
                 widest = [max(pair) for pair in zip(widest, op.pads, strict=True)]
                 pad = quant_of(op, value.type).limits[0] if isinstance(op, bsp.MaxPoolOp) else op.x_zero
     return (widest[0], widest[1], widest[2], widest[3]), pad
+
+
+def _reach(values: Sequence[Value[TensorType]]) -> int:
+    """Pixels of a row that writers fill or readers fetch, from the first valid one: whole groups of 4."""
+    width = values[0].type.shape[2]
+    readers = {
+        op: None for one in values for op in one.users if isinstance(op, KERNEL_OPS) and op.operands[0] in values
+    }
+    return max(LANES * groups_of(width), *(reach(layer_of(op)) for op in readers), 0)
 
 
 def title_of(place: Location) -> str:
@@ -70,7 +81,8 @@ class Reader:
         op = value.op
         assert op is not None
         _, height, width, channels = value.type.shape
-        pads, pad = _borders(self._group(value))
+        group = self._group(value)
+        pads, pad = _borders(group)
         quant = quant_of(op, value.type)
         storage = Storage(
             height=height,
@@ -80,6 +92,7 @@ class Reader:
             left=pads[1],
             bottom=pads[2],
             right=pads[3],
+            slack=max(0, _reach(group) - width - pads[3]),
             pad=quant.zero if pad is None else pad,
             signed=quant.dtype == "int8",
         )

@@ -7,16 +7,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from compiler.encoding.work import GROUP_BYTES, LANES, MIN_PERIODS
 from compiler.kernels import cost
-from compiler.kernels.packets import CALL_BYTES, HEADER_BYTES
-from compiler.mapping.program import Extent, divide, input_parts
-from compiler.mapping.shapes import BLOCK, CoreLayout, Layer, Mapping, Storage
+from compiler.kernels.packets import KERNELS, SCALE_BYTES, Sections, sections_of
+from compiler.mapping.patterns import MAX_CHAIN
+from compiler.mapping.program import Extent, divide
+from compiler.mapping.shapes import CoreLayout, Layer, Mapping, Storage, groups_of
+from compiler.mapping.sizes import TileSizes, tile_sizes
 from compiler.target import Target
 
-ENTRY_BYTES = BLOCK * BLOCK + 4
-"""A kept block with its table entry."""
+
+@dataclass(frozen=True)
+class Facts:
+    """What the search knows of a layer's numbers: mean and largest kept share of blocks, whether sums need no scale,
+    how many counts of pixels its means have, and the blocks that its operands and its result lie among."""
+
+    density: float
+    heaviest: float
+    direct: bool
+    counts: int
+    held: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -40,83 +52,142 @@ def _sizes(size: int, most: int = 10) -> list[int]:
     return [every[round(i * (len(every) - 1) / (most - 1))] for i in range(most)]
 
 
-def weight_bytes(layer: Layer, mapping: Mapping, density: float) -> int:
-    """Bytes of the kept blocks that one work packet brings, if this share is kept."""
-    blocks = mapping.out_blocks * mapping.in_blocks * mapping.window_rows * layer.window[1]
-    return math.ceil(blocks * density) * ENTRY_BYTES
-
-
-def core_cycles(layer: Layer, mapping: Mapping, density: float, last: bool) -> int:
-    """Estimated cycles of a call."""
-    pixels = mapping.rows * mapping.width
-    if not layer.is_conv:
-        return cost.channelwise_cycles(layer.kernel, pixels, mapping.out_blocks, layer.taps)
-    blocks = mapping.in_blocks * mapping.window_rows * layer.window[1]
-    kept = (max(1, round(blocks * density)),) * mapping.out_blocks
-    return cost.conv_cycles(pixels, kept, first=last, last=last, general=True, residual=layer.operands == 2)
-
-
 def candidates(layer: Layer, extent: Extent, columns_by: str, rows_by: str, window: int) -> Iterator[Mapping]:
-    """Cuts in time of what one core computes."""
+    """Cuts in time of what one core computes; rows of pixels are cut between groups."""
     rows = max(1, extent.rows[1] - extent.rows[0])
     blocks = max(1, extent.blocks[1] - extent.blocks[0])
-    for width in _sizes(layer.out_width, 6):
+    for groups in _sizes(groups_of(layer.out_width), 6):
+        width = min(LANES * groups, layer.out_width)
         for out in _sizes(blocks, 8):
             for inner in _sizes(layer.in_blocks, 8) if layer.is_conv else [out]:
                 for high in _sizes(rows, 10):
                     yield Mapping(columns_by, rows_by, high, width, out, inner, window)
 
 
-def fits(
-    layer: Layer, mapping: Mapping, output: Storage, core: CoreLayout, heaviest: float, lists: int, calls: int
-) -> bool:
-    """Whether the tiles of a mapping go into a core's slots."""
-    high = (mapping.rows - 1) * layer.strides[0] + (mapping.window_rows - 1) * layer.dilations[0] + 1
-    wide = (mapping.width - 1) * layer.strides[1] + (layer.window[1] - 1) * layer.dilations[1] + 1
-    pixels = mapping.rows * mapping.width
-    act = high * wide * mapping.in_blocks * BLOCK
-    if layer.operands == 2:
-        act += pixels * mapping.out_blocks * BLOCK
-    out = (mapping.rows + output.top + output.bottom) * (mapping.width + output.left + output.right)
-    split = layer.is_conv and (mapping.in_blocks < layer.in_blocks or mapping.window_rows < layer.window[0])
-    work = HEADER_BYTES + CALL_BYTES * lists * calls + 13 * BLOCK * mapping.out_blocks
-    if layer.is_conv:
-        work += weight_bytes(layer, mapping, heaviest)
-    elif layer.kernel == "avg_pool":
-        work += 12 * 64 + 4 * (mapping.width + lists * calls * mapping.rows)
-    return (
-        act <= core.act_bytes
-        and out * mapping.out_blocks * BLOCK <= core.out_bytes
-        and work <= core.work_bytes
-        and (not split or pixels * mapping.out_blocks * BLOCK * 4 <= core.acc_bytes)
-    )
+def part_count(layer: Layer, mapping: Mapping) -> int:
+    """Calls that a tile is summed up by."""
+    windows = -(-layer.window[0] // mapping.window_rows) if layer.sums else 1
+    return windows * -(-layer.in_blocks // mapping.in_blocks) if layer.is_conv else windows
 
 
-def estimate(layer: Layer, mapping: Mapping, output: Storage, target: Target, core: Extent, density: float) -> float:
-    """Cycles of the layer on its busiest core: the slowest of compute, streams and weights from DDR."""
-    rows = core.rows[1] - core.rows[0]
-    blocks = core.blocks[1] - core.blocks[0]
-    tiles = -(-rows // mapping.rows) * -(-layer.out_width // mapping.width)
-    outs = -(-blocks // mapping.out_blocks)
-    ins = len(input_parts(layer, mapping)) if layer.is_conv else 1
-    high = (mapping.rows - 1) * layer.strides[0] + (mapping.window_rows - 1) * layer.dilations[0] + 1
-    wide = (mapping.width - 1) * layer.strides[1] + (layer.window[1] - 1) * layer.dilations[1] + 1
-    pixels = mapping.rows * mapping.width
-    held = outs if -(-rows // mapping.rows) == 1 and ins == 1 and layer.operands == 1 else 1
-    act = tiles * outs * ins * (high * wide * mapping.in_blocks * 2 + 8) / held
-    if layer.operands == 2:
-        act += tiles * outs * pixels * mapping.out_blocks * 2
-    call = core_cycles(layer, mapping, density, ins == 1)
-    compute = tiles * outs * ins * (call + 8)
-    packets = (tiles * ins if ins > 1 else -(-layer.out_width // mapping.width)) * outs
-    weights = 130 + (weight_bytes(layer, mapping, density) / 4 if layer.is_conv else 0)
-    senders = 1 if mapping.rows_by == "rows" else target.core_rows
-    work = packets * senders * weights * 4 / min(4.0, target.ddr.channel_bytes_per_cycle)
-    sharing = 2 if target.core_rows > 4 else 1
-    out = sharing * tiles * outs * (pixels + output.left * mapping.rows) * mapping.out_blocks * 2
-    act *= sharing if mapping.rows_by == "rows" or layer.operands == 2 or not layer.is_conv else 1
-    first = (act / max(1, tiles * outs * ins)) + weights + call
-    return float(max(compute, act, work, out) + first)
+@dataclass(frozen=True)
+class Trial:
+    """A mapping on trial: `core` is what one core computes of the layer."""
+
+    layer: Layer
+    mapping: Mapping
+    output: Storage
+    target: Target
+    core: Extent
+    facts: Facts
+
+    @property
+    def tiles(self) -> int:
+        """Row tiles of a core."""
+        return -(-(self.core.rows[1] - self.core.rows[0]) // self.mapping.rows)
+
+    @property
+    def finish(self) -> str:
+        """How sums become bytes; a shift is enough only for a call that makes a tile by itself."""
+        if self.layer.kernel == "avg_pool":
+            return "mean"
+        if not self.layer.is_conv:
+            return ""
+        return "direct" if self.facts.direct and part_count(self.layer, self.mapping) == 1 else "scale"
+
+    def periods(self, density: float) -> int:
+        """Table entries of an output block in one packet."""
+        blocks = self.mapping.in_blocks * self.mapping.window_rows * self.layer.window[1]
+        return max(MIN_PERIODS, math.ceil(blocks * density))
+
+    def sections(self, density: float) -> Sections:
+        """What a work packet holds if this share of its blocks is kept."""
+        layer, mapping = self.layer, self.mapping
+        lists = self.target.core_rows if mapping.rows_by == "rows" else 1
+        calls = lists * (1 if part_count(layer, mapping) > 1 else self.tiles)
+        scales = 0
+        if layer.kernel == "avg_pool":
+            edges = -(-layer.pads[0] // layer.strides[0]) + -(-(layer.window[0] - 1) // layer.strides[0])
+            groups = mapping.rows * groups_of(mapping.width) if self.facts.counts > 1 else 1
+            scales = SCALE_BYTES * groups * min(calls, edges + 1)
+        return sections_of(
+            layer,
+            calls,
+            mapping.rows,
+            mapping.width,
+            mapping.out_blocks,
+            mapping.window_rows * layer.window[1],
+            mapping.out_blocks * self.periods(density),
+            scales,
+        )
+
+    def fits(self, sizes: TileSizes, layout: CoreLayout) -> bool:
+        """Whether tiles, sums and packets go into a core's slots."""
+        scratch = self.layer.sums and self.finish != "direct"
+        return (
+            sizes.act_bytes <= layout.act_bytes
+            and sizes.out_bytes <= layout.out_bytes
+            and (not scratch or sizes.acc_bytes <= layout.acc_bytes)
+            and self.sections(self.facts.heaviest).bytes <= layout.work_bytes
+        )
+
+    def tile_cycles(self, sizes: TileSizes) -> int:
+        """Estimated cycles of the calls that make a tile."""
+        layer, blocks, groups = self.layer, self.mapping.out_blocks, sizes.groups
+        costs, kernel, parts = cost.typical(), KERNELS[layer.kernel], part_count(layer, self.mapping)
+        total = cost.call_cycles(costs, kernel, last=True) + cost.fill_cycles(costs, sizes.border_bytes)
+        total += (parts - 1) * cost.call_cycles(costs, kernel, last=False)
+        if layer.sums:
+            taps = self.mapping.window_rows * layer.window[1]
+            periods = blocks * (self.periods(self.facts.density) if layer.is_conv else max(MIN_PERIODS, taps))
+            first = "direct" if self.finish == "direct" else "bias_raw"
+            total += cost.mac_cycles(costs, first, groups, blocks, periods)
+            total += (parts - 1) * cost.mac_cycles(costs, "scratch_raw", groups, blocks, periods)
+        if self.finish == "scale":
+            total += cost.scale_cycles(costs, groups, blocks)
+        if self.finish == "mean":
+            total += cost.mean_cycles(costs, groups, blocks)
+        if layer.kernel == "max_pool":
+            total += cost.max_cycles(costs, groups, blocks, layer.taps)
+        if layer.combines:
+            total += cost.combine_cycles(costs, groups, blocks)
+        return total
+
+    def descriptors(self) -> tuple[int, int]:
+        """Descriptors of an activation packet and of a tile: rows are one pattern if nothing lies between them."""
+        layer, mapping = self.layer, self.mapping
+        high = (mapping.rows - 1) * layer.strides[0] + (mapping.window_rows - 1) * layer.dilations[0] + 1
+        strided = layer.window[1] > 1 and groups_of(mapping.width) > 1
+        inner = mapping.in_blocks if layer.is_conv else mapping.out_blocks
+        act = high if strided and 1 < inner < self.facts.held[0] else 1
+        own = [mapping.rows if strided and 1 < mapping.out_blocks < held else 1 for held in self.facts.held[1:]]
+        return act + sum(own[:-1]), own[-1] + self.output.bordered
+
+    def estimate(self, sizes: TileSizes) -> float:
+        """Cycles of the layer on its busiest core: the slowest of compute, streams, control and weights from DDR."""
+        layer, mapping, target = self.layer, self.mapping, self.target
+        across = -(-groups_of(layer.out_width) // groups_of(mapping.width))
+        tiles = self.tiles * across
+        outs = -(-(self.core.blocks[1] - self.core.blocks[0]) // mapping.out_blocks)
+        ins = part_count(layer, mapping)
+        held = outs if self.tiles == 1 and ins == 1 and layer.is_conv and layer.operands == 1 else 1
+        acts = tiles * outs * ins / held
+        reads, writes = self.descriptors()
+        act = acts * (sizes.in_bytes / 4 + 8 + reads) + tiles * outs * sizes.second_bytes / 4
+        cycles = self.tile_cycles(sizes)
+        packets = (tiles * ins if ins > 1 else across) * outs
+        compute = tiles * outs * cycles + packets * cost.typical().packet
+        weights = self.sections(self.facts.density).bytes / 4
+        senders = 1 if mapping.rows_by == "rows" else target.core_rows
+        work = packets * senders * weights * 4 / min(4.0, target.ddr.read_channel_bytes_per_cycle)
+        sharing = 2 if target.core_rows > 4 else 1
+        out = sharing * tiles * outs * ((sizes.tile_bytes + sizes.border_bytes) / 4 + writes)
+        act *= sharing if mapping.rows_by == "rows" or layer.operands == 2 or not layer.is_conv else 1
+        # Long chains are pushed piece by piece.
+        pushes = (acts * 3 if reads > MAX_CHAIN else 0) + (tiles * outs * 2 if writes > MAX_CHAIN else 0)
+        control = pushes * target.columns * target.control_cycles(target.control.sync_cycles)
+        first = act / max(1, tiles * outs * ins) + weights + cycles / ins
+        return float(max(compute, act, work, out, control) + first)
 
 
 def search(
@@ -126,34 +197,32 @@ def search(
     core: CoreLayout,
     rows: tuple[int, int],
     columns_by: str,
-    densities: tuple[float, float],
+    facts: Facts,
 ) -> Choice | None:
     """The cheapest mapping of these output rows whose columns are divided as told; None if nothing fits.
 
     A window is cut by its rows only when no tile of the whole window fits.
-    `densities` are the mean kept share of blocks and the share that a work packet must have room for.
     """
-    density, heaviest = densities
     column = divide(Extent(rows, (0, layer.out_blocks)), columns_by, target.columns, 0)
-    for window in cuts(layer.window[0]) if layer.is_conv else [layer.window[0]]:
+    for window in cuts(layer.window[0]) if layer.sums else [layer.window[0]]:
         best: Choice | None = None
         for rows_by in ("channels", "rows"):
             extent = divide(column, rows_by, target.core_rows, 0)
-            lists = target.core_rows if rows_by == "rows" else 1
             for mapping in candidates(layer, extent, columns_by, rows_by, window):
-                calls = -(-(extent.rows[1] - extent.rows[0]) // mapping.rows)
-                if not fits(layer, mapping, output, core, heaviest, lists, calls):
+                sizes = tile_sizes(layer, mapping, output)
+                trial = Trial(layer, mapping, output, target, extent, facts)
+                if not trial.fits(sizes, core):
                     continue
-                cycles = estimate(layer, mapping, output, target, extent, density)
+                cycles = trial.estimate(sizes)
                 if best is None or cycles < best.cycles:
-                    best = Choice(mapping, cycles)
+                    best = Choice(replace(mapping, finish=trial.finish), cycles)
         if best is not None:
             return best
     return None
 
 
 def smallest_tile_bytes(layer: Layer) -> int:
-    """Activation bytes of one output pixel of one block, the least a core must hold."""
+    """Activation bytes of one group of output pixels of one block, the least a core must hold."""
     high = (layer.window[0] - 1) * layer.dilations[0] + 1
     wide = (layer.window[1] - 1) * layer.dilations[1] + 1
-    return high * wide * BLOCK
+    return high * wide * GROUP_BYTES

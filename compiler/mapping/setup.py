@@ -1,6 +1,11 @@
-"""What every core gets once, before the first run: receiving rings, locks and its configuration record."""
+"""What every core gets once, before the first run: receiving rings, locks, its configuration record, its program."""
 
 from __future__ import annotations
+
+from collections.abc import Set
+
+import numpy as np
+from numpy.typing import NDArray
 
 from compiler.encoding.overlay import (
     ACT_FREE,
@@ -17,9 +22,13 @@ from compiler.encoding.overlay import (
 )
 from compiler.encoding.registers import FinishOnTlast
 from compiler.encoding.tiles import CORE_MEMORY_BYTES, Direction, TileKind
-from compiler.encoding.work import CoreConfig
+from compiler.encoding.work import CallRecord, CoreConfig, WorkHeader
+from compiler.ir import Module, Rewriter
+from compiler.kernels.programs.parts import bit
+from compiler.kernels.programs.resident import Feature, features_of, resident
 from compiler.mapping.control import Channel, Controller
 from compiler.mapping.shapes import CoreLayout
+from compiler.plan import COSTS, PROGRAM, PROGRAM_LISTING, json_bytes
 from compiler.target import Target
 from dialects import aie2
 
@@ -57,9 +66,36 @@ def set_up_cores(control: Controller, target: Target, layout: CoreLayout) -> Non
     """Rings, locks and configuration of all cores, then let them run."""
     cores = [(c, r) for c in range(target.columns) for r in range(target.core_rows)]
     for column, row in cores:
+        control.emit(aie2.CoreResetOp(column, target.first_core_row + row))
         _set_up_core(control, target, layout, column, row)
     for column, row in cores:
         control.emit(aie2.CoreEnableOp(column, target.first_core_row + row))
+
+
+def features_in(packet: NDArray[np.uint8]) -> frozenset[Feature]:
+    """What a core must be able to do to run a packet."""
+    words = packet.view(np.dtype("<u4"))
+    header = WorkHeader.decode(words[: WorkHeader.WORDS].tolist())
+    calls = words[header.calls_offset // 4 :][: header.call_lists * header.calls * CallRecord.WORDS]
+    flags = calls[:: CallRecord.WORDS]
+    whole, skip = bit(CallRecord, "first") | bit(CallRecord, "last"), bit(CallRecord, "skip")
+    parts = (flags & skip == 0) & (flags & whole != whole)
+    return features_of(header, bool(parts.any()))
+
+
+def load_programs(module: Module, features: Set[Feature]) -> None:
+    """Give every core a program that can do so much, right before it is let run."""
+    made, store = resident(features), module.store
+    files = {
+        PROGRAM: made.program.bytes,
+        PROGRAM_LISTING: made.program.text().encode(),
+        COSTS: json_bytes(made.costs.to_dict()),
+    }
+    for name, data in files.items():
+        store[name] = np.frombuffer(data, np.uint8)
+    digest, rw = store.digest(PROGRAM), Rewriter()
+    for enable in list(module.walk(aie2.CoreEnableOp)):
+        rw.insert_before(enable, aie2.ProgramOp(enable.column, enable.row, PROGRAM, digest, loc=enable.loc))
 
 
 def _set_up_core(control: Controller, target: Target, layout: CoreLayout, column: int, row: int) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from compiler.encoding.work import BLOCK, LANES
 from compiler.ir import DialectAttribute
-
-BLOCK = 8
 
 
 def blocks_of(channels: int) -> int:
     """Blocks of 8 channels that hold this many."""
     return -(-channels // BLOCK)
+
+
+def groups_of(pixels: int) -> int:
+    """Groups of 4 pixels that hold this many."""
+    return -(-pixels // LANES)
 
 
 def share(count: int, parts: int, index: int) -> tuple[int, int]:
@@ -22,9 +26,10 @@ def share(count: int, parts: int, index: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Storage(DialectAttribute, mnemonic="tile.storage"):
-    """An activation in memory: `[top + height + bottom][blocks][left + width + right][8]` bytes.
+    """An activation in memory: `[top + height + bottom][blocks][left + width + right + slack][8]` bytes.
 
-    `pad` is the byte value (signed where the type is) that fills the border.
+    `pad` is the byte value (signed where the type is) that fills the border; the slack holds what no valid result
+    depends on.
     """
 
     height: int
@@ -34,6 +39,7 @@ class Storage(DialectAttribute, mnemonic="tile.storage"):
     bottom: int
     left: int
     right: int
+    slack: int
     pad: int
     signed: bool
 
@@ -44,8 +50,14 @@ class Storage(DialectAttribute, mnemonic="tile.storage"):
 
     @property
     def pitch(self) -> int:
-        """Pixels of a row with the border."""
-        return self.left + self.width + self.right
+        """Pixels of a row with the border and the slack."""
+        return self.left + self.width + self.right + self.slack
+
+    @property
+    def bordered(self) -> bool:
+        """Whether tiles alone, whose width is rounded up to groups, would leave bytes unwritten or wrong."""
+        edges = (self.top, self.bottom, self.left, self.right)
+        return any(edges) or self.pitch > self.left + LANES * groups_of(self.width)
 
     @property
     def blocks(self) -> int:
@@ -104,6 +116,32 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
         return self.kernel == "conv"
 
     @property
+    def sums(self) -> bool:
+        """Whether it sums over its window, so that the window may be cut into several calls."""
+        return self.kernel in ("conv", "avg_pool")
+
+    @property
+    def first_stage(self) -> tuple[int, ...]:
+        """Zero point and bounds of what a sum is scaled to: the result, or what a residual is then added to."""
+        return self.mid if self.is_conv and self.operands == 2 else self.out
+
+    @property
+    def first_signed(self) -> bool:
+        """Whether the first stage, or what a maximum is taken of, is int8; bounds that fit both types count as such."""
+        if self.kernel == "max_pool":
+            return self.x_signed
+        return self.mid[2] <= 127 if self.is_conv and self.operands == 2 else self.y_signed
+
+    @property
+    def combines(self) -> bool:
+        """Whether a rescaling or an addition ends it."""
+        if self.kernel == "max_pool":
+            whole = (-128, 127) if self.y_signed else (0, 255)
+            same = self.x_signed == self.y_signed and self.x_zero == self.out[0] and self.out[1:] == whole
+            return not (same and self.scale[0] == 1 << self.scale[1])
+        return self.kernel in ("add", "requantize") or self.operands == 2
+
+    @property
     def in_blocks(self) -> int:
         """Blocks of input channels."""
         return blocks_of(self.channels)
@@ -129,18 +167,15 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
         start = first * self.strides[0] - self.pads[0]
         return start, (last - 1) * self.strides[0] - self.pads[0] + (self.window[0] - 1) * self.dilations[0] + 1
 
-    def in_columns(self, first: int, last: int) -> tuple[int, int]:
-        """The same for pixels of a row."""
-        start = first * self.strides[1] - self.pads[1]
-        return start, (last - 1) * self.strides[1] - self.pads[1] + (self.window[1] - 1) * self.dilations[1] + 1
-
 
 @dataclass(frozen=True)
 class Mapping(DialectAttribute, mnemonic="tile.mapping"):
     """One layer's cut: what columns and core rows divide, and the tile that a core works on at a time.
 
     `columns_by` and `rows_by` are `rows` (of the image) or `channels` (of the output); `rows` counts output rows of
-    a tile, `width` its pixels, `out_blocks` and `in_blocks` blocks of 8 channels, `window_rows` rows of the window.
+    a tile, `width` its pixels (all of a row or a multiple of 4), `out_blocks` and `in_blocks` blocks of 8 channels,
+    `window_rows` rows of the window.  `finish` says how sums become bytes: `direct`, `scale`, `mean` or, where there
+    are none, not at all.
     """
 
     columns_by: str
@@ -150,6 +185,7 @@ class Mapping(DialectAttribute, mnemonic="tile.mapping"):
     out_blocks: int
     in_blocks: int
     window_rows: int
+    finish: str = ""
 
 
 @dataclass(frozen=True)

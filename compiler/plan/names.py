@@ -8,12 +8,15 @@ from typing import Any
 
 from compiler.errors import Diagnostic, UnreadableInput
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 CONTROL = "control.bin"
 WEIGHTS = "weights.bin"
 LAYERS = "layers.json"
-REQUIRED = (CONTROL, WEIGHTS, LAYERS)
+COSTS = "cores/costs.json"
+PROGRAM = "cores/resident.bin"
+PROGRAM_LISTING = "cores/resident.s"
+REQUIRED = (CONTROL, WEIGHTS, LAYERS, COSTS, PROGRAM)
 
 CONSTANTS, INPUTS, OUTPUTS, SCRATCH = range(4)
 """DDR arguments of the kernel."""

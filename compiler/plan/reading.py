@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
+from compiler.encoding.costs import KernelCosts
 from compiler.plan.names import (
     ARGUMENT_LIMIT_BYTES,
     CONSTANTS,
+    COSTS,
     INPUTS,
     MANIFEST,
     MANIFEST_LIMIT_BYTES,
@@ -39,6 +41,7 @@ class Plan:
     arguments: tuple[int, ...]
     inputs: tuple[PlanTensor, ...]
     outputs: tuple[PlanTensor, ...]
+    costs: KernelCosts
     files: Mapping[str, bytes]
 
     @classmethod
@@ -57,7 +60,8 @@ class Plan:
         }
         arguments = _arguments(manifest, tensors, len(files[WEIGHTS]), place)
         target = Target.from_dict(entry(manifest, "target", dict, place), f"{place}: target")
-        return cls(root, manifest, target, arguments, tensors["inputs"], tensors["outputs"], files)
+        costs = KernelCosts.from_dict(parsed(files[COSTS], str(root / COSTS)), str(root / COSTS))
+        return cls(root, manifest, target, arguments, tensors["inputs"], tensors["outputs"], costs, files)
 
     def json(self, name: str) -> Any:
         """The content of a JSON file of the plan."""

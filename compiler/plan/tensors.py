@@ -11,7 +11,7 @@ from compiler.plan.names import CHANNEL_BLOCK, LAYOUTS, damaged, entries, entry
 
 @dataclass(frozen=True)
 class Storage:
-    """An activation in DDR: `[top + rows + bottom][blocks of 8 channels][left + width + right][8]` bytes."""
+    """An activation in DDR: `[top + rows + bottom][blocks of 8 channels][left + width + right + slack][8]` bytes."""
 
     rows: int
     width: int
@@ -20,13 +20,15 @@ class Storage:
     bottom: int
     left: int
     right: int
+    slack: int
     pad: int
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Rows, channel blocks, pixels and channels of a block, border included."""
+        """Rows, channel blocks, pixels and channels of a block, border and slack included."""
         blocks = -(-self.channels // CHANNEL_BLOCK)
-        return self.top + self.rows + self.bottom, blocks, self.left + self.width + self.right, CHANNEL_BLOCK
+        pitch = self.left + self.width + self.right + self.slack
+        return self.top + self.rows + self.bottom, blocks, pitch, CHANNEL_BLOCK
 
     @property
     def bytes(self) -> int:
@@ -76,7 +78,10 @@ class PlanTensor:
             wrong = f"layout is {self.layout!r}, known: {', '.join(LAYOUTS)}"
         elif self.type not in ("int8", "uint8") or self.host_type not in ("float32", self.type):
             wrong = f"type {self.type!r} cannot be given to the host as {self.host_type!r}"
-        elif min(held.rows, held.width, held.channels) < 1 or min(held.top, held.bottom, held.left, held.right) < 0:
+        elif (
+            min(held.rows, held.width, held.channels) < 1
+            or min(held.top, held.bottom, held.left, held.right, held.slack) < 0
+        ):
             wrong = f"storage has a size below its least: {held}"
         elif elements != held.rows * held.width * held.channels:
             wrong = f"onnx_shape {list(self.onnx_shape)} has {elements} elements, storage is {held}"

@@ -53,15 +53,14 @@ def max_pool(op: nn.MaxPoolOp, inputs: list[Array], module: Module) -> Array:
 
 
 def average_pool(op: nn.QAveragePoolOp, inputs: list[Array], module: Module) -> Array:
-    """The mean under a window, a factor for each count."""
+    """The mean under a window, a factor for each count, all at one shift."""
     counted = op.counted_pads if op.count_include_pad else (0, 0, 0, 0)
     total, counts = sums_and_counts(centred(inputs[0], op.x), op.kernel, op.strides, op.pads, counted)
-    y = np.zeros(total.shape, op.quant.dtype)
-    for count in np.unique(counts):
-        factor = numerics.mean_factor(quant(op.x).scale, op.quant.scale, max(int(count), 1))
-        mean = numerics.requantise_mean(total, *factor, op.quant.zero, op.y_min, op.y_max)
-        y = np.where(counts == count, mean, y).astype(op.quant.dtype)
-    return y
+    known = np.unique(counts[counts > 0])
+    multipliers, shift = numerics.mean_factors(quant(op.x).scale, op.quant.scale, known.tolist())
+    row = np.searchsorted(known, np.maximum(counts, known[0]))
+    mean = numerics.requantise_mean(total, np.array(multipliers)[row], shift, op.quant.zero, op.y_min, op.y_max)
+    return mean.astype(op.quant.dtype)
 
 
 def requantize(op: nn.RequantizeOp, inputs: list[Array], module: Module) -> Array:

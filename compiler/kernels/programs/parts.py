@@ -1,0 +1,133 @@
+"""Pieces that programs are put together from: ops from text, rows of bundles under labels, and the finished listing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
+
+from compiler.encoding.fields import Bits, Record
+from compiler.encoding.isa import Bundle, Program, ins
+from compiler.encoding.work import CallRecord, WorkHeader
+from compiler.kernels.schedule import (
+    Banks,
+    LoopCode,
+    Op,
+    Row,
+    ScheduleError,
+    bundles,
+    expand,
+    modulo_schedule,
+    schedule_block,
+)
+from compiler.kernels.schedule.ops import DELAY_SLOTS
+
+PROGRAM_BYTES = 16 * 1024
+"""Program memory of a core (AM020, "AIE-ML Tile Architecture")."""
+
+BANKS: Banks = {
+    "act": "act",
+    "work": "work",
+    "out": "results",
+    "scratch": "results",
+    "config": "results",
+    "first": ("act", "results"),
+}
+"""Memory objects that kernels touch, by the bank that `compiler.mapping.cores` gives them; `first` is either."""
+
+
+def op(text: str, memory: str = "", **more: Any) -> Op:
+    """One instruction in assembly text, with the memory object that it touches if it touches any."""
+    made = ins(text)
+    return Op(made, memory if made.opcode.memory else "", **more)
+
+
+def ops(*lines: str, memory: str = "work") -> list[Op]:
+    """Instructions in program order; those that touch memory touch this object."""
+    return [op(line, memory) for line in lines]
+
+
+@dataclass
+class Listing:
+    """A program that grows: rows in order, and the row before which each label stands."""
+
+    rows: list[Row] = field(default_factory=list)
+    labels: dict[str, int] = field(default_factory=dict)
+
+    def add(self, rows: Iterable[Row], label: str = "") -> int:
+        """Append rows, under a label if one is given; the number of rows."""
+        if label:
+            assert label not in self.labels, f"two pieces of the program are called {label}"
+            self.labels[label] = len(self.rows)
+        before = len(self.rows)
+        self.rows += rows
+        return len(self.rows) - before
+
+    def loop(self, rows: Sequence[Row], label: str) -> int:
+        """Append the body of a zero-overhead loop: `label` is its first bundle, `label`_end its last."""
+        start = len(self.rows)
+        self.add(rows, label)
+        self.labels[f"{label}_end"] = start + len(rows) - 1
+        return len(rows)
+
+    def bundles(self) -> tuple[Bundle, ...]:
+        """The bundles, labels not yet resolved."""
+        return bundles(self.rows)
+
+    def program(self) -> Program:
+        """Everything at its address; `.L` names are those of the labels here."""
+        return Program.lay_out(self.bundles(), {f".L{name}": at for name, at in self.labels.items()})
+
+
+def offset(record: type[Record], name: str) -> int:
+    """The byte offset of the word that holds a field of a record, or of the byte that its bits begin in."""
+    declared: Bits = next(one.metadata["bits"] for one in fields(cast(Any, record)) if one.name == name)
+    (piece,) = declared.pieces
+    return 4 * piece.word + piece.lo // 8
+
+
+def bit(record: type[Record], name: str) -> int:
+    """The value of a flag within the byte that `offset` names."""
+    declared: Bits = next(one.metadata["bits"] for one in fields(cast(Any, record)) if one.name == name)
+    return 1 << declared.pieces[0].lo % 8
+
+
+def header(dst: str, name: str, pointer: str = "p3") -> Op:
+    """Load a word of the work packet's header."""
+    return op(f"lda {dst}, [{pointer}, #{offset(WorkHeader, name)}]", "work")
+
+
+def call_word(dst: str, name: str, pointer: str = "p2") -> Op:
+    """Load a word of the call record."""
+    return op(f"lda {dst}, [{pointer}, #{offset(CallRecord, name)}]", "work")
+
+
+Code = Sequence["Op | str"]
+"""Instructions in program order; a text that touches memory touches the work packet."""
+
+
+def block(*pieces: Op | str | Code) -> tuple[Row, ...]:
+    """Straight-line code as the fewest bundles, with nothing in flight behind it."""
+    code = [one for piece in pieces for one in ([piece] if isinstance(piece, Op | str) else piece)]
+    return schedule_block([op(one, "work") if isinstance(one, str) else one for one in code], banks=BANKS).rows
+
+
+def ending(rows: Sequence[Row], jump: str) -> tuple[Row, ...]:
+    """Rows that end with an unconditional jump: it stands before the last five of them if its slots are free there."""
+    one = op(jump)
+    found = list(rows)
+    at = len(found) - DELAY_SLOTS - 1
+    taken = {slot for other in found[at] for slot in other.ins.opcode.slot.occupied} if at >= 0 else set()
+    if at < 0 or taken & set(one.ins.opcode.slot.occupied):
+        return (*found, *block(one))
+    found[at] = (*found[at], one)
+    return tuple(found)
+
+
+def pipelined(code: Sequence[Op], stages: int, least: int = 1) -> LoopCode:
+    """A loop body at the smallest interval at which no more than `stages` iterations are in flight."""
+    for interval in range(least, 64):
+        schedule = modulo_schedule(code, BANKS, max_ii=64, min_ii=interval)
+        if schedule.stages <= stages:
+            return expand(schedule)
+    raise ScheduleError(f"no schedule with at most {stages} iterations in flight")

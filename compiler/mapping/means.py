@@ -1,0 +1,82 @@
+"""How many pixels count under each window of an average, and the factors that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.encoding.work import BLOCK, halves
+from compiler.ir import Module
+from compiler.kernels.packets import SCALE_BYTES, Scales
+from compiler.mapping.lanes import lanes_of
+from compiler.mapping.shapes import Layer, Storage
+
+Ints = NDArray[np.int64]
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Means:
+    """Factors of an average pool: M of each count, and the shift they share."""
+
+    layer: Layer
+    source: Storage
+    counts: Ints
+    multipliers: Ints
+    shift: int
+
+    @classmethod
+    def of(cls, layer: Layer, source: Storage, module: Module) -> Means:
+        """Read the factors out of the module's store."""
+        names = ("count", "multiplier", "shift")
+        counts, multipliers, shifts = (module.store[f"{layer.params}.{name}"].astype(np.int64) for name in names)
+        assert (shifts == shifts[0]).all(), "the factors of one average share one shift"
+        return cls(layer, source, counts, multipliers, int(shifts[0]))
+
+    def scales(self, tiles: Sequence[Span], columns: Span) -> Scales:
+        """The factors of tiles of output rows: 128 bytes for each group, or in all if a tile's pixels are alike."""
+        across = self._groups(self._taps(1, columns), columns[1] - columns[0])
+        tables = [self._factors(np.multiply.outer(self._taps(0, rows), across)) for rows in tiles]
+        same = all((table == table[0, 0]).all() for table in tables)
+        places: dict[bytes, int] = {}
+        at: list[int] = []
+        size = 0
+        for table in tables:
+            data = _encode(table.reshape(-1, *table.shape[2:])[: 1 if same else None])
+            if data not in places:
+                places[data] = size
+                size += len(data)
+            at.append(places[data])
+        whole = np.frombuffer(b"".join(places), np.uint8)
+        return Scales(whole, tuple(at), 0 if same else SCALE_BYTES, self.shift)
+
+    def _groups(self, taps: Ints, width: int) -> Ints:
+        """Numbers of a row of pixels as `[groups][lanes]`; pixels past the last are as the last."""
+        ((inner, lane_step), (outer, group_step)) = lanes_of(self.layer, width).own
+        pixels = np.arange(outer)[:, None] * group_step + np.arange(inner) * lane_step
+        found: Ints = taps[np.minimum(pixels, width - 1)]
+        return found
+
+    def _factors(self, counts: Ints) -> Ints:
+        """The multiplier of each count; a window that counts nothing is as one of the least."""
+        row = np.searchsorted(self.counts, np.maximum(counts, self.counts[0]))
+        found: Ints = self.multipliers[row]
+        return found
+
+    def _taps(self, axis: int, span: Span) -> Ints:
+        """Taps that count along one axis at output positions [first, last)."""
+        layer = self.layer
+        size = (self.source.height, self.source.width)[axis]
+        before, after = layer.counted_pads[axis], layer.counted_pads[axis + 2]
+        positions = np.arange(*span)[:, None] * layer.strides[axis] - layer.pads[axis] + np.arange(layer.window[axis])
+        counts: Ints = ((positions >= -before) & (positions < size + after)).sum(axis=1).astype(np.int64)
+        return counts
+
+
+def _encode(factors: Ints) -> bytes:
+    """`[groups][4 pixels]` as halves of 16 bits, high ones first, each 8 times."""
+    split = np.stack(halves(factors.astype(np.int32)), axis=1).astype("<i2")
+    return np.repeat(split, BLOCK, axis=2).tobytes()

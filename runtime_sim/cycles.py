@@ -1,0 +1,97 @@
+"""How many cycles a kernel call takes, from the costs that its plan gives: docs/plan-format.md, "Cycles"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from compiler.encoding.costs import KernelCosts
+from compiler.encoding.work import GROUP_BYTES, SET, CallRecord, Kernel, WorkHeader
+from runtime_sim.packet import Bytes, block_records
+from runtime_sim.phases import Phase, phases_of
+
+MULTIPLIES_PER_PERIOD = SET
+"""A period of the loop multiplies one table entry for each group of a set, one multiply a cycle."""
+
+
+def call_cycles(packet: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    """Cycles of a call from its record to the next one; what it takes from the act slot and gives back comes on top."""
+    if call.skip:
+        return costs.call
+    cycles = costs.call + costs.begin + _SELECT[Kernel(header.kernel)](costs)
+    if call.last:
+        cycles += costs.tile
+        cycles += costs.last if header.kernel not in _ONE_PHASE else 0
+    return cycles + sum(_CYCLES[phase](packet, header, call, costs) for phase in phases_of(header, call))
+
+
+def _sets(call: CallRecord) -> int:
+    return -(-call.groups // SET)
+
+
+def _variant(header: WorkHeader, call: CallRecord) -> str:
+    if header.direct:
+        return "direct"
+    if header.narrow:
+        return "narrow"
+    return "bias_raw" if call.first else "scratch_raw"
+
+
+def _mac(packet: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    variant = _variant(header, call)
+    per_call, per_block, per_set = (getattr(costs, f"mac_{of}_{variant}") for of in ("call", "block", "set"))
+    periods = int(block_records(packet, header).periods.sum())
+    blocks = header.out_blocks
+    products = MULTIPLIES_PER_PERIOD * periods + blocks * per_set
+    return int(per_call + blocks * per_block + _sets(call) * products)
+
+
+def _staged(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    return header.out_blocks * (costs.staged_block + _sets(call) * SET * costs.staged_group)
+
+
+def _scale(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    return header.out_blocks * (costs.scale_block + _sets(call) * SET * costs.scale_group)
+
+
+def _mean(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    return header.out_blocks * (costs.mean_block + _sets(call) * SET * costs.mean_group)
+
+
+def _max(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    per_set = MULTIPLIES_PER_PERIOD * header.taps + costs.max_set
+    return costs.max_call + header.out_blocks * (costs.max_block + _sets(call) * per_set)
+
+
+def _combine(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    """The groups of all blocks in one loop, four at a time."""
+    return costs.combine_call + -(-call.groups * header.out_blocks // SET) * SET * costs.combine_group
+
+
+def _lookup(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    return costs.lookup_call + call.groups * header.out_blocks * costs.lookup_group
+
+
+def _fill(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    return costs.fill_call + -(-call.pad_bytes // GROUP_BYTES) * costs.fill_group
+
+
+_ONE_PHASE = (Kernel.ADD, Kernel.REQUANTIZE, Kernel.LOOKUP)
+_SELECT: dict[Kernel, Callable[[KernelCosts], int]] = {
+    Kernel.CONV: lambda costs: costs.select_multiply,
+    Kernel.AVG_POOL: lambda costs: costs.select_multiply,
+    Kernel.DEPTHWISE: lambda costs: costs.select_multiply,
+    Kernel.MAX_POOL: lambda costs: costs.select_max_pool,
+    Kernel.ADD: lambda costs: costs.select_add,
+    Kernel.REQUANTIZE: lambda costs: costs.select_requantize,
+    Kernel.LOOKUP: lambda costs: costs.select_lookup,
+}
+_CYCLES: dict[Phase, Callable[[Bytes, WorkHeader, CallRecord, KernelCosts], int]] = {
+    Phase.MAC: _mac,
+    Phase.STAGED: _staged,
+    Phase.SCALE: _scale,
+    Phase.MEAN: _mean,
+    Phase.MAX: _max,
+    Phase.LOOKUP: _lookup,
+    Phase.COMBINE: _combine,
+    Phase.FILL: _fill,
+}

@@ -1,0 +1,224 @@
+"""Whole networks on machine code: every byte, the cycles of every kernel call, and programs that are wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from compiler.cli.simulate import main as bscc_sim
+from compiler.driver import Options, compile_model
+from compiler.encoding.isa import BUNDLE_BYTES, Bundle, assemble, decode, encode
+from compiler.encoding.register_map import ProgramMemory, Special, find_register
+from compiler.encoding.registers import CoreControlWord
+from compiler.encoding.tiles import TileKind, split_address
+from compiler.encoding.transaction import BlockWrite, Write32, read_transactions
+from compiler.errors import SimulationFault
+from compiler.plan import CONTROL, LAYERS, MANIFEST, PROGRAM, PROGRAM_LISTING, Plan, write_plan
+from runtime_sim.checked_core import Checks, Selection
+from runtime_sim.instruction_core import InstructionCore
+from runtime_sim.session import Session
+from tests.models import Case, feeds, named_cases
+from tests.reference_tools import Array, onnxruntime_outputs
+
+ROOT = Path(__file__).parents[1]
+NAMES = ("add_residual", "global_average_pool", "max_pool_pads", "inception")
+CASES = [case for case in named_cases() if case.name in NAMES]
+
+
+def image() -> dict[str, Array]:
+    return {"image": np.load(ROOT / "examples/images/digits.npz")["x"][:1]}
+
+
+@pytest.fixture(scope="module", params=["digits_int8", "digits_int8_half"])
+def digits(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """The plan of an example for the smallest array."""
+    place = tmp_path_factory.mktemp("digits") / "plan"
+    options = Options(target="aie2-2x2", compare_dense=False)
+    return compile_model(ROOT / f"examples/models/{request.param}.onnx", place, options)[0]
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, str]:
+    """A plan of a small network, and a file with its input."""
+    place = tmp_path_factory.mktemp("half")
+    case = next(one for one in named_cases() if one.name == "sparse_half")
+    model = case.build()
+    (place / "model.onnx").write_bytes(model.SerializeToString())
+    np.savez(place / "x.npz", **feeds(model, 3))  # type: ignore[arg-type]
+    plan = compile_model(place / "model.onnx", place / "plan", Options(target="aie2-2x2", compare_dense=False))[0]
+    return plan, str(place / "x.npz")
+
+
+def same(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> bool:
+    """Whether outputs are the same, byte for byte."""
+    return list(ours) == list(theirs) and all(ours[name].tobytes() == theirs[name].tobytes() for name in ours)
+
+
+def checked(session: Session, fed: Mapping[str, Array]) -> int:
+    """Compare all kernel calls of a plan at both levels; how many there are."""
+    checks = Checks(Selection())
+    session.execute(fed, checks.core)
+    checks.refuse([layer["name"] for layer in session.plan.json(LAYERS)])
+    return len(checks.calls)
+
+
+def test_digits(digits: Plan) -> None:
+    session, fed = Session(digits), image()
+    fine = session.execute(fed, InstructionCore)
+    assert same(fine.outputs, session.execute(fed).outputs)
+    model = onnx.load(ROOT / f"examples/models/{digits.manifest['model']['name']}")
+    for name, array in onnxruntime_outputs(model, fed).items():
+        assert array.argmax() == fine.outputs[name].argmax()
+        assert np.abs(array - fine.outputs[name]).max() <= 1.01 * digits.outputs[0].scale
+    assert fine.result.calls and all(one.bound != "none" for one in fine.timing.layers)
+    assert checked(session, fed) > 0
+
+
+@pytest.mark.parametrize("target", ["aie2-2x2", "aie2-5x5"])  # with 5 rows cores write through their south window
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_networks(case: Case, target: str, tmp_path: Path) -> None:
+    model = case.build(pow2=False)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    options = Options(target=target, compare_dense=False)
+    plan, _ = compile_model(tmp_path / "model.onnx", tmp_path / "plan", options)
+    session, fed = Session(plan), feeds(model, 5)
+    assert same(session.execute(fed, InstructionCore).outputs, session.execute(fed).outputs)
+    assert checked(session, fed) > 0
+
+
+def test_the_stream_loads_each_core_before_it_starts(half: tuple[Plan, str]) -> None:
+    plan, _ = half
+    loaded: dict[tuple[int, int], bytes] = {}
+    started = []
+    for op in read_transactions(plan.files[CONTROL]).ops:
+        if not isinstance(op, BlockWrite | Write32):
+            continue
+        column, row, offset = split_address(op.address)
+        if row < plan.target.first_core_row:
+            continue
+        register = find_register(TileKind.CORE, offset)
+        if isinstance(op, BlockWrite) and register == ProgramMemory(0):
+            loaded[column, row] = np.array(op.data, "<u4").tobytes()
+        if isinstance(op, Write32) and register is Special.CORE_CONTROL:
+            if CoreControlWord.decode((op.value,)) == CoreControlWord(enable=True):
+                assert loaded[column, row] == plan.files[PROGRAM]
+                started.append((column, row))
+            else:
+                assert op.value == CoreControlWord(reset=True).encode()[0] and (column, row) not in loaded
+    assert sorted(started) == [(column, row) for column in range(2) for row in (2, 3)]
+    assert assemble(plan.files[PROGRAM_LISTING].decode()).bytes == plan.files[PROGRAM]
+
+
+def with_program(plan: Plan, place: Path, program: bytes, named: bytes | None = None) -> Plan:
+    """The plan with another program in its stream, and in its file unless that is given."""
+    control = plan.files[CONTROL]
+    assert control.count(plan.files[PROGRAM]) == plan.target.cores
+    changed = control.replace(plan.files[PROGRAM], program)
+    write_plan(place, {**plan.files, CONTROL: changed, PROGRAM: named or program}, dict(plan.manifest))
+    return Plan.load(place)
+
+
+def test_a_damaged_program_does_not_start(half: tuple[Plan, str], tmp_path: Path) -> None:
+    plan, _ = half
+    program = bytearray(plan.files[PROGRAM])
+    program[len(program) // 2] ^= 1
+    damaged = with_program(plan, tmp_path / "plan", bytes(program), plan.files[PROGRAM])
+    with pytest.raises(SimulationFault) as caught:
+        Session(damaged).clock()
+    assert caught.value.diagnostic.code == "core-program"
+    assert sha256(program).hexdigest() in str(caught.value)
+
+
+def without(program: bytes, mnemonic: str) -> bytes:
+    """The program with the first such instruction left out."""
+    for at in range(0, len(program), BUNDLE_BYTES):
+        bundle = decode(program[at : at + BUNDLE_BYTES])
+        kept = tuple(one for one in bundle.instructions if one.opcode.mnemonic != mnemonic)
+        if len(kept) < len(bundle.instructions):
+            return program[:at] + encode(Bundle(kept)) + program[at + BUNDLE_BYTES :]
+    raise AssertionError(f"no {mnemonic}")
+
+
+def test_a_wrong_program_is_found_out(
+    half: tuple[Plan, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, inputs = half
+    wrong = with_program(plan, tmp_path / "plan", without(plan.files[PROGRAM], "vmac"))
+    layer = plan.json(LAYERS)[0]["name"]
+    for what in ("all", layer):
+        assert bscc_sim([str(wrong.path), "--input", inputs, "--instructions", what]) == 6
+        said = capsys.readouterr()
+        assert "error[instruction-bytes]" in said.err and " at instruction level, " in said.err
+    assert f"{layer}:0,2,0" in said.err and "hottest loop" in said.out
+
+
+def test_other_cycles_are_found_out(half: tuple[Plan, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan, inputs = half
+    costs = replace(plan.costs, call=plan.costs.call + 1).to_dict()
+    write_plan(tmp_path / "plan", {**plan.files, "cores/costs.json": json.dumps(costs).encode()}, dict(plan.manifest))
+    layer = plan.json(LAYERS)[0]["name"]
+    assert bscc_sim([str(tmp_path / "plan"), "--input", inputs, "--instructions", f"{layer}:1,2,0"]) == 7
+    said = capsys.readouterr()
+    assert said.err.count("error[instruction-cycles]") == 1 and " are charged" in said.err
+
+
+def test_all_on_the_command_line(half: tuple[Plan, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan, inputs = half
+    words = [str(plan.path), "--input", inputs, "--output"]
+    assert bscc_sim([*words, str(tmp_path / "coarse.npz"), "-q"]) == 0
+    assert bscc_sim([*words, str(tmp_path / "fine.npz"), "--instructions", "all"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "" and "outputs are the same" in said.out and PROGRAM in said.out
+    assert (tmp_path / "fine.npz").read_bytes() == (tmp_path / "coarse.npz").read_bytes()
+
+
+def test_a_layer_on_the_command_line(
+    half: tuple[Plan, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, inputs = half
+    layer = plan.json(LAYERS)[0]["name"]
+    words = [str(plan.path), "--input", inputs, "--instructions"]
+    assert bscc_sim([*words, layer]) == 0
+    said = capsys.readouterr()
+    assert said.err == "" and f"{layer}: " in said.out and "--listing FILE" in said.out
+    for part in ("vec busy", "hottest loop", "vmac", "of stalls"):
+        assert part in said.out
+    listing = tmp_path / "listing.txt"
+    assert bscc_sim([*words, f"{layer}:0,2,0", "--listing", str(listing)]) == 0
+    assert capsys.readouterr().out.startswith(f"{layer}: 1 calls, ")
+    lines = [line for line in listing.read_text().splitlines() if line.startswith(" ")]
+    cycles = [int(line.split()[0]) for line in lines]
+    assert cycles == sorted(cycles) and len(cycles) == len(set(cycles)) and "vmac" in listing.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--instructions", "all"), "usage"),
+        (("--input", "{x}", "--instructions", "conv_99"), "unknown-layer"),
+        (("--input", "{x}", "--instructions", "{layer}:7,2,0"), "no-call"),
+        (("--input", "{x}", "--instructions", "{layer}:0,2,999"), "no-call"),
+        (("--input", "{x}", "--instructions", "all", "--listing", "l"), "usage"),
+        (("--input", "{x}", "--listing", "l"), "usage"),
+        (("--input", "{x}", "--instructions", "{layer}", "--listing", "-", "--json"), "usage"),
+    ],
+)
+def test_usage(words: tuple[str, ...], code: str, half: tuple[Plan, str], capsys: pytest.CaptureFixture[str]) -> None:
+    plan, inputs = half
+    layer = plan.json(LAYERS)[0]["name"]
+    assert bscc_sim([str(plan.path), *(word.format(x=inputs, layer=layer) for word in words)]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith(f"error[{code}]: ")
+
+
+def test_the_plan_names_the_program(half: tuple[Plan, str]) -> None:
+    plan, _ = half
+    named = json.loads((plan.path / MANIFEST).read_text())["files"][PROGRAM]
+    assert named == sha256(plan.files[PROGRAM]).hexdigest()
