@@ -26,14 +26,24 @@ MEAN_GUARD_BITS = 20
 MAX_SHIFT = 59  # of a core; |acc| <= 2^31 and M < 2^24: behind a longer shift nothing but zero would be left
 FACTOR_LIMIT = 1 << 30  # a core multiplies by halves of 16 bits, both signed
 CHANNELS_OF_ONE_SHIFT = 8  # a core shifts the 8 channels of a block at once
+NARROW_BITS = 15
+NARROW_LIMIT = (1 << NARROW_BITS) - 1
+MAX_FIRST_SHIFT = 40
+MAX_POWER_SHIFT = 31  # behind a longer shift nothing is left of 32 bits
+MAX_NARROW_SHIFT = 22
+# 2^15 * (2^15 - 1) + 255 * 2^22 < 2^31: the product and the zero point fit a 32-bit accumulator.
 
 
 @dataclass(frozen=True)
 class Requant:
-    """Factors M * 2^-shift, one per output channel; the 8 channels of a block have one shift."""
+    """Factors M * 2^-shift, one per output channel; the 8 channels of a block have one shift.
+
+    Narrow ones have M < 2^15 and are of sums that were shifted by `first`: M * 2^-(first + shift).
+    """
 
     multiplier: NDArray[np.int32]
     shift: NDArray[np.int32]
+    first: NDArray[np.int32] | None = None
 
 
 def decompose(scale: float) -> tuple[int, int]:
@@ -64,14 +74,68 @@ def factor(scale: float) -> tuple[int, int]:
     return mantissa << exponent, 0
 
 
-def conv_requant(x_scale: float, w_scales: NDArray[np.float32], y_scale: float) -> Requant:
-    """Factors of s = float32(x_scale * w_scale) / y_scale, in float32 as onnxruntime computes them."""
+def conv_factors(x_scale: float, w_scales: NDArray[np.float32], y_scale: float) -> list[tuple[int, int]]:
+    """s = float32(x_scale * w_scale) / y_scale, in float32 as onnxruntime computes them; one for each w_scale."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         ratios = (np.float32(x_scale) * np.asarray(w_scales, np.float32)) / np.float32(y_scale)
-    pairs = [factor(float(one)) for one in np.atleast_1d(ratios)]
-    size = CHANNELS_OF_ONE_SHIFT
+    return [factor(float(one)) for one in np.atleast_1d(ratios)]
+
+
+def conv_requant(x_scale: float, w_scales: NDArray[np.float32], y_scale: float) -> Requant:
+    """Exact factors, but for blocks whose factors differ by more than 2^6 or so."""
+    pairs, size = conv_factors(x_scale, w_scales, y_scale), CHANNELS_OF_ONE_SHIFT
     shared = [one for start in range(0, len(pairs), size) for one in at_one_shift(pairs[start : start + size])]
     return Requant(np.array([pair[0] for pair in shared], np.int32), np.array([pair[1] for pair in shared], np.int32))
+
+
+def conv_reach(weights: NDArray[np.int8], bias: AnyInts, x_zero: int, x_limits: tuple[int, int]) -> Ints:
+    """What |sum((x - x_zero) * w) + bias| cannot pass in each output channel; channels first."""
+    sizes = np.abs(weights.astype(np.int16)).sum(axis=tuple(range(1, weights.ndim)), dtype=np.int64)
+    reach: Ints = sizes * max(x_limits[1] - x_zero, x_zero - x_limits[0]) + np.abs(bias.astype(np.int64))
+    return reach
+
+
+def narrow_requant(factors: Sequence[tuple[int, int]], reach: AnyInts, zero: int, limits: tuple[int, int]) -> Requant:
+    """Narrow factors for the channels of `reach`, one of `factors` each or one for all.
+
+    `zero` and `limits` are those of the result's type: clamps that bind before its limits change no factor.
+    """
+    pairs = list(factors) * len(reach) if len(factors) == 1 else list(factors)
+    room, size = max(limits[1] - zero, zero - limits[0]) + 1, CHANNELS_OF_ONE_SHIFT
+    blocks = [
+        _narrow_block(pairs[start : start + size], [int(one) for one in reach[start : start + size]], room)
+        for start in range(0, len(pairs), size)
+    ]
+    multipliers = [one for block in blocks for one in block[1]]
+    first, second = (np.repeat(np.array([block[at] for block in blocks], np.int32), size) for at in (0, 2))
+    count = len(pairs)
+    return Requant(np.array(multipliers, np.int32), second[:count], first[:count])
+
+
+def _narrow_block(factors: Sequence[tuple[int, int]], reach: Sequence[int], room: int) -> tuple[int, list[int], int]:
+    """(first, M of each channel, second) of a block, whose results are less than `room` from the zero point.
+
+    `first` is the least shift behind which 16 bits hold every sum that does not saturate.
+    """
+    used = [(m, shift, most) for (m, shift), most in zip(factors, reach, strict=True) if m]
+    power = {shift for _, shift, _ in used}
+    if len(power) == 1 and max(power) <= MAX_POWER_SHIFT and all(m == 1 for m, _, _ in used):
+        return power.pop(), [int(m > 0) for m, _ in factors], 0
+    first = max((_first_shift(Fraction(room << shift, m), most) for m, shift, most in used), default=0)
+    exact = [Fraction(m << first, 1 << shift) for m, shift in factors]
+    fits = (s for s in range(MAX_NARROW_SHIFT, -1, -1) if round(max(exact) * (1 << s)) <= NARROW_LIMIT)
+    second = next(fits, None)
+    if second is None or first > MAX_FIRST_SHIFT:
+        text = f"sums are multiplied by {float(max(exact))} after a shift by {first}"
+        what = f"{text}; less than 2^{NARROW_BITS} and a shift of at most {MAX_FIRST_SHIFT} are done"
+        raise UnsupportedModel(Diagnostic("scale", what, help="fold-quantization{scales=exact} takes larger factors"))
+    return first, [round(one * (1 << second)) for one in exact], second
+
+
+def _first_shift(saturated: Fraction, reach: int) -> int:
+    """The least s >= 0 with 32767 * 2^s >= min(saturated, reach)."""
+    least = math.ceil(min(saturated, Fraction(reach)) / NARROW_LIMIT)
+    return (least - 1).bit_length() if least > 1 else 0
 
 
 def at_one_shift(factors: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -203,17 +267,6 @@ def dequantize_output(values: AnyInts, scale: float, zero: int) -> NDArray[np.fl
     return (np.asarray(values, np.int32) - np.int32(zero)).astype(np.float32) * np.float32(scale)
 
 
-NARROW_BITS = 15
-MAX_NARROW_SHIFT = 22
-# 2^15 * (2^15 - 1) + 255 * 2^22 < 2^31: the product and the zero point fit a 32-bit accumulator.
-
-
-def round_shift_odd(product: AnyInts, shift: AnyInts | int) -> Ints:
-    """product / 2^shift with halves to the odd neighbour: half to even of the same number with 1 less, and 1 on."""
-    wide, shifts = np.asarray(product, np.int64), np.asarray(shift, np.int64)
-    return round_shift(wide - (np.int64(1) << shifts), shifts) + 1
-
-
 def requantise_narrow(
     acc: AnyInts,
     first_shift: AnyInts | int,
@@ -223,13 +276,12 @@ def requantise_narrow(
     low: int,
     high: int,
 ) -> Ints:
-    """clamp(r((t * M + zero * 2^second) / 2^second), low, high) with t = r(acc / 2^first) held to 16 bits.
+    """clamp(rhe((t * M + zero * 2^second) / 2^second), low, high) with t = rhe(acc / 2^first) held to 16 bits.
 
-    0 <= M < 2^15, second_shift <= 22.  r rounds halves to even if the zero point is even, else to odd, so that the
-    second rounding is that of t * M / 2^second to even, whatever the zero point.
+    0 <= M < 2^15, second_shift <= 22.  A core adds the zero point before it rounds: an odd one sends ties of the second
+    rounding to odd, but there are none where M is 1 and `second` 0.
     """
-    rounded = round_shift_odd if zero % 2 else round_shift
-    held = np.clip(rounded(np.asarray(acc, np.int64), first_shift), -(1 << NARROW_BITS), (1 << NARROW_BITS) - 1)
+    held = np.clip(round_shift(np.asarray(acc, np.int64), first_shift), -(1 << NARROW_BITS), NARROW_LIMIT)
     shifts = np.asarray(second_shift, np.int64)
     product = held * np.asarray(multiplier, np.int64) + (np.int64(zero) << shifts)
-    return np.clip(rounded(product, shifts), low, high)
+    return np.clip(round_shift(product, shifts), low, high)

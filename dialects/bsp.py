@@ -104,10 +104,12 @@ class ConstantOp(Op):
 class Conv2dOp(Op):
     """q = clamp(rhe((sum((x - x_zero) * w) + bias) * M / 2^shift) + zero, min, max), of y without a residual.
 
+    So if it is `exact`; else numerics.requantise_narrow, sums being shifted by `first` before they are multiplied.
     With a residual zero, min and max are `mid_...`, and with add = (Ma, Mb, s)
     y = clamp(rhe(((q - mid_zero) * Ma + (residual - r_zero) * Mb) / 2^s) + y_zero, y_min, y_max).
-    `<requant>.bias`, `.multiplier`, `.shift` are int32, one per output channel, padded with zeros to a
-    multiple of 8; the 8 channels of a block have one shift; the bias is ONNX's, not corrected for x_zero.
+    `<requant>.bias`, `.multiplier`, `.shift` and, if not exact, `.first` are int32, one per output channel, padded
+    with zeros to a multiple of 8; the 8 channels of a block have equal shifts; the bias is ONNX's, not corrected for
+    x_zero.
     """
 
     name = "bsp.conv2d"
@@ -132,6 +134,7 @@ class Conv2dOp(Op):
     mid_max: int | None = prop(default=None)
     add: tuple[int, ...] | None = prop(default=None)
     r_zero: int | None = prop(default=None)
+    exact: bool | None = prop(default=None)
     y: Value[TensorType] = result()
 
     def infer(self) -> tuple[Type, ...]:

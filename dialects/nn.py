@@ -177,7 +177,10 @@ class Conv2dOp(_Conv):
 
 
 class QConv2dOp(_Conv):
-    """y = clamp(rhe((sum((x - zero) * w) + bias) * scales) + y_zero, y_min, y_max), the bias int32."""
+    """y = clamp(rhe((sum((x - zero) * w) + bias) * scales) + y_zero, y_min, y_max), the bias int32.
+
+    The scales are narrow factors (docs/numerics.md), or `exact` ones.
+    """
 
     name = "nn.qconv2d"
     pure = True
@@ -185,6 +188,7 @@ class QConv2dOp(_Conv):
     quant: Quant = prop()
     y_min: int = prop()
     y_max: int = prop()
+    exact: bool | None = prop(default=None)
     y: Value[TensorType] = result()
 
     def infer(self) -> tuple[Type, ...]:

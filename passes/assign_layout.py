@@ -63,7 +63,7 @@ def shifted(
     padded = -(-total // 8) * 8
     store[f"{symbol}.bias"] = np.zeros(padded, np.int32)
     store[f"{symbol}.multiplier"] = np.ones(padded, np.int32)
-    store[f"{symbol}.shift"] = np.zeros(padded, np.int32)
+    store[f"{symbol}.shift"] = store[f"{symbol}.first"] = np.zeros(padded, np.int32)
     rw = Rewriter.at(near)
     count = padded // 8 * (-(-channels // 8))
     type = bsp.BlockMatrixType((total, channels, 1, 1), I8, (8, 8), len(blocks), count)
@@ -90,6 +90,8 @@ def shifted(
         mid_max=high if joined else None,
         add=(1, 1, 0) if joined else None,
         r_zero=quant.zero if joined else None,
+        # One way of scaling for all layers keeps the program of the cores small.
+        exact=any(one.exact for one in module.walk(bsp.Conv2dOp)) or None,
         loc=near.loc,
     )
     return rw.insert(conv)

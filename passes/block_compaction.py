@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from compiler.blocks import pack, padded
 from compiler.errors import Diagnostic, UnsupportedModel
 from compiler.ir import I8, FuncOp, Module, Op, Rewriter, TensorType, Type, Value
-from compiler.numerics import add_factors, conv_requant, mean_factors, rescale_factor
+from compiler.numerics import (
+    Requant,
+    add_factors,
+    conv_factors,
+    conv_reach,
+    conv_requant,
+    mean_factors,
+    narrow_requant,
+    rescale_factor,
+)
 from compiler.pass_manager import Pass, Stage, option
 from dialects import bsp, nn
 from dialects.quant import Quant, quant_of
@@ -86,18 +95,20 @@ def decide(mode: Mode, kept: int, total: int) -> tuple[bool, str]:
 
 
 def lower_conv(op: nn.QConv2dOp, low: Lowering, rw: Rewriter) -> Op:
-    """qconv2d -> conv2d over kept blocks, with a table of bias, multiplier and shift"""
+    """qconv2d -> conv2d over kept blocks, with a table of bias, multiplier, shift and, unless exact, first shift"""
     constant = op.weight.op
     assert isinstance(constant, nn.ConstantOp) and constant.scales is not None
     symbol, store, x = low.symbol(), low.module.store, quant_of(op, op.x.type)
     weight = low.weight(constant, symbol, rw)
     out = op.y.type.shape[3]
-    factors = conv_requant(x.scale, store[constant.scales], op.quant.scale)
     bias = np.zeros(out, np.int32)
     if op.bias is not None:
         assert isinstance(op.bias.op, nn.ConstantOp)
         bias = store[op.bias.op.symbol]
+    factors = factors_of(op, x, store[constant.symbol], store[constant.scales], bias)
     table = {"bias": bias, "multiplier": factors.multiplier, "shift": factors.shift}
+    if factors.first is not None:
+        table["first"] = factors.first
     for name, numbers in table.items():
         full = np.zeros(padded(out), np.int32)
         full[:out] = np.broadcast_to(numbers, (out,))
@@ -117,8 +128,19 @@ def lower_conv(op: nn.QConv2dOp, low: Lowering, rw: Rewriter) -> Op:
         symbol,
         table_digest(low.module, symbol, tuple(table)),
         op.quant,
+        exact=op.exact,
         loc=op.loc,
     )
+
+
+def factors_of(
+    op: nn.QConv2dOp, x: Quant, weights: NDArray[np.int8], scales: NDArray[np.float32], bias: NDArray[np.int32]
+) -> Requant:
+    """What a convolution multiplies its sums by, exactly or in 15 bits."""
+    if op.exact:
+        return conv_requant(x.scale, scales, op.quant.scale)
+    reach = conv_reach(weights, bias, x.zero, x.limits)
+    return narrow_requant(conv_factors(x.scale, scales, op.quant.scale), reach, op.quant.zero, op.quant.limits)
 
 
 def table_digest(module: Module, symbol: str, names: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ float operation that is left stands between DQ and Q and has an integer twin.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -24,12 +25,19 @@ from compiler.ir import (
     rewrites,
 )
 from compiler.numerics import quantize_input
-from compiler.pass_manager import Pass, Stage
+from compiler.pass_manager import Pass, Stage, option
 from dialects import nn
 from dialects.quant import Quant, is_quantised, quant_of
 
 if TYPE_CHECKING:
     from compiler.target import Target
+
+
+class Scales(Enum):
+    """How sums are scaled: by factors of 15 bits after a shift, or of 30 bits."""
+
+    FAST = "fast"
+    EXACT = "exact"
 
 
 def bound(value: float, quant: Quant) -> int:
@@ -314,9 +322,14 @@ class FoldQuantization(Pass):
     requires: ClassVar[Stage] = Stage.of("nn-float", nn.DIALECT.ops)
     ensures: ClassVar[Stage] = Stage.of("nn", nn.INTEGER_OPS)
 
+    scales: Scales = option(Scales.FAST, help="exact scales sums by 30-bit factors; fast may differ by one step")
+
     def run(self, module: Module, target: Target) -> None:
         apply_patterns(PATTERNS, module)
         fold_inputs(module)
         fold_outputs(module)
         drop_dead(module)
         refuse_floats(module)
+        if self.scales is Scales.EXACT:
+            for op in module.walk(nn.QConv2dOp):
+                Rewriter.at(op).change(op, exact=True)

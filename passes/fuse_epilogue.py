@@ -50,9 +50,14 @@ def add_of_conv(add: bsp.AddOp, rw: Rewriter) -> bool:
 
 
 def fusible(value: Value[TensorType]) -> bsp.Conv2dOp | None:
-    """The convolution that computes a value for one reader and adds nothing yet."""
+    """The convolution that computes a value for one reader and adds nothing yet.
+
+    Narrow factors saturate as the type does: a tighter clamp would have to come between them and the addition.
+    """
     op = value.op
-    return op if isinstance(op, bsp.Conv2dOp) and op.residual is None and value.used_once else None
+    if not isinstance(op, bsp.Conv2dOp) or op.residual is not None or not value.used_once:
+        return None
+    return op if op.exact or (op.y_min, op.y_max) == op.quant.limits else None
 
 
 def comes_after(one: Op, other: Op) -> bool:

@@ -144,8 +144,8 @@ def _mac(core: _Core) -> None:
 
 def _narrowed(header: WorkHeader, records: BlockRecords, sums: Int32s) -> Wide:
     """Sums `[blocks][groups][lanes][8]` by two shifts and a factor."""
-    if header.q_odd != (header.q_zero % 2 == 1):
-        raise fault("work-header", f"q_odd is {header.q_odd}, the zero point {header.q_zero}")
+    if header.q_odd:
+        raise fault("work-header", "q_odd is set in a narrow packet, whose first rounding has no zero point in it")
     assert records.second_shift is not None
     shifts = (one[:, None, None, None] for one in (records.shift, records.second_shift))
     limits = np.iinfo(np.int8 if header.q_signed else np.uint8)

@@ -191,6 +191,10 @@ class Net:
         split = self.style.per_channel if per_channel is None else per_channel
         others = tuple(a for a in range(value.ndim) if a != axis) if split else None
         largest = np.atleast_1d(np.abs(value).max(axis=others))
+        if self.style.pow2:
+            # One power for the 8 channels of a block: so much a narrow factor does exactly.
+            blocks = [largest[start : start + 8] for start in range(0, len(largest), 8)]
+            largest = np.concatenate([np.full(len(one), one.max()) for one in blocks])
         scale = np.array([self.round_scale(v / 127) if v else 1.0 for v in largest.tolist()], np.float32)
         shape = [1] * value.ndim
         shape[axis] = -1

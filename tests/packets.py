@@ -134,7 +134,8 @@ class Maker:
         if self.kernel is Kernel.LOOKUP:
             table = self.draw.rng.integers(0, 256, 256, np.uint8)
             self.parts.add("table", table, 32)
-            return table[self.image & 0xFF].astype(np.int64)
+            looked_up: Ints = table[self.image & 0xFF].astype(np.int64)
+            return looked_up
         self.parts.add("jumps", self.shape.jumps(self.draw.pick(0, 2)).astype(np.int32), 4)
         if self.kernel in CHANNELWISE:
             self.fields["act_step"] = self.shape.in_wide * 32
@@ -251,16 +252,16 @@ class Maker:
         return np.clip(rhe(acc * factor, np.repeat(shift, 8)) + zero, low, high)
 
     def _narrow(self, bias: Ints, acc: Ints, low: int, high: int) -> Ints:
-        """A shift to 16 bits, a factor of 15, and a shift; ties go to odd where the zero point is odd."""
+        """A shift to 16 bits, a factor of 15, and a shift; the zero point is inside the second rounding."""
         draw, blocks = self.draw, self.shape.out_blocks
         zero = draw.pick(low, high)
-        self.fields |= {"q_zero": zero, "q_odd": zero % 2 == 1}
+        self.fields["q_zero"] = zero
         first, second = draw.numbers(0, 12, blocks), draw.numbers(0, 22, blocks)
         factor = draw.numbers(0, (1 << 15) - 1, 8 * blocks)
         self._add_records(bias, factor, first, second)
-        odd, first, second = zero % 2, np.repeat(first, 8), np.repeat(second, 8)
-        held = np.clip(rhe(acc - (odd << first), first) + odd, -32768, 32767)
-        return np.clip(rhe(held * factor + ((zero - odd) << second), second) + odd, low, high)
+        first, second = np.repeat(first, 8), np.repeat(second, 8)
+        held = np.clip(rhe(acc, first), -32768, 32767)
+        return np.clip(rhe(held * factor + (zero << second), second), low, high)
 
     def _mean(self, bias: Ints, acc: Ints, shift: int) -> Ints:
         """Factors by pixel, or one for all."""

@@ -45,8 +45,8 @@ def test_every_row_is_repeated_or_says_why_not() -> None:
     rows = read_rows(ROWS)
     assert len({row.id for row in rows}) == len(rows)
     assert {row.id for row in rows if row.kind != "kernel"} <= {*EXPERIMENTS, *CORE_EXPERIMENTS}
-    assert all(one.about for one in of(Role.NOT_MODELLED, Role.INPUT, Role.FIT))
-    assert {one.row.kind for one in of(Role.NOT_MODELLED)} == {"kernel"}
+    assert all(one.about for one in of(Role.NOT_MODELLED, Role.INPUT, Role.FIT, Role.ANOTHER_KERNEL))
+    assert {one.row.kind for one in of(Role.NOT_MODELLED, Role.ANOTHER_KERNEL)} == {"kernel"}
 
 
 def test_predictions_are_near_what_was_measured() -> None:
@@ -78,7 +78,7 @@ def test_an_unknown_row_is_printed_and_counted(tmp_path: Path, capsys: pytest.Ca
     assert main(["--rows", str(rows)]) == 0
     said = capsys.readouterr().out
     assert "not modelled: no experiment has this id" in said
-    assert "1 rows: 0 prediction, 0 input, 0 fit, 1 not modelled." in said
+    assert "1 rows: 0 prediction, 0 input, 0 fit, 0 another kernel, 1 not modelled." in said
 
 
 def run(script: Script, target: Target) -> Result:

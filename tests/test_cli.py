@@ -17,6 +17,7 @@ import pytest
 
 from compiler.cli.compile import main as bscc
 from compiler.cli.simulate import main as bscc_sim
+from compiler.pipeline import PASSES
 from compiler.plan import SCHEMA, Plan
 from tests.bad_models import Bad, bad_cases, dynamic, good_model
 from tests.models import Case, feeds
@@ -346,6 +347,18 @@ def test_one_error_in_a_process(tmp_path: Path) -> None:
 def test_a_pipeline_must_end_in_registers(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bscc([str(model), "-o", str(tmp_path / "plan"), "--pass-pipeline", "canonicalize"]) == 2
     one_error(capsys.readouterr().err, "pipeline-end")
+
+
+def test_exact_scales(model: Path, tmp_path: Path) -> None:
+    names = [one.name for one in PASSES]
+    pipeline = ",".join([f"{names[0]}{{scales=exact}}", *names[1:]])
+    costs = []
+    for words in ([], ["--pass-pipeline", pipeline]):
+        place = tmp_path / str(len(words))
+        assert bscc([str(model), "-o", str(place), "-q", "--no-compare-dense", "--verify-each", *words]) == 0
+        costs.append(json.loads((place / "cores/costs.json").read_text()))
+    assert [one["mac_set_narrow"] > 0 for one in costs] == [True, False]
+    assert [one["scale_group"] > 0 for one in costs] == [False, True]
 
 
 def test_modules_cannot_be_written_over_a_file(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

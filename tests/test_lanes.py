@@ -27,7 +27,7 @@ def layer(kernel: str, size: tuple[int, int], window: tuple[int, int], stride: i
         kernel=kernel, channels=16, out_height=size[0], out_width=size[1], out_channels=16, window=window,
         strides=(stride, stride), pads=pads, dilations=(dilation, dilation), x_signed=True, y_signed=True,
         r_signed=True, x_zero=0, r_zero=0, mid=(0, 0, 0), out=(0, -128, 127), add=(0, 0, 0), operands=1, weight="",
-        params="", scale=(1, 0), kept_blocks=0, counted_pads=(0, 0, 0, 0),
+        params="", scale=(1, 0), kept_blocks=0, counted_pads=(0, 0, 0, 0), exact=False,
     )  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def test_the_store_holds_what_the_contract_says(seed: int, tmp_path: Path) -> No
         named |= {f"{weight.symbol}.blocks", f"{weight.symbol}.index"}
     for conv in module.walk(bsp.Conv2dOp):
         out = conv.y.type.shape[3]
-        for name in ("bias", "multiplier", "shift"):
+        for name in ("bias", "multiplier", "shift", "first"):
             array = module.store[f"{conv.requant}.{name}"]
             assert (array.dtype.name, array.shape) == ("int32", (padded(out),)) and not array[out:].any()
             named.add(f"{conv.requant}.{name}")

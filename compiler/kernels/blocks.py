@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.encoding.work import BLOCK, MIN_PERIODS, SCRATCH_OFFSET, BlockRecords
-from compiler.mapping.shapes import Layer
+from compiler.encoding.work import BLOCK, SCRATCH_OFFSET, BlockRecords
+from compiler.mapping.shapes import Layer, type_limits
 
 Ints = NDArray[np.int32]
 ACC_LIMIT = 1 << 31
 SUM_LIMIT = ACC_LIMIT - SCRATCH_OFFSET
-"""Sums have 32 bits; those that wait in the scratch carry an offset."""
+"""Sums have 32 bits; those that are scaled by 30-bit factors carry an offset."""
 MAX_DIRECT_SHIFT = 31
 
 
@@ -22,8 +22,8 @@ class Blocks:
     """Kept blocks by output block; arrays of channels are `[out_blocks][8]`, those of blocks `[out_blocks]`.
 
     The bias has taken in -x_zero * sum(weights); `bound` is more than any partial sum with it can reach; a factor is
-    multiplier / 2^shift with one shift a block.  Where `net_shift` is not negative the factors of the block are all
-    2^-net_shift.
+    multiplier / 2^shift with one shift a block, of sums that are shifted by `first` before if there is that.  Where
+    `net_shift` is not negative the factors of the block are all 2^-net_shift.
     """
 
     blocks: NDArray[np.int8]
@@ -34,10 +34,18 @@ class Blocks:
     multiplier: Ints
     shift: NDArray[np.int64]
     net_shift: NDArray[np.int64]
+    first: NDArray[np.int64] | None
 
     @classmethod
     def of(
-        cls, layer: Layer, blocks: NDArray[np.int8], index: Ints, bias: Ints, multiplier: Ints, shift: Ints
+        cls,
+        layer: Layer,
+        blocks: NDArray[np.int8],
+        index: Ints,
+        bias: Ints,
+        multiplier: Ints,
+        shift: Ints,
+        first: Ints | None = None,
     ) -> Blocks:
         """Sort out the rows of the index by output block; channels past the last take their neighbour's factor."""
         starts = np.searchsorted(index[:, 0], np.arange(layer.out_blocks + 1)).astype(np.int64)
@@ -51,6 +59,7 @@ class Blocks:
         shifts = shift.reshape(-1, BLOCK).astype(np.int64)
         common = shifts[:, 0]
         assert (past | (factors == 0) | (shifts == common[:, None])).all(), "the 8 channels of a block share one shift"
+        ahead = None if first is None else first.reshape(-1, BLOCK)[:, 0].astype(np.int64)
         return cls(
             blocks,
             index,
@@ -59,7 +68,8 @@ class Blocks:
             largest * sizes + np.abs(corrected),
             factors.astype(np.int32),
             common,
-            _net_shift(factors, common),
+            _net_shift(factors, common) if ahead is None else _only_shift(factors, common, ahead),
+            ahead,
         )
 
     def chosen(self, out_block: int, inputs: tuple[int, int], window: tuple[int, int]) -> NDArray[np.int64]:
@@ -73,7 +83,7 @@ class Blocks:
     def direct(self, layer: Layer, out: tuple[int, int]) -> bool:
         """Whether a rounding shift of the sum, saturating as the type does, is all that these blocks need."""
         zero, low, high = layer.first_stage
-        if (low, high) != ((-128, 127) if layer.first_signed else (0, 255)):
+        if (low, high) != type_limits(layer.first_signed):
             return False
         net = self.net_shift[out[0] : out[1]]
         if (net < 0).any():
@@ -81,17 +91,39 @@ class Blocks:
         room = ACC_LIMIT - abs(zero) * (1 << net)
         return bool((self.bound[out[0] : out[1]] < room[:, None]).all())
 
-    def records(self, layer: Layer, out: tuple[int, int], periods: NDArray[np.int64], *, direct: bool) -> BlockRecords:
-        """The records of some output blocks; the bias brings the zero point (`direct`) or the scratch's offset."""
+    def records(self, layer: Layer, out: tuple[int, int], periods: NDArray[np.int64], finish: str) -> BlockRecords:
+        """The records of some output blocks; a bias brings the zero point (`direct`) or an offset (`scale`)."""
         part = slice(*out)
-        shift = (self.net_shift if direct else self.shift)[part]
-        offset = layer.first_stage[0] * (1 << shift) if direct else np.full(len(shift), SCRATCH_OFFSET)
+        bias, multiplier = self.bias[part], self.multiplier[part]
+        if finish == "direct":
+            shift = self.net_shift[part]
+            return BlockRecords(
+                bias=_words(bias + layer.first_stage[0] * (1 << shift[:, None])),
+                multiplier=multiplier,
+                periods=periods,
+                shift=shift,
+            )
+        if self.first is None:
+            shift = self.shift[part]
+            return BlockRecords(bias=_words(bias + SCRATCH_OFFSET), multiplier=multiplier, periods=periods, shift=shift)
         return BlockRecords(
-            bias=(self.bias[part] + offset[:, None]).astype(np.uint64).astype(np.uint32).view(np.int32),
-            multiplier=self.multiplier[part],
-            periods=np.maximum(periods, MIN_PERIODS),
-            shift=shift,
+            bias=_words(bias),
+            multiplier=multiplier,
+            periods=periods,
+            shift=self.first[part],
+            second_shift=self.shift[part],
         )
+
+
+def _words(numbers: NDArray[np.int64]) -> Ints:
+    """What 32 bits keep of numbers."""
+    return numbers.astype(np.uint64).astype(np.uint32).view(np.int32)
+
+
+def _only_shift(factors: Ints, shift: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first shift of the blocks that need nothing else, else -1."""
+    found: NDArray[np.int64] = np.where((factors == 1).all(axis=1) & (shift == 0), first, -1)
+    return found
 
 
 def _net_shift(factors: Ints, shift: NDArray[np.int64]) -> NDArray[np.int64]:

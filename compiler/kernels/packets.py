@@ -28,7 +28,7 @@ from compiler.encoding.work import (
 )
 from compiler.kernels.blocks import Blocks
 from compiler.mapping.lanes import Lanes, lanes_of
-from compiler.mapping.shapes import Layer
+from compiler.mapping.shapes import Layer, Mapping
 from compiler.numerics import MEAN_GUARD_BITS
 
 Bytes = NDArray[np.uint8]
@@ -112,7 +112,7 @@ def sections_of(
 class Piece:
     """Which part of a layer a packet is about: blocks, rows of the window, pixels of a row, and rows of a tile.
 
-    `direct` says that a rounding shift makes bytes of its sums.
+    `mapping` is the layer's, which says how its sums become bytes.
     """
 
     out_blocks: tuple[int, int]
@@ -121,7 +121,7 @@ class Piece:
     width: int
     rows: int
     pad_byte: int
-    direct: bool
+    mapping: Mapping
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def build(
 
     Calls come with the places of their scales in `scales`.
     """
-    lanes = lanes_of(layer, piece.width)
+    lanes, finish = lanes_of(layer, piece.width), piece.mapping.finish
     body = _conv(layer, piece, lanes, data) if data is not None else _pool(layer, piece, lanes)
     taps = (piece.window[1] - piece.window[0]) * layer.window[1]
     records = [call for one in lists for call in one]
@@ -180,9 +180,11 @@ def build(
     }
     header = WorkHeader(
         **_fields(layer, piece, lanes, scales),
-        direct=piece.direct,
+        direct=finish == "direct",
+        narrow=finish == "narrow",
+        staged=finish == "staged",
         # An odd zero point inside a rounding turns ties around: half to odd then rounds half to even without it.
-        q_odd=piece.direct and layer.first_stage[0] % 2 == 1,
+        q_odd=finish == "direct" and layer.first_stage[0] % 2 == 1,
         layer=number,
         size_words=size_bytes // 4,
         calls=len(lists[0]),
@@ -219,7 +221,7 @@ def _conv(layer: Layer, piece: Piece, lanes: Lanes, data: Blocks) -> _Body:
     """Kept blocks by output block, each list filled up with zero blocks to the fewest periods there may be."""
     chosen = [data.chosen(one, piece.in_blocks, piece.window) for one in range(*piece.out_blocks)]
     counts = np.array([len(one) for one in chosen], np.int64)
-    periods = np.maximum(counts, MIN_PERIODS)
+    periods = np.maximum(counts, piece.mapping.least_periods)
     starts = np.cumsum(periods) - periods
     places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
     rows = np.concatenate([np.zeros(0, np.int64), *chosen])
@@ -229,7 +231,7 @@ def _conv(layer: Layer, piece: Piece, lanes: Lanes, data: Blocks) -> _Body:
     inputs = index[:, 3] - piece.in_blocks[0]
     table[places] = _offsets(layer, piece, lanes, index[:, 1] - piece.window[0], index[:, 2], inputs)
     blocks[places] = data.blocks[rows]
-    return _Body(table, blocks, data.records(layer, piece.out_blocks, periods, direct=piece.direct))
+    return _Body(table, blocks, data.records(layer, piece.out_blocks, periods, piece.mapping.finish))
 
 
 def _pool(layer: Layer, piece: Piece, lanes: Lanes) -> _Body:
@@ -283,7 +285,7 @@ def _factors(layer: Layer) -> tuple[int, int, int, int]:
     """(a, b, shift, K) of the stage that combines: y = rhe((K + a * x + b * r) / 2^shift)."""
     zero = layer.out[0]
     if layer.kernel in ("add", "conv"):
-        a, b, shift = layer.add
+        a, b, shift = (1, 0, 0) if layer.clamps else layer.add
         x_zero = layer.first_stage[0] if layer.is_conv else layer.x_zero
         start = -x_zero * a - layer.r_zero * b
     else:

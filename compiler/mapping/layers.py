@@ -81,6 +81,7 @@ def layer_of(op: Kernels) -> Layer:
         params=params,
         scale=scale,
         kept_blocks=kept,
+        exact=isinstance(op, bsp.Conv2dOp) and bool(op.exact),
         counted_pads=op.counted_pads if isinstance(op, bsp.AvgPoolOp) and op.count_include_pad else (0, 0, 0, 0),
         **window,
     )

@@ -35,8 +35,9 @@ def pack_activation(storage: Storage, values: NDArray[Any]) -> Bytes:
 def blocks_of_layer(layer: Layer, module: Module) -> Blocks:
     """What a convolution multiplies by, out of the module's store."""
     store = module.store
+    names = ("bias", "multiplier", "shift") if layer.exact else ("bias", "multiplier", "shift", "first")
     weights = (store[f"{layer.weight}.{name}"] for name in ("blocks", "index"))
-    return Blocks.of(layer, *weights, *(store[f"{layer.params}.{name}"] for name in ("bias", "multiplier", "shift")))
+    return Blocks.of(layer, *weights, *(store[f"{layer.params}.{name}"] for name in names))
 
 
 class PacketMaker:
@@ -81,7 +82,7 @@ class PacketMaker:
             width=main.columns[1] - main.columns[0],
             rows=max((one.rows for one in records), default=0),
             pad_byte=self.work.output.pad,
-            direct=self.run.mapping.finish == "direct",
+            mapping=self.run.mapping,
         )
         lists = _lists(records, [len(step.calls) for step in steps])
         return build(

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
 from compiler.ir import Module
-from compiler.kernels.blocks import SUM_LIMIT
+from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT
 from compiler.kernels.programs.resident import Feature, resident
 from compiler.mapping.memory import Request, lower_bound, place
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, reaches, share_bytes
 from compiler.mapping.packing import blocks_of_layer
 from compiler.mapping.reader import Reader
-from compiler.mapping.search import Facts, part_count, search, smallest_tile_bytes
+from compiler.mapping.search import Choice, Facts, part_count, search, smallest_tile_bytes
 from compiler.mapping.shapes import CoreLayout, Mapping
 from compiler.mapping.sizes import packet_bytes, work_slots
 from compiler.target import Target
+
+STEPS = 64
+"""Densities are told apart so finely."""
 
 LEAST_STAGE_BYTES = 8 * 1024
 """Below this a pass would hold less than a row of most layers."""
 
 
-def _overflows(node: Node, largest: int) -> UnsupportedModel:
+FEATURES = {
+    "direct": Feature.DIRECT,
+    "narrow": Feature.NARROW,
+    "staged": Feature.STAGED,
+    "scale": Feature.SCALE,
+    "mean": Feature.MEAN,
+}
+"""What the cores' program needs for each way of making bytes of sums."""
+
+
+def _overflows(node: Node, largest: int, limit: int) -> UnsupportedModel:
     return UnsupportedModel(
         Diagnostic(
             "accumulator",
-            f"sums of this layer can reach {largest}, and only below {SUM_LIMIT} do they certainly fit 32 bits",
+            f"sums of this layer can reach {largest}, and only below {limit} do they certainly fit 32 bits",
             node.title,
             help="a bias or weights so large are seldom meant: look at the scales of this layer",
         )
@@ -46,37 +60,52 @@ class Planner:
         self._cycles: dict[int, float] = {}
         self._levels = [one.level for one in self.tensors]
         self._most_stage_bytes = stage_bytes
-        self._may_shift = True
         self._sizes: dict[tuple[int, int, Mapping], list[int]] = {}
+        self._choices: dict[Hashable, Choice | None] = {}
+        self._facts: list[Facts] = []
 
     def facts(self, node: Node) -> Facts:
         """What the search must know of a layer's numbers."""
         layer, store = node.layer, self.module.store
         held = tuple(view.tensor.storage.blocks for view in (*node.inputs, node.output))
         counts = len(store[f"{layer.params}.count"]) if layer.kernel == "avg_pool" else 0
-        if not layer.is_conv or not layer.kept_blocks:
+        if not layer.is_conv:
             return Facts(1.0, 1.0, False, counts, held)
         per_row = np.bincount(store[f"{layer.weight}.index"][:, 0], minlength=layer.out_blocks)
         whole = layer.taps * layer.in_blocks
         # Chunks of a heavy row may be heavier than the row.
         heaviest = min(1.0, float(per_row.max()) / whole * 1.25 + 0.05)
+        # Layers of nearly one density are searched once.
+        density, heaviest = round(float(per_row.mean()) / whole * STEPS) / STEPS, math.ceil(heaviest * STEPS) / STEPS
         blocks = blocks_of_layer(layer, self.module)
         largest = int(blocks.bound.max())
-        if largest >= SUM_LIMIT:
-            raise _overflows(node, largest)
-        direct = self._may_shift and blocks.direct(layer, (0, layer.out_blocks))
-        return Facts(float(per_row.mean()) / whole, heaviest, direct, counts, held)
+        limit = SUM_LIMIT if layer.exact else ACC_LIMIT
+        if largest >= limit:
+            raise _overflows(node, largest, limit)
+        direct = blocks.direct(layer, (0, layer.out_blocks))
+        return Facts(density, heaviest, direct, counts, held)
 
     def choose(self) -> None:
-        """Mappings and homes for all layers; where cores have no room for all programs, shifts are done by factors."""
+        """Mappings and homes for all layers; where cores have no room for all programs, factors do the shifts."""
+        self._facts = [self.facts(node) for node in self.nodes]
+        if any(self._is_narrow(node) for node in self.nodes):
+            # Shifts alone are a case of narrow factors: the program that has these needs no other code.
+            self._forget_shifts()
         try:
             self._choose()
             resident(self._features())
         except DoesNotFit as error:
             if error.diagnostic.code != "program-memory" or Feature.DIRECT not in self._features():
                 raise
-            self._may_shift = False
+            self._forget_shifts()
             self._choose()
+
+    def _is_narrow(self, node: Node) -> bool:
+        """Whether a layer needs narrow factors, as a shift alone does not do."""
+        return node.layer.is_conv and not node.layer.exact and not self._facts[node.number].direct
+
+    def _forget_shifts(self) -> None:
+        self._facts = [replace(one, direct=False) for one in self._facts]
 
     def _choose(self) -> None:
         self.stage_bytes = self._most_stage_bytes
@@ -89,12 +118,11 @@ class Planner:
 
     def _features(self) -> frozenset[Feature]:
         """What the cores' program must be able to do."""
-        finishes = {"direct": Feature.DIRECT, "scale": Feature.SCALE, "mean": Feature.MEAN}
         found = set()
         for node in self.nodes:
             assert node.mapping is not None
             if node.mapping.finish:
-                found.add(finishes[node.mapping.finish])
+                found.add(FEATURES[node.mapping.finish])
             if part_count(node.layer, node.mapping) > 1:
                 found.add(Feature.PARTS)
             if node.layer.kernel == "max_pool":
@@ -105,14 +133,14 @@ class Planner:
 
     def _map(self, node: Node, ways: Sequence[str]) -> None:
         """The cheaper of the ways; dividing by channels pays for moving activations through DDR."""
-        facts = self.facts(node)
+        facts = self._facts[node.number]
         found = []
         for way in ways:
             # What is dense always has room.
             for bound in (facts.heaviest, 1.0):
                 rows = (0, -(-node.layer.out_height // node.pieces))
                 known = replace(facts, heaviest=bound)
-                choice = search(node.layer, node.output.storage, self.target, self.core, rows, way, known)
+                choice = self._search(node, rows, way, known)
                 if choice is None or not self._packets_fit(replace(node, columns_by=way, mapping=choice.mapping)):
                     continue
                 moved = 0.0
@@ -124,6 +152,14 @@ class Planner:
         if not found:
             raise self._too_large(node)
         self._cycles[node.number], node.mapping, node.columns_by = min(found, key=lambda one: one[0])
+
+    def _search(self, node: Node, rows: tuple[int, int], way: str, facts: Facts) -> Choice | None:
+        """`search`, done once for layers that differ in their numbers only."""
+        layer, output = replace(node.layer, weight="", params="", kept_blocks=0), node.output.storage
+        key = layer, output, rows, way, facts
+        if key not in self._choices:
+            self._choices[key] = search(layer, output, self.target, self.core, rows, way, facts)
+        return self._choices[key]
 
     @property
     def cycles(self) -> float:

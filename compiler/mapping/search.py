@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from compiler.encoding.work import GROUP_BYTES, LANES, MIN_PERIODS
 from compiler.kernels import cost
@@ -17,6 +17,12 @@ from compiler.mapping.program import Extent, divide
 from compiler.mapping.shapes import CoreLayout, Layer, Mapping, Storage, groups_of
 from compiler.mapping.sizes import TileSizes, tile_sizes
 from compiler.target import Target
+
+ONE_CALL = ("direct", "narrow")
+"""How sums become bytes without waiting in the scratch."""
+
+ENDS = {"staged": cost.staged_cycles, "scale": cost.scale_cycles, "mean": cost.mean_cycles}
+"""What becomes of those in the scratch."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,19 @@ def _sizes(size: int, most: int = 10) -> list[int]:
     return [every[round(i * (len(every) - 1) / (most - 1))] for i in range(most)]
 
 
-def candidates(layer: Layer, extent: Extent, columns_by: str, rows_by: str, window: int) -> Iterator[Mapping]:
+def finish_of(layer: Layer, mapping: Mapping, direct: bool) -> str:
+    """How sums become bytes; a shift alone, or factors on the way, only in a call that makes a tile by itself."""
+    if not layer.is_conv:
+        return "mean" if layer.sums else ""
+    whole = part_count(layer, mapping) == 1
+    if whole and direct:
+        return "direct"
+    return "scale" if layer.exact else "narrow" if whole else "staged"
+
+
+def candidates(
+    layer: Layer, extent: Extent, columns_by: str, rows_by: str, window: int, direct: bool
+) -> Iterator[Mapping]:
     """Cuts in time of what one core computes; rows of pixels are cut between groups."""
     rows = max(1, extent.rows[1] - extent.rows[0])
     blocks = max(1, extent.blocks[1] - extent.blocks[0])
@@ -60,8 +78,9 @@ def candidates(layer: Layer, extent: Extent, columns_by: str, rows_by: str, wind
         width = min(LANES * groups, layer.out_width)
         for out in _sizes(blocks, 8):
             for inner in _sizes(layer.in_blocks, 8) if layer.is_conv else [out]:
+                finish = finish_of(layer, Mapping(columns_by, rows_by, 1, width, out, inner, window), direct)
                 for high in _sizes(rows, 10):
-                    yield Mapping(columns_by, rows_by, high, width, out, inner, window)
+                    yield Mapping(columns_by, rows_by, high, width, out, inner, window, finish)
 
 
 def part_count(layer: Layer, mapping: Mapping) -> int:
@@ -86,19 +105,10 @@ class Trial:
         """Row tiles of a core."""
         return -(-(self.core.rows[1] - self.core.rows[0]) // self.mapping.rows)
 
-    @property
-    def finish(self) -> str:
-        """How sums become bytes; a shift is enough only for a call that makes a tile by itself."""
-        if self.layer.kernel == "avg_pool":
-            return "mean"
-        if not self.layer.is_conv:
-            return ""
-        return "direct" if self.facts.direct and part_count(self.layer, self.mapping) == 1 else "scale"
-
     def periods(self, density: float) -> int:
         """Table entries of an output block in one packet."""
         blocks = self.mapping.in_blocks * self.mapping.window_rows * self.layer.window[1]
-        return max(MIN_PERIODS, math.ceil(blocks * density))
+        return max(self.mapping.least_periods, math.ceil(blocks * density))
 
     def sections(self, density: float) -> Sections:
         """What a work packet holds if this share of its blocks is kept."""
@@ -123,7 +133,7 @@ class Trial:
 
     def fits(self, sizes: TileSizes, layout: CoreLayout) -> bool:
         """Whether tiles, sums and packets go into a core's slots."""
-        scratch = self.layer.sums and self.finish != "direct"
+        scratch = self.layer.sums and self.mapping.finish not in ONE_CALL
         return (
             sizes.act_bytes <= layout.act_bytes
             and sizes.out_bytes <= layout.out_bytes
@@ -133,20 +143,18 @@ class Trial:
 
     def tile_cycles(self, sizes: TileSizes) -> int:
         """Estimated cycles of the calls that make a tile."""
-        layer, blocks, groups = self.layer, self.mapping.out_blocks, sizes.groups
+        layer, blocks, groups, finish = self.layer, self.mapping.out_blocks, sizes.groups, self.mapping.finish
         costs, kernel, parts = cost.typical(), KERNELS[layer.kernel], part_count(layer, self.mapping)
         total = cost.call_cycles(costs, kernel, last=True) + cost.fill_cycles(costs, sizes.border_bytes)
         total += (parts - 1) * cost.call_cycles(costs, kernel, last=False)
         if layer.sums:
             taps = self.mapping.window_rows * layer.window[1]
             periods = blocks * (self.periods(self.facts.density) if layer.is_conv else max(MIN_PERIODS, taps))
-            first = "direct" if self.finish == "direct" else "bias_raw"
+            first = finish if finish in ONE_CALL else "bias_raw"
             total += cost.mac_cycles(costs, first, groups, blocks, periods)
             total += (parts - 1) * cost.mac_cycles(costs, "scratch_raw", groups, blocks, periods)
-        if self.finish == "scale":
-            total += cost.scale_cycles(costs, groups, blocks)
-        if self.finish == "mean":
-            total += cost.mean_cycles(costs, groups, blocks)
+        if finish in ENDS:
+            total += ENDS[finish](costs, groups, blocks)
         if layer.kernel == "max_pool":
             total += cost.max_cycles(costs, groups, blocks, layer.taps)
         if layer.combines:
@@ -208,14 +216,14 @@ def search(
         best: Choice | None = None
         for rows_by in ("channels", "rows"):
             extent = divide(column, rows_by, target.core_rows, 0)
-            for mapping in candidates(layer, extent, columns_by, rows_by, window):
+            for mapping in candidates(layer, extent, columns_by, rows_by, window, facts.direct):
                 sizes = tile_sizes(layer, mapping, output)
                 trial = Trial(layer, mapping, output, target, extent, facts)
                 if not trial.fits(sizes, core):
                     continue
                 cycles = trial.estimate(sizes)
                 if best is None or cycles < best.cycles:
-                    best = Choice(replace(mapping, finish=trial.finish), cycles)
+                    best = Choice(mapping, cycles)
         if best is not None:
             return best
     return None

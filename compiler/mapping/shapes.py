@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compiler.encoding.work import BLOCK, LANES
+from compiler.encoding.work import BLOCK, LANES, MIN_PERIODS, NARROW_PERIODS
 from compiler.ir import DialectAttribute
 
 
@@ -16,6 +16,11 @@ def blocks_of(channels: int) -> int:
 def groups_of(pixels: int) -> int:
     """Groups of 4 pixels that hold this many."""
     return -(-pixels // LANES)
+
+
+def type_limits(signed: bool) -> tuple[int, int]:
+    """The integers of a byte."""
+    return (-128, 127) if signed else (0, 255)
 
 
 def share(count: int, parts: int, index: int) -> tuple[int, int]:
@@ -109,6 +114,7 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
     scale: tuple[int, ...]
     kept_blocks: int
     counted_pads: tuple[int, ...]
+    exact: bool
 
     @property
     def is_conv(self) -> bool:
@@ -122,8 +128,10 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
 
     @property
     def first_stage(self) -> tuple[int, ...]:
-        """Zero point and bounds of what a sum is scaled to: the result, or what a residual is then added to."""
-        return self.mid if self.is_conv and self.operands == 2 else self.out
+        """Zero point and bounds of what a sum is scaled to: the result, or what is then added to or clamped."""
+        if self.is_conv and self.operands == 2:
+            return self.mid
+        return (self.out[0], *type_limits(self.y_signed)) if self.clamps else self.out
 
     @property
     def first_signed(self) -> bool:
@@ -133,13 +141,17 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
         return self.mid[2] <= 127 if self.is_conv and self.operands == 2 else self.y_signed
 
     @property
+    def clamps(self) -> bool:
+        """Whether a convolution's results, which saturate as their type does, are clamped behind that."""
+        return self.is_conv and not self.exact and self.operands == 1 and self.out[1:] != type_limits(self.y_signed)
+
+    @property
     def combines(self) -> bool:
-        """Whether a rescaling or an addition ends it."""
+        """Whether a rescaling, an addition or a clamp ends it."""
         if self.kernel == "max_pool":
-            whole = (-128, 127) if self.y_signed else (0, 255)
-            same = self.x_signed == self.y_signed and self.x_zero == self.out[0] and self.out[1:] == whole
-            return not (same and self.scale[0] == 1 << self.scale[1])
-        return self.kernel in ("add", "requantize") or self.operands == 2
+            same = self.x_signed == self.y_signed and self.x_zero == self.out[0]
+            return not (same and self.out[1:] == type_limits(self.y_signed) and self.scale[0] == 1 << self.scale[1])
+        return self.kernel in ("add", "requantize") or self.operands == 2 or self.clamps
 
     @property
     def in_blocks(self) -> int:
@@ -174,8 +186,9 @@ class Mapping(DialectAttribute, mnemonic="tile.mapping"):
 
     `columns_by` and `rows_by` are `rows` (of the image) or `channels` (of the output); `rows` counts output rows of
     a tile, `width` its pixels (all of a row or a multiple of 4), `out_blocks` and `in_blocks` blocks of 8 channels,
-    `window_rows` rows of the window.  `finish` says how sums become bytes: `direct`, `scale`, `mean` or, where there
-    are none, not at all.
+    `window_rows` rows of the window.  `finish` says how sums become bytes: `direct` by a shift, `narrow` by a 15-bit
+    factor, `staged` the same for sums of several calls, `scale` by a 30-bit factor, `mean`, or, where there are none,
+    not at all.
     """
 
     columns_by: str
@@ -186,6 +199,11 @@ class Mapping(DialectAttribute, mnemonic="tile.mapping"):
     in_blocks: int
     window_rows: int
     finish: str = ""
+
+    @property
+    def least_periods(self) -> int:
+        """Fewest table entries of an output block."""
+        return NARROW_PERIODS if self.finish == "narrow" else MIN_PERIODS
 
 
 @dataclass(frozen=True)

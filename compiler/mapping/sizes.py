@@ -9,7 +9,7 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.encoding.work import BLOCK, GROUP_BYTES, LANES, MIN_PERIODS, SET
+from compiler.encoding.work import BLOCK, GROUP_BYTES, LANES, SET
 from compiler.ir import Module
 from compiler.kernels.packets import Sections, sections_of
 from compiler.mapping.lanes import lanes_of
@@ -107,7 +107,7 @@ def _packets(node: Node, target: Target, module: Module, piece: int, sums: NDArr
         for out in sorted(outs):
             for part in parts:
                 taps = (part.window[1] - part.window[0]) * layer.window[1]
-                periods = kept_periods(sums, out, part) if layer.is_conv else 0
+                periods = kept_periods(sums, out, part, mapping.least_periods) if layer.is_conv else 0
                 yield sections_of(layer, calls, rows, width, out[1] - out[0], taps, periods, scales)
 
 
@@ -131,11 +131,11 @@ def kept_sums(node: Node, module: Module) -> NDArray[np.int64]:
     return sums
 
 
-def kept_periods(sums: NDArray[np.int64], out: tuple[int, int], part: Part) -> int:
+def kept_periods(sums: NDArray[np.int64], out: tuple[int, int], part: Part, least: int) -> int:
     """Table entries of some output blocks: kept blocks, filled up where they are too few."""
     (a, b), (c, d), (e, f) = out, part.blocks, part.window
     kept = sums[a:b, d, f] - sums[a:b, c, f] - sums[a:b, d, e] + sums[a:b, c, e]
-    return int(np.maximum(kept, MIN_PERIODS).sum())
+    return int(np.maximum(kept, least).sum())
 
 
 def senders_of(mapping: Mapping, target: Target) -> int:

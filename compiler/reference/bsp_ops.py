@@ -27,19 +27,25 @@ def conv(op: bsp.Conv2dOp, inputs: list[Array], module: Module) -> Array:
     """Convolution with its epilogue: bias, factor, clamp; then the residual, its factor, its clamp."""
     out = op.weight.type.shape[0]
     total = convolve(minus(inputs[0], op.x_zero), inputs[1], op.strides, op.pads, op.dilations)
-    table = (module.store[f"{op.requant}.{name}"][:out] for name in ("bias", "multiplier", "shift"))
-    bias, multiplier, shift = table
-    acc = numerics.wrap_int32(total + bias)
+    acc = numerics.wrap_int32(total + module.store[f"{op.requant}.bias"][:out])
     if op.residual is None:
-        y = numerics.requantise(acc, multiplier, shift, op.y_zero, op.y_min, op.y_max)
-        return y.astype(op.quant.dtype)
+        return first_stage(op, acc, op.y_zero, op.y_min, op.y_max, module).astype(op.quant.dtype)
     assert op.mid_zero is not None and op.mid_min is not None and op.mid_max is not None
     assert op.add is not None and op.r_zero is not None
-    q = numerics.requantise(acc, multiplier, shift, op.mid_zero, op.mid_min, op.mid_max)
+    q = first_stage(op, acc, op.mid_zero, op.mid_min, op.mid_max, module)
     ma, mb, common = op.add
     residual = minus(inputs[2], op.r_zero)
     y = numerics.add_requantise(q - op.mid_zero, residual, (ma, mb, common), op.y_zero, op.y_min, op.y_max)
     return y.astype(op.quant.dtype)
+
+
+def first_stage(op: bsp.Conv2dOp, acc: Array, zero: int, low: int, high: int, module: Module) -> Array:
+    """Sums as a convolution scales them, by one shift or by two."""
+    multiplier, shift = (module.store[f"{op.requant}.{name}"][: acc.shape[-1]] for name in ("multiplier", "shift"))
+    if op.exact:
+        return numerics.requantise(acc, multiplier, shift, zero, low, high)
+    first = module.store[f"{op.requant}.first"][: acc.shape[-1]]
+    return numerics.requantise_narrow(acc, first, multiplier, shift, zero, low, high)
 
 
 def add(op: bsp.AddOp, inputs: list[Array], module: Module) -> Array:

@@ -30,12 +30,20 @@ def constant(op: nn.ConstantOp | bsp.ConstantOp, inputs: list[Array], module: Mo
 
 def conv(op: nn.QConv2dOp, inputs: list[Array], module: Module) -> Array:
     """Convolution, int32 bias, one factor per output channel."""
-    total = convolve(centred(inputs[0], op.x), inputs[1], op.strides, op.pads, op.dilations)
-    acc = numerics.wrap_int32(total + inputs[2] if op.bias is not None else total)
+    x, weights = quant(op.x), inputs[1]
+    bias = inputs[2] if op.bias is not None else np.zeros(len(weights), np.int32)
+    acc = numerics.wrap_int32(convolve(centred(inputs[0], op.x), weights, op.strides, op.pads, op.dilations) + bias)
     weight = op.weight.op
     assert isinstance(weight, nn.ConstantOp) and weight.scales is not None
-    factors = numerics.conv_requant(quant(op.x).scale, module.store[weight.scales], op.quant.scale)
-    y = numerics.requantise(acc, factors.multiplier, factors.shift, op.quant.zero, op.y_min, op.y_max)
+    scales = x.scale, module.store[weight.scales], op.quant.scale
+    ends = op.quant.zero, op.y_min, op.y_max
+    if op.exact:
+        factors = numerics.conv_requant(*scales)
+        return numerics.requantise(acc, factors.multiplier, factors.shift, *ends).astype(op.quant.dtype)
+    reach = numerics.conv_reach(weights, bias, x.zero, x.limits)
+    narrow = numerics.narrow_requant(numerics.conv_factors(*scales), reach, op.quant.zero, op.quant.limits)
+    assert narrow.first is not None
+    y = numerics.requantise_narrow(acc, narrow.first, narrow.multiplier, narrow.shift, *ends)
     return y.astype(op.quant.dtype)
 
 

@@ -1,7 +1,6 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, call-arg"
 """The scalar instructions and address generation for numba; the meanings are those of `meaning_scalar`, `address`."""
 
-
 from compiler.encoding.isa.registers import CELL
 from runtime_sim.instructions.events import KEPT_SCALARS, Fault, Kind
 from runtime_sim.instructions.unchecked import compiled, inlined

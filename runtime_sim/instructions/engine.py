@@ -74,8 +74,28 @@ def make_engine(digest: int) -> Callable[..., int]:
 
     @compiled(cache=True)
     def engine(
-        regs, kept, b8, b16, b32, b64, ev, spans, bundles, executed, history, announced, stamps, writes, stores, tally,
-        south, west, north, own, sizes, limit,
+        regs,
+        kept,
+        b8,
+        b16,
+        b32,
+        b64,
+        ev,
+        spans,
+        bundles,
+        executed,
+        history,
+        announced,
+        stamps,
+        writes,
+        stores,
+        tally,
+        south,
+        west,
+        north,
+        own,
+        sizes,
+        limit,
     ):
         if digest < 0:  # numba keeps the digest because it is used
             return _O_FAULT

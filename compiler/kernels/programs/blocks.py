@@ -21,6 +21,7 @@ from compiler.kernels.programs.mac import (
     lead,
     left_at,
     opening,
+    read_ahead,
     steady,
 )
 from compiler.kernels.programs.parts import Listing, bit, block, call_word, header, offset, op, ops
@@ -33,18 +34,18 @@ def _record(dst: str, word: str, next: bool = False) -> Op:
 
 
 def _fetch() -> list[Op]:
-    """Periods of the record at p7 into r23, and what follows from them into dn0, dj5 and dj6, which are spare."""
+    """Periods of the record at p7 into r23, and what follows from them into dj5 and dj6, which are spare."""
     return [
         _record("r8", "blocks_wrap", next=True),
         *ops("mov dj5, r8", "movx r23, #-4", "ashl r8, r8, r23", "add r8, r8, #2", "mov dj6, r8"),
-        *ops("movx r23, #-2", "ashl r8, r8, r23", "mul r8, r8, r24", "mov dn0, r8", "add r23, r8, #1"),
+        *ops("movx r23, #-2", "ashl r8, r8, r23", "mul r8, r8, r24", "add r23, r8, #1"),
     ]
 
 
 def chained(variant: Variant) -> list[Op]:
     """Registers of an output block that follows another one directly; r6 is behind its record."""
-    code = ops("mov p0, r4", "mov p5, r5", "mov dn2, dn0", "mov m2, dj6", "mov dn1, dn0", "mov m1, dj5")
-    code += ops("mova dc2, #1", "mova dc1, #1", "mov m0, r3")
+    code = ops("mov p0, r4", "mov p5, r5", "add r8, r23, #-1", "mov dn2, r8", "mov m2, dj6", "mov dn1, r8")
+    code += ops("mov m1, dj5", "mov m0, r3")
     code += [one for g in range(4) for one in ops(f"mov p{g + 1}, dn{g + 4}", f"paddb [p{g + 1}], m0")]
     code += ops("mov r2, r23", "mov p7, r6", *(f"vlda {name}{BIAS}, [p7, #-128]" for name in QUARTERS))
     code += [_record("r22", "shift"), op("mov s0, r22")]
@@ -77,6 +78,7 @@ def _advance(spare: str) -> list[Op]:
 def _chain(listing: Listing, variant: Variant) -> dict[str, int]:
     """All output blocks of a call whose bytes are made on the way, one behind the other without a stop."""
     name = f"mac_{variant.name}"
+    ahead = read_ahead(variant, name, f"{name}_leave")
     starts = [
         one for g in range(4) for one in ops(f"lda r12, [p7, #{4 * g}]", "add r12, r12, r3", f"mov dn{g + 4}, r12")
     ]
@@ -88,6 +90,8 @@ def _chain(listing: Listing, variant: Variant) -> dict[str, int]:
         "padda [p7], #16",
         "mov r11, p7",
         "mov r3, #0",
+        f"mov dc2, #{ahead.table}",
+        f"mov dc1, #{ahead.blocks}",
         "mov p7, r6",
         _fetch(),
         "padda [p7], #128",
@@ -96,7 +100,7 @@ def _chain(listing: Listing, variant: Variant) -> dict[str, int]:
         [header("dj7", "q_zero"), op(f"movxm r12, #{scale.NARROW}")] if variant is NARROW else [],
     )
     opened = listing.add(start, f"{name}_start")
-    opened += listing.add(opening(variant, chained(variant), block=True))
+    opened += listing.add(opening(variant, chained(variant), ahead))
     listing.loop(steady(), name)
     inner = boundary(variant, name, f"{name}_leave")
     listing.add(inner.rows)

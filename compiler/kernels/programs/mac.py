@@ -29,9 +29,9 @@ KNOWN = {
     ("boundary", "narrow"): 4,
     ("boundary", "bias_raw"): 11,
     ("boundary", "scratch_raw"): 31,
-    ("block", "direct"): 19,
+    ("block", "direct"): 17,
     ("block", "narrow"): 18,
-    ("opening", "direct"): 8,
+    ("opening", "direct"): 6,
     ("opening", "narrow"): 7,
     ("opening", "bias_raw"): 19,
     ("opening", "scratch_raw"): 35,
@@ -107,15 +107,27 @@ def first_sums(variant: Variant) -> dict[str, Op]:
     return {f"vmac cm{g}, cm{g}, x0, x10, r0": op(f"vmac cm{g}, cm{BIAS}, x0, x10, r0") for g in GROUPS}
 
 
-def first_reads(number: int) -> dict[str, Op]:
-    """What reads of a block's first periods are replaced by: nothing wraps yet, and the other load slot is free."""
-    if number == 0:
-        return {
-            "lda.2d dj0, [p0], d2": op("lda dj0, [p0], #4", "work"),
-            "vlda wl8, [p5], #32": op("vldb wl8, [p5], #32", "work"),
-            "vlda.2d wh8, [p5], d1": op("vldb wh8, [p5], #32", "work"),
-        }
-    return {"vlda wl8, [p5], #32": op("vldb wl8, [p5], #32", "work")} if number == 1 else {}
+@dataclass(frozen=True)
+class ReadAhead:
+    """Table entries and weight blocks that are read for the set behind a block's last one, which does not come."""
+
+    table: int
+    blocks: int
+
+
+def first_reads(number: int, ahead: ReadAhead) -> dict[str, Op]:
+    """What reads of a block's first periods are replaced by.
+
+    The other load slot is free for weights.  The counters d1 and d2 stand at what the reads for a set that does not
+    come have left, so that as many reads of the new block do not count.
+    """
+    changed = {}
+    if number < ahead.table:
+        changed["lda.2d dj0, [p0], d2"] = op("lda dj0, [p0], #4", "work")
+    if number < ahead.blocks:
+        changed["vlda.2d wh8, [p5], d1"] = op(f"vld{'b' if number == 0 else 'a'} wh8, [p5], #32", "work")
+        changed["vlda wl8, [p5], #32"] = op("vldb wl8, [p5], #32", "work")
+    return changed
 
 
 def stores(variant: Variant) -> list[Op]:
@@ -159,14 +171,14 @@ def move_pointers() -> list[Op]:
 
 
 def _new_set(
-    line: Timeline, variant: Variant, start: int, pause: tuple[int, int] = (0, 0), block: bool = False
+    line: Timeline, variant: Variant, start: int, pause: tuple[int, int] = (0, 0), ahead: ReadAhead | None = None
 ) -> None:
     """The periods of a set from `start` on; those from the number pause[0] on come pause[1] cycles later."""
     sums = first_sums(variant)
 
     def replace(number: int, one: Op) -> Op:
         text = one.ins.text()
-        changed = (sums if number == 0 else {}) | (first_reads(number) if block else {})
+        changed = (sums if number == 0 else {}) | (first_reads(number, ahead) if ahead else {})
         return changed.get(text, one)
 
     line.iterations(period(), 0, pause[0], start=start, replace=replace)
@@ -231,6 +243,12 @@ def left_at() -> int:
     return lead() + 1 + 6
 
 
+def read_ahead(variant: Variant, label: str, leave: str) -> ReadAhead:
+    """What the common bundles of a boundary read for a set that may not come."""
+    begun = [mark.op.ins.text() for mark in boundary(variant, label, leave).line.marks if 0 <= mark.at < left_at()]
+    return ReadAhead(begun.count("lda.2d dj0, [p0], d2"), begun.count("vlda.2d wh8, [p5], d1"))
+
+
 def block_boundary(variant: Variant, label: str, leave: str, setup: list[Op], known: Known = KNOWN) -> Boundary:
     """From the last set of an output block to the first of the next, behind the jump out of `boundary`."""
     first = left_at()
@@ -246,21 +264,21 @@ def block_boundary(variant: Variant, label: str, leave: str, setup: list[Op], kn
                 line.place(mark.op, mark.at)
         for one in (*stores(variant), *setup):
             line.add(one, (first, end - 1))
-        _new_set(line, variant, start, block=True)
+        _new_set(line, variant, start, ahead=read_ahead(variant, label, leave))
         line.place(op(f"jnz r9, #.L{label}"), end - 6)
         if _solved(line):
             return Boundary(line.bundles(first, end), start, line)
     raise ScheduleError("no boundary between two output blocks was found")
 
 
-def opening(variant: Variant, setup: list[Op], block: bool = False, known: Known = KNOWN) -> tuple[Row, ...]:
+def opening(variant: Variant, setup: list[Op], ahead: ReadAhead | None = None, known: Known = KNOWN) -> tuple[Row, ...]:
     """The setup of an output block with the first periods of its first set."""
     for start in range(known.get(("opening", variant.name), 0), 4 * len(setup)):
         end = start + ramp(variant)
         line = Timeline(BANKS)
         for one in (*setup, *loads(variant, 0)):
             line.add(one, (0, end - 1))
-        _new_set(line, variant, start, block=block)
+        _new_set(line, variant, start, ahead=ahead)
         if _solved(line):
             return line.bundles(0, end)
     raise ScheduleError("no opening of an output block was found")

@@ -3,7 +3,7 @@
   "func.func"() <{function_type = () -> (), sym_name = "main"}> ({
     %0 = "nn.input"() <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "input", onnx_shape = array<i64: 1, 16, 4, 4>, type = tensor<1x4x4x16xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>}> : () -> tensor<1x4x4x16xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>
     %1 = "bsp.weight"() <{dense = false, digest = "52c90e447c4ad582", kernel = array<i64: 1, 1>, reason = "2 of 4 blocks are zero", symbol = "layer0", type = !bsp.mat<16x16x1x1xi8, block = 8x8, kept = 2, total = 4>}> : () -> !bsp.mat<16x16x1x1xi8, block = 8x8, kept = 2, total = 4>
-    %2 = "bsp.conv2d"(%0, %1) <{digest = "f90e13a8ac35", dilations = array<i64: 1, 1>, kernel = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -56>, requant = "layer0", strides = array<i64: 1, 1>, x_zero = -15 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -56 : i64}> : (tensor<1x4x4x16xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>, !bsp.mat<16x16x1x1xi8, block = 8x8, kept = 2, total = 4>) -> tensor<1x4x4x16xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -56>>
+    %2 = "bsp.conv2d"(%0, %1) <{digest = "f90e13a8ae6cac35", dilations = array<i64: 1, 1>, kernel = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -56>, requant = "layer0", strides = array<i64: 1, 1>, x_zero = -15 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -56 : i64}> : (tensor<1x4x4x16xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -15>>, !bsp.mat<16x16x1x1xi8, block = 8x8, kept = 2, total = 4>) -> tensor<1x4x4x16xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -56>>
     "nn.output"(%2) <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "dequantizelinear_6_out", onnx_shape = array<i64: 1, 16, 4, 4>}> : (tensor<1x4x4x16xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -56>>) -> ()
     "func.return"() : () -> ()
   }) : () -> ()
@@ -89,13 +89,13 @@
     "aie2.bd"() <{acquire = array<i64: 2, 1>, address = 10240 : i64, bd = 3 : i64, column = 1 : i64, keep_open = false, length = 2048 : i64, next_bd = 2 : i64, release = array<i64: 3, 1>, row = 3 : i64, steps = array<i64: 1>, wraps = array<i64>}> : () -> ()
     "aie2.channel"() <{channel = 1 : i64, column = 1 : i64, direction = "S2MM", finish_on_tlast = 1 : i64, row = 3 : i64}> : () -> ()
     "aie2.push"() <{bd = 2 : i64, channel = 1 : i64, column = 1 : i64, direction = "S2MM", repeat = 1 : i64, row = 3 : i64, token = false}> : () -> ()
-    "aie2.program"() <{column = 0 : i64, digest = "5ad137d5a583636a", row = 2 : i64, symbol = "cores/resident.bin"}> : () -> ()
+    "aie2.program"() <{column = 0 : i64, digest = "a858adf0bd331dd5", row = 2 : i64, symbol = "cores/resident.bin"}> : () -> ()
     "aie2.core_enable"() <{column = 0 : i64, row = 2 : i64}> : () -> ()
-    "aie2.program"() <{column = 0 : i64, digest = "5ad137d5a583636a", row = 3 : i64, symbol = "cores/resident.bin"}> : () -> ()
+    "aie2.program"() <{column = 0 : i64, digest = "a858adf0bd331dd5", row = 3 : i64, symbol = "cores/resident.bin"}> : () -> ()
     "aie2.core_enable"() <{column = 0 : i64, row = 3 : i64}> : () -> ()
-    "aie2.program"() <{column = 1 : i64, digest = "5ad137d5a583636a", row = 2 : i64, symbol = "cores/resident.bin"}> : () -> ()
+    "aie2.program"() <{column = 1 : i64, digest = "a858adf0bd331dd5", row = 2 : i64, symbol = "cores/resident.bin"}> : () -> ()
     "aie2.core_enable"() <{column = 1 : i64, row = 2 : i64}> : () -> ()
-    "aie2.program"() <{column = 1 : i64, digest = "5ad137d5a583636a", row = 3 : i64, symbol = "cores/resident.bin"}> : () -> ()
+    "aie2.program"() <{column = 1 : i64, digest = "a858adf0bd331dd5", row = 3 : i64, symbol = "cores/resident.bin"}> : () -> ()
     "aie2.core_enable"() <{column = 1 : i64, row = 3 : i64}> : () -> ()
     "aie2.layer"() <{index = 0 : i64, title = "sparse_conv.mlir:6:10"}> : () -> ()
     "aie2.lock"() <{column = 0 : i64, lock = 0 : i64, row = 1 : i64, value = 1 : i64}> : () -> ()

@@ -1,0 +1,240 @@
+"""Faults in packets: a word that is off by one, a flag turned over.  What no run notices must have a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, cast
+
+import numpy as np
+
+from compiler.encoding.fields import Bits, Record
+from compiler.encoding.work import (
+    BLOCK_BYTES,
+    BLOCK_RECORD_BYTES,
+    GROUP_BYTES,
+    RECORD_WORDS,
+    SET,
+    CallRecord,
+    Kernel,
+    WorkHeader,
+)
+from runtime_sim.instructions import CoreMemory, run_program
+from tests.cores import OWN, WORK
+from tests.packet_tools import Bytes
+from tests.packets import Case
+from tests.program_mutants import Verdict
+from tests.program_runs import HALF, LEAST_CYCLES, plain, random_state
+
+DATA = 4  # fills of the activations that a fault in a packet is tried with
+NUMBERS = ("q_min", "q_max", "y_min", "y_max", "add_a", "add_b", "q_odd", "y_odd")
+"""Fields of which the last bit may be lost in rounding, moves a limit, or matters to ties only: whether it shows is
+up to the numbers, and other tests compare those."""
+
+
+@dataclass(frozen=True)
+class PacketMutant:
+    """Other bytes from `at` on; `place` names the field, `index` which of many."""
+
+    kind: str
+    place: str
+    index: int
+    at: int
+    new: bytes
+
+    @property
+    def text(self) -> str:
+        return f"{self.place}[{self.index}]"
+
+
+def _word(packet: Bytes, at: int) -> int:
+    return int(packet[at : at + 4].view(np.int32)[0])
+
+
+def _added(packet: Bytes, at: int, step: int) -> bytes:
+    return (_word(packet, at) + step & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def _fields(packet: Bytes, record: type[Record], base: int) -> Iterator[PacketMutant]:
+    """Each field one more and one less, each flag turned over."""
+    for one in fields(cast(Any, record)):
+        if one.name in NUMBERS:
+            continue
+        declared: Bits = one.metadata["bits"]
+        (piece,) = declared.pieces
+        at = base + 4 * piece.word
+        for step in (1,) if piece.hi == piece.lo else (1, -1):
+            mask = (1 << piece.hi - piece.lo + 1) - 1
+            word = _word(packet, at) & 0xFFFFFFFF
+            value = (word >> piece.lo) + step & mask
+            new = word & ~(mask << piece.lo) | value << piece.lo
+            yield PacketMutant(record.__name__, one.name, step, at, new.to_bytes(4, "little"))
+
+
+def packet_mutants(case: Case) -> Iterator[PacketMutant]:
+    """Single faults of a packet, in all that a call of its kernel has."""
+    packet, header = case.packet, case.header
+    yield from _fields(packet, WorkHeader, 0)
+    yield from _fields(packet, CallRecord, header.calls_offset)
+    sections = [("table", header.table_offset, header.taps if header.kernel == Kernel.MAX_POOL else entries(case))]
+    sections.append(("jumps", header.jumps_offset, SET * (-(-case.call.groups // SET) + 1)))
+    if header.kernel in (Kernel.ADD, Kernel.REQUANTIZE):
+        return
+    for name, start, count in sections:
+        for index in range(count):
+            at = start + 4 * index
+            yield from (PacketMutant(name, name, index, at, _added(packet, at, step)) for step in (GROUP_BYTES, 1))
+    if header.kernel == Kernel.MAX_POOL:
+        return
+    for block in range(header.out_blocks):
+        start = header.records_offset + block * BLOCK_RECORD_BYTES
+        for name, offset in RECORD_WORDS.items():
+            for step in (1, -1):
+                at = start + offset
+                yield PacketMutant("record", name, block, at, _added(packet, at, step))
+
+
+def entries(case: Case) -> int:
+    """Entries of the table: of all blocks, or those that the blocks share."""
+    return sum(case.periods) if case.header.table_mask else max(case.periods, default=0)
+
+
+@dataclass
+class Reads(CoreMemory):
+    """Memory that knows what of the work slot was read."""
+
+    seen: set[int] = field(default_factory=set)
+
+    def view(self, address: int, size: int) -> Bytes:
+        if OWN + WORK <= address < OWN + 2 * WORK:
+            self.seen.update(range(address - OWN - WORK, address - OWN - WORK + size))
+        return super().view(address, size)
+
+
+@dataclass
+class PacketBench:
+    """A call with its program, several fills of its activations, and what they lead to."""
+
+    case: Case
+    code: bytes
+    features: frozenset[str]
+
+    @property
+    def tested(self) -> list[Kernel]:
+        """Kernels that the program tells from those that multiply."""
+        found = [Kernel.MAX_POOL] if "MAX" in self.features else []
+        return [*found, Kernel.ADD, Kernel.REQUANTIZE] if "COMBINE" in self.features else found
+
+    def __post_init__(self) -> None:
+        rng = np.random.default_rng(7)
+        fills = [self.case.act, *(rng.integers(0, 256, self.case.act.size, np.uint8) for _ in range(DATA - 2))]
+        fills.append(rng.choice(np.array([0, 127, 128, 255], np.uint8), self.case.act.size))
+        self.burdens = [replace(plain(self.case), act=act) for act in fills]
+        self.sound = [one.run(self.code, 1 << 20) for one in self.burdens]
+        assert all(one.end == "waits" for one in self.sound)
+        memory = Reads({"own": self.burdens[0].start.copy()})
+        run_program(self.code, memory, fast=False, locks=self.burdens[0].locks(), state=random_state(1))
+        self.read = memory.seen
+
+    def caught(self, mutant: PacketMutant) -> str:
+        packet = self.case.packet.copy()
+        packet[mutant.at : mutant.at + 4] = np.frombuffer(mutant.new, np.uint8)
+        for one, sound in zip(self.burdens, self.sound, strict=True):
+            # The packet itself is where the fault is: only what the core makes of it counts.
+            watched = one.watched.copy()
+            watched[WORK : WORK + 2 * HALF] = False
+            found = sound.difference(
+                replace(one, packet=packet).run(self.code, 2 * sound.cycles + LEAST_CYCLES), watched
+            )
+            if found:
+                return found
+        return ""
+
+    def judge(self, mutant: PacketMutant) -> Verdict:
+        run = self.caught(mutant)
+        return Verdict(f"packet: {mutant.kind}", mutant.text, "", run, "" if run else self.reason(mutant))
+
+    def reason(self, mutant: PacketMutant) -> str:
+        """Why a fault that nothing shows can show nothing."""
+        changed = [mutant.at + place for place in range(4) if self.case.packet[mutant.at + place] != mutant.new[place]]
+        if not set(changed) & self.read:
+            return "a byte that the core does not read in this call"
+        if mutant.kind == "table" and self._weightless(mutant.index):
+            return "an entry whose weights are all zero"
+        if mutant.kind == "jumps" and self._beyond(mutant.index):
+            return "a step to groups that do not count"
+        if mutant.place in UNUSED and UNUSED[mutant.place](self):
+            return "a field for what this program or this call does not do"
+        if mutant.place in ("table_mask", "blocks_mask"):
+            return "a bit of a mask that no step has: steps are multiples of 4 and 64"
+        old, new = _word(self.case.packet, mutant.at), int.from_bytes(mutant.new, "little", signed=True)
+        if mutant.place == "pad_bytes" and old > 0 < new and -(-old // GROUP_BYTES) == -(-new // GROUP_BYTES):
+            return "as many vectors of border bytes"
+        if mutant.place == "groups" and not self.case.call.last and -(-old // SET) == -(-new // SET):
+            return "as many sets, of which no group is stored"
+        if mutant.place == "kernel" and not {old & 255, new & 255} & {int(one) for one in self.tested}:
+            return "a kernel that runs the same code"
+        return ""
+
+    def _weightless(self, entry: int) -> bool:
+        """Whether every block that is multiplied at an entry is zero."""
+        header, packet = self.case.header, self.case.packet
+        if not self.case.periods or not self.case.header.blocks_offset:
+            return False
+        count = self.case.periods[0]
+        numbers = [entry] if header.table_mask else [entry + count * block for block in range(header.out_blocks)]
+        numbers = [number if header.blocks_mask else number % count for number in numbers]
+        starts = [header.blocks_offset + BLOCK_BYTES * number for number in numbers]
+        return not any(packet[start : start + BLOCK_BYTES].any() for start in starts)
+
+    def _beyond(self, index: int) -> bool:
+        """Pointer index % 4 steps on to set index // 4, whose group may be none of the call's."""
+        return index >= self.case.call.groups
+
+
+def _no_combine(bench: PacketBench) -> bool:
+    return not (bench.case.header.combine and bench.case.call.last)
+
+
+def _no_sums(bench: PacketBench) -> bool:
+    return bench.case.header.kernel in (Kernel.ADD, Kernel.REQUANTIZE, Kernel.MAX_POOL)
+
+
+def _on_the_way(bench: PacketBench) -> bool:
+    """Whether sums become bytes where they are made."""
+    return bench.case.header.direct or bench.case.header.narrow
+
+
+def _unscaled(bench: PacketBench) -> bool:
+    """Whether sums are not rescaled from the scratch."""
+    return _no_sums(bench) or _on_the_way(bench) or not bench.case.call.last
+
+
+UNUSED: dict[str, Callable[[PacketBench], bool]] = {
+    # A second operand of factor 0 is read anyhow.
+    "r_signed": lambda bench: _no_combine(bench) or bench.case.header.add_b == 0,
+    "y_signed": _no_combine,
+    "in_place": _no_combine,
+    # How a multiply reads its input is said by its configuration word.
+    "x_signed": lambda bench: bench.case.header.kernel != Kernel.MAX_POOL and _no_combine(bench),
+    # A maximum is stored as it is; a sum of two tensors asks only if it is made in place.
+    "q_signed": lambda bench: not bench.case.call.last or (_no_sums(bench) and not bench.case.header.in_place),
+    "combine": lambda bench: not bench.case.call.last or bench.case.header.kernel in (Kernel.ADD, Kernel.REQUANTIZE),
+    "r_offset": _no_combine,
+    # Words for people and for the simulator; reads beyond the last weights may touch them.
+    **dict.fromkeys(("rows", "act_bytes", "size_words", "layer", "version"), lambda bench: True),
+    "groups_wide": lambda bench: not bench.case.call.last,
+    "direct": lambda bench: _no_sums(bench) or "DIRECT" not in bench.features,
+    "narrow": lambda bench: _no_sums(bench) or bench.case.header.direct or "NARROW" not in bench.features,
+    "staged": lambda bench: _unscaled(bench) or "STAGED" not in bench.features,
+    "mean": lambda bench: _unscaled(bench) or not {"MEAN"} < bench.features & {"MEAN", "SCALE", "STAGED"},
+    "first": lambda bench: _no_sums(bench) or _on_the_way(bench) or "PARTS" not in bench.features,
+    # The core in row 0 has the first list, however many there are.
+    "call_lists": lambda bench: True,
+    # An average is rounded by words of the header, sums that stay in the scratch not at all.
+    "shift": lambda bench: bench.case.header.mean or not bench.case.call.last,
+    # Who makes bytes on the way counts periods from `blocks_wrap`; only reads beyond the last weights touch the rest.
+    **dict.fromkeys(("periods", "last", "table_wrap"), _on_the_way),
+    "second_shift": lambda bench: not bench.case.header.narrow,
+}
+"""When a field that is read, or that shares a byte with others, has no meaning."""

@@ -1,0 +1,317 @@
+"""Ways through a finished listing: all short ones for a lint of the seams, and whole nests for proofs.
+
+Only labels, jumps and hardware loops are known here, and nothing of the schedulers or of the simulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from compiler.encoding.isa.kinds import Label
+from compiler.encoding.isa.registers import CELL, CELLS
+from compiler.kernels.programs.blocks import chained, setup
+from compiler.kernels.programs.mac import (
+    ReadAhead,
+    Variant,
+    first_reads,
+    first_sums,
+    loads,
+    move_pointers,
+    period,
+    read_ahead,
+    stores,
+)
+from compiler.kernels.programs.parts import BANKS, Listing, op, ops
+from compiler.kernels.schedule import Op, Row
+from compiler.kernels.schedule.checker import Violation, prove
+from compiler.kernels.schedule.rules import SETUP_BUNDLES, resource_faults
+from tests.program_pieces import Piece, Recorded
+
+DELAY = 5
+REACH = 9  # cycles: no instruction of these programs is under way longer
+KEPT = [*(f"r{number}" for number in (13, 14, 15, 16, 17, 18, 19, 20, 21, 24, 25, 30, 31)), "lr"]
+TABLE, BLOCKS = "lda.2d dj0, [p0], d2", ("vlda wl8, [p5], #32", "vlda.2d wh8, [p5], d1")  # what a period reads
+LOOP_CELLS = {CELL[name] for name in ("lc", "ls", "le")}
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Where control goes from each row."""
+
+    rows: Sequence[Row]
+    labels: dict[str, int]
+
+    def target(self, one: Op) -> int | None:
+        """The row that a jump names; None for a return."""
+        names = [value.name.removeprefix(".L") for value in one.ins.values if isinstance(value, Label)]
+        return self.labels[names[0]] if names else None
+
+    def targets(self, one: Op) -> list[int]:
+        found = self.target(one)
+        return self._returns() if found is None else [found]
+
+    def _returns(self) -> list[int]:
+        """Behind the delay slots of every call."""
+        return [at + DELAY + 1 for at, row in enumerate(self.rows) for one in row if one.ins.opcode.mnemonic == "jl"]
+
+    @property
+    def ends(self) -> dict[int, int]:
+        """The first row of each hardware loop by its last one."""
+        return {at: self.labels[name.removesuffix("_end")] for name, at in self.labels.items() if name.endswith("_end")}
+
+    def paths(self, start: int, length: int) -> Iterator[tuple[int, ...]]:
+        """All ways of `length` rows from a row that lies in no delay slot."""
+        ends = self.ends
+        stack: list[tuple[tuple[int, ...], tuple[int, int] | None]] = [((start,), None)]
+        while stack:
+            path, branch = stack.pop()
+            if len(path) == length:
+                yield path
+                continue
+            row = path[-1]
+            for next_row, next_branch in self._steps(row, branch, ends):
+                if next_row < len(self.rows):
+                    stack.append(((*path, next_row), next_branch))
+
+    def _steps(
+        self, row: int, branch: tuple[int, int] | None, ends: dict[int, int]
+    ) -> Iterator[tuple[int, tuple[int, int] | None]]:
+        if branch is not None:
+            target, left = branch
+            yield (row + 1, (target, left - 1)) if left > 1 else (target, None)
+            return
+        for one in self.rows[row]:
+            if one.is_branch:
+                yield from ((row + 1, (target, DELAY)) for target in self.targets(one))
+                if one.ins.opcode.mnemonic in ("j", "jl", "ret"):
+                    return
+        if row in ends:
+            yield ends[row], None
+        yield row + 1, None
+
+
+def conditional(one: Op) -> bool:
+    return one.ins.opcode.mnemonic in ("jz", "jnz")
+
+
+# The seams between pieces
+
+
+@dataclass(frozen=True)
+class Event:
+    """A read or a result of one cell, by its cycle on a path."""
+
+    cycle: int
+    position: int
+    one: Op
+    bypass: str
+
+
+def seam_faults(made: Recorded, rows: Sequence[Row] | None = None) -> list[str]:
+    """Whatever one piece still does behind its end must not meet what the next one does; hardware loops are set up
+    early enough; no way through the listing asks for a slot, port or bank twice in a cycle.
+
+    What happens within a piece, or within a nest, is for its proof.
+    """
+    flow = Flow(made.listing.rows if rows is None else rows, made.listing.labels)
+    owners = _owners(made)
+    found: dict[str, None] = {}
+    for start in range(len(flow.rows)):
+        for path in flow.paths(start, 2 * REACH + DELAY):
+            found |= dict.fromkeys(_path_faults(flow, owners, path))
+    return list(found)
+
+
+def _owners(made: Recorded) -> list[str]:
+    """The name of the nest or piece of each row."""
+    owners = [f"row {at}" for at in range(len(made.listing.rows))]
+    for piece in made.pieces:
+        owners[piece.start : piece.end] = [piece.name] * (piece.end - piece.start)
+    for name, (start, end) in made.nests.items():
+        owners[start:end] = [name] * (end - start)
+    return owners
+
+
+def _path_faults(flow: Flow, owners: list[str], path: tuple[int, ...]) -> Iterator[str]:
+    rows = [flow.rows[at] for at in path]
+    yield from (text for _, text in resource_faults(rows, BANKS))
+    for position, at in enumerate(path):
+        if at in flow.ends:
+            for one in (one for row in rows[max(0, position - SETUP_BUNDLES + 1) : position + 1] for one in row):
+                if any(cell in LOOP_CELLS for cell, _, _ in one.ins.cells_written()):
+                    yield f"'{one.text()}' is too near to the end of the loop that ends in row {at}"
+    for position in range(len(path) - 1):
+        if owners[path[position]] != owners[path[position + 1]]:
+            yield from _edge_faults(rows, position, f"{owners[path[position]]} -> {owners[path[position + 1]]}")
+
+
+def _edge_faults(rows: Sequence[Row], last: int, place: str) -> Iterator[str]:
+    """Ops up to row `last` against those behind: as if the former were over before the latter begin."""
+    before = [(at, one) for at in range(max(0, last - REACH), last + 1) for one in rows[at]]
+    behind = [(at, one) for at in range(last + 1, min(len(rows), last + 1 + REACH)) for one in rows[at]]
+    for at, one in before:
+        for later, other in behind:
+            yield from (f"{place}: {text}" for text in _meetings(at, one, later, other))
+
+
+def _meetings(at: int, one: Op, later: int, other: Op) -> Iterator[str]:
+    written = {cell: (at + cycle - 1, by) for cell, cycle, by in one.ins.cells_written()}
+    for cell, cycle, bypass in other.ins.cells_read():
+        if cell in written:
+            lands, by = written[cell]
+            seen = later + cycle - 1
+            if seen < lands or (seen == lands and not (bypass and bypass == by)):
+                yield f"'{other.text()}' reads {CELLS[cell]} before '{one.text()}' has written it"
+    reads = {cell: (at + cycle - 1, by) for cell, cycle, by in one.ins.cells_read()}
+    for cell, cycle, bypass in other.ins.cells_written():
+        lands = later + cycle - 1
+        if cell in written and lands <= written[cell][0]:
+            yield f"'{one.text()}' overwrites {CELLS[cell]} behind '{other.text()}'"
+        if cell in reads:
+            seen, by = reads[cell]
+            if lands < seen or (lands == seen and bypass and bypass == by):
+                yield f"'{one.text()}' reads {CELLS[cell]} that '{other.text()}' has overwritten"
+    use, access = one.ins.opcode.memory, other.ins.opcode.memory
+    if use and access and one.memory == other.memory and (use.store or access.store):
+        late = at + use.cycle >= later + (access.read_cycle or access.cycle)
+        if late:
+            yield f"'{other.text()}' accesses {one.memory} before '{one.text()}' has"
+    if other.is_lock and use and later + 1 < at + use.cycle:
+        yield f"'{other.text()}' is done before '{one.text()}' has accessed memory"
+
+
+# Whole nests
+
+
+@dataclass(frozen=True)
+class Trips:
+    """How often the loops of a nest go round: periods of each output block, and sets."""
+
+    periods: tuple[int, ...]
+    sets: int
+
+
+def nest_faults(
+    made: Recorded, name: str, variant: Variant, trips: Trips, rows: Sequence[Row] | None = None
+) -> list[Violation]:
+    """A multiply-accumulate from its first bundle until it jumps away, against its program in order."""
+    trace = [tuple(one for one in row if not one.is_branch) for row in nest_trace(made, name, variant, trips, rows)]
+    wanted = (_raw if variant.end == "raw" else _chain)(made, name, variant, trips)
+    program = [one for one in wanted if not one.is_branch]
+    return prove(program, trace, BANKS, live_out=[CELL[cell] for cell in KEPT], in_flight=None)
+
+
+class Lost(Exception):
+    """A walk that leaves its nest or does not end."""
+
+
+def nest_trace(
+    made: Recorded, name: str, variant: Variant, trips: Trips, rows: Sequence[Row] | None = None
+) -> list[Row]:
+    """The rows in the order in which a core executes them; what counters would say is said here."""
+    listing = Listing(list(made.listing.rows if rows is None else rows), made.listing.labels)
+    start, end = made.nests[name]
+    flow = Flow(listing.rows, listing.labels)
+    ends = flow.ends
+    block = done = left = 0  # output block, sets done of it, passes of the loop that are left
+    at, branch, found = start, None, list[Row]()
+    while start <= at < end:
+        row = flow.rows[at]
+        found.append(row)
+        if len(found) > 4000:
+            raise Lost(f"{name} does not end")
+        taken = next((one for one in row if one.is_branch), None)
+        if at == listing.labels[name] and not left:
+            left = trips.periods[min(block, len(trips.periods) - 1)] - variant.peeled
+        following = at + 1
+        if branch is not None:
+            target, slots = branch
+            branch = (target, slots - 1)
+            if slots == 1:
+                following, branch = target, None
+        elif taken is not None and _goes(taken, name, block, done, trips):
+            target_row = flow.target(taken)
+            branch = (end if target_row is None else target_row, DELAY)
+        if taken is not None and conditional(taken):
+            block, done = _counted(taken, name, block, done, trips)
+        if at in ends:
+            left -= 1
+            following = ends[at] if left else following
+        at = following
+    return found
+
+
+def _goes(one: Op, name: str, block: int, done: int, trips: Trips) -> bool:
+    """Whether a jump is taken."""
+    if not conditional(one):
+        return one.ins.opcode.mnemonic != "jl"
+    text = one.text()
+    if "r9" in text:
+        return block < len(trips.periods) - 1
+    if text.endswith((f"{name}_leave", f"{name}_next")):
+        return text.endswith("_next") or done == trips.sets - 1
+    return done < trips.sets - 1
+
+
+def _counted(one: Op, name: str, block: int, done: int, trips: Trips) -> tuple[int, int]:
+    """Blocks and sets behind a jump that counts them."""
+    text = one.text()
+    if "r9" in text:
+        return block + 1, 0
+    return block, done if text.endswith("_next") else done + 1
+
+
+def _set(variant: Variant, periods: int, ahead: ReadAhead | None = None) -> list[Op]:
+    """The periods of a set, of which a block's first has other reads at its beginning."""
+    sums = first_sums(variant)
+    found = []
+    for number in range(periods):
+        changed = (sums if number == 0 else {}) | (first_reads(number, ahead) if ahead else {})
+        found += [changed.get(one.ins.text(), one) for one in period().ops]
+    return found
+
+
+def _chain(made: Recorded, name: str, variant: Variant, trips: Trips) -> list[Op]:
+    start = made.piece_at(made.listing.labels[f"{name}_start"])
+    assert start is not None
+    found = _program(start)
+    ahead = read_ahead(variant, name, f"{name}_leave")
+    for periods in trips.periods:
+        found += chained(variant)
+        for number in range(trips.sets):
+            found += [*_set(variant, periods, None if number else ahead), *stores(variant)]
+            found += move_pointers() if number < trips.sets - 1 else []
+        # Reads for a set that does not come: their counters are where the next block goes on.
+        found += [op(TABLE, "work") for _ in range(ahead.table)]
+        found += [one for _ in range(ahead.blocks) for one in ops(*BLOCKS)]
+    return found
+
+
+def _passed_over(variant: Variant) -> list[Op]:
+    """Reads of a period that the loop has begun and the boundary begins anew, if it holds up the next set at once.
+
+    The next set then runs its periods from the second on and the first one last: table and blocks go round together,
+    and the order of additions in 2^32 does not matter.
+    """
+    return ops(TABLE, *BLOCKS) if variant.end == "raw" else []
+
+
+def _program(piece: Piece) -> list[Op]:
+    return list(getattr(piece.made, "ops", ()))
+
+
+def _raw(made: Recorded, name: str, variant: Variant, trips: Trips) -> list[Op]:
+    begin, end = made.nests[name]
+    behind = [one for piece in made.pieces if begin <= piece.start < end for one in _program(piece)]
+    call = next((at for at, one in enumerate(behind) if one.ins.opcode.mnemonic == "jl"), None)
+    assert call is not None
+    found: list[Op] = []
+    for periods in trips.periods:
+        found += [*ops(f"movxm ls, #.L{name}", f"movxm le, #.L{name}_end"), *setup(variant), *loads(variant, 0)]
+        for _ in range(trips.sets):
+            found += [*_set(variant, periods), *_passed_over(variant), *stores(variant)]
+            found += [*loads(variant, 512), *move_pointers()]
+            found += [op("padds [p6], #512")] if variant.from_scratch else []
+        found += behind
+    return found

@@ -1,0 +1,116 @@
+"""Hundreds of single faults in programs, in packets and in the schedulers' tables: the checker or a core notices each,
+or it is proved to do no harm.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+
+from compiler.encoding.work import Kernel
+from compiler.kernels.programs.resident import Feature
+from tests.packet_mutants import PacketBench, packet_mutants
+from tests.program_calls import CALLS, FIRST, SECOND, Wanted, telling
+from tests.program_mutants import (
+    Bench,
+    Mutant,
+    Verdict,
+    calls_for,
+    code_mutants,
+    judge,
+    judge_latency,
+    opcodes_of,
+    tally,
+)
+from tests.program_pieces import recorded
+
+PROGRAMS = {"first": FIRST, "second": SECOND}
+EACH = 2  # calls of every kind
+SAMPLED, SWEPT = 90, 700  # faults of a program beside those of its locks
+PACKET_SAMPLED, PACKET_SWEPT = 40, 1000
+ALONE: dict[str, Any] = {"combine": False}
+QUICK: dict[frozenset[Feature], list[Wanted]] = {
+    frozenset({Feature.COMBINE}): [(Kernel.ADD, {}), (Kernel.REQUANTIZE, {})],
+    frozenset({Feature.MAX}): [(Kernel.MAX_POOL, ALONE), (Kernel.MAX_POOL, ALONE | {"window": (2, 3)})],
+}
+
+
+@cache
+def bench(features: frozenset[Feature]) -> Bench:
+    wanted = CALLS.get(features) or QUICK[features]
+    return Bench(recorded(features), calls_for(features, wanted, EACH))
+
+
+def settle(verdicts: Sequence[Verdict], least: int) -> None:
+    """Print the table; nothing may be open, and no proof may stand against a run."""
+    print(f"\n{tally(verdicts)}")
+    assert len(verdicts) >= least
+    assert not [one for one in verdicts if one.proof and (one.run or one.checker)], "the checker missed a fault"
+    assert not [one for one in verdicts if not (one.proof or one.run or one.checker)], "nobody caught these"
+
+
+def sampled(mutants: Sequence[Mutant], count: int, seed: int) -> Iterator[Mutant]:
+    """Some mutants, and all of the kinds that are few."""
+    few = [one for one in mutants if one.kind in ("lock", "jump")]
+    rest = [one for one in mutants if one.kind not in ("lock", "jump")]
+    yield from few
+    yield from random.Random(seed).sample(rest, min(count, len(rest)))
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_calls_of_the_benches_end_well(name: str) -> None:
+    found = bench(PROGRAMS[name])
+    assert {one.end for one in found.sound} == {"waits"}
+    for call, sound in zip(found.calls, found.sound, strict=True):
+        # Whatever registers hold at reset makes no difference.
+        assert not sound.difference(call.run(found.code, 1 << 20, seed=99), call.watched)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_faults_in_programs(name: str) -> None:
+    found = bench(PROGRAMS[name])
+    settle([judge(found, one) for one in sampled(code_mutants(found.made), SAMPLED, 1)], 150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_many_faults_in_programs(name: str) -> None:
+    found = bench(PROGRAMS[name])
+    settle([judge(found, one) for one in sampled(code_mutants(found.made), SWEPT, 2)], SWEPT)
+
+
+def packet_verdicts(features: frozenset[Feature], count: int) -> Iterator[Verdict]:
+    names = frozenset(one.name for one in features)
+    for call in telling(features):
+        packets = PacketBench(call.case, bench(features).code, names)
+        mutants = list(packet_mutants(call.case))
+        for one in random.Random(3).sample(mutants, min(count, len(mutants))):
+            yield packets.judge(one)
+
+
+def test_faults_in_packets() -> None:
+    settle([one for features in PROGRAMS.values() for one in packet_verdicts(features, PACKET_SAMPLED)], 300)
+
+
+@pytest.mark.slow
+def test_all_faults_in_packets() -> None:
+    settle([one for features in PROGRAMS.values() for one in packet_verdicts(features, PACKET_SWEPT)], 1000)
+
+
+def latency_verdicts(features: frozenset[Feature]) -> list[Verdict]:
+    found = bench(features)
+    return [judge_latency(found, features, opcode) for opcode in opcodes_of(found.made)]
+
+
+def test_latencies_that_are_one_too_short() -> None:
+    settle([one for features in QUICK for one in latency_verdicts(features)], 20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_all_latencies_that_are_one_too_short(name: str) -> None:
+    settle(latency_verdicts(PROGRAMS[name]), 30)
