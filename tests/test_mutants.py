@@ -76,7 +76,7 @@ def test_faults_in_programs(name: str) -> None:
     settle([judge(found, one) for one in sampled(code_mutants(found.made), SAMPLED, 1)], 150)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_many_faults_in_programs(name: str) -> None:
     found = bench(PROGRAMS[name])
@@ -96,7 +96,7 @@ def test_faults_in_packets() -> None:
     settle([one for features in PROGRAMS.values() for one in packet_verdicts(features, PACKET_SAMPLED)], 300)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_all_faults_in_packets() -> None:
     settle([one for features in PROGRAMS.values() for one in packet_verdicts(features, PACKET_SWEPT)], 1000)
 
@@ -110,7 +110,7 @@ def test_latencies_that_are_one_too_short() -> None:
     settle([one for features in QUICK for one in latency_verdicts(features)], 20)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_all_latencies_that_are_one_too_short(name: str) -> None:
     settle(latency_verdicts(PROGRAMS[name]), 30)

@@ -71,7 +71,7 @@ def test_the_lint_of_seams_sees_a_late_result() -> None:
     assert seam_faults(made, rows)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", sorted(VARIANTS))
 def test_searches_from_nothing_find_nothing_shorter(name: str) -> None:
     """`KNOWN` only saves time: without it the boundaries come out as long."""

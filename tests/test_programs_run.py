@@ -53,7 +53,7 @@ def test_programs_of_the_benches_and_of_single_features_fit_and_all_features_do_
     assert not fitting(frozenset(Feature))
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_every_set_of_features_fits_or_is_refused() -> None:
     """Who needs less never needs more room."""
     fit = {
