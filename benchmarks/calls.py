@@ -37,7 +37,7 @@ class OneCall:
         ran = run_case(case, trace=True)
         assert same(case, ran), "the call computes what it should"
         program, labels = resident.program.bytes, resident.program.labels
-        places = range(labels[".Lmac"], labels[".Lfinish"])
+        places = range(labels[".Lmac"], labels[".Lfill"])
         issued = [one for one in ran.result.trace if one.pc in places]
         multiplies = sum(
             one.opcode.name.startswith("VMAC")

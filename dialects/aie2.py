@@ -124,7 +124,7 @@ class ProgramOp(Op):
 
 
 class CoreConfigOp(Op):
-    """Write a core's configuration record (16 words) to its data memory."""
+    """Write a core's configuration record (32 words) to its data memory."""
 
     name = "aie2.core_config"
     column: int = prop()

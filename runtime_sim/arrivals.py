@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compiler.encoding.work import GROUP_BYTES, SET, WORK_VERSION, CallRecord, Kernel, WorkHeader
+from compiler.encoding.work import GROUP_BYTES, SET, WORK_VERSION, CallRecord, Kernel, Step, WorkHeader, with_steps
 from compiler.errors import BsccError
 from runtime_sim.memory import WORD, Bytes, Memory
 from runtime_sim.packet import fault
@@ -55,15 +55,35 @@ def call_list(work: Slot, header: WorkHeader, row: int) -> list[CallRecord]:
     lists = header.call_lists
     if lists != 1 and row >= lists:
         raise fault("work-size", f"the work packet has call lists for {lists} rows, this core is in row {row}")
-    start = header.calls_offset + (row * header.calls * _CALL_BYTES if lists != 1 else 0)
+    step = header.calls * _CALL_BYTES if lists != 1 else 0
+    if header.list_step != step:
+        raise fault(
+            "work-size", f"{lists} lists of {header.calls} calls are {header.list_step} bytes apart, not {step}"
+        )
+    start = header.calls_offset + row * step
     end = start + header.calls * _CALL_BYTES
     if header.calls_offset % WORD or end > header.size_words * WORD:
         raise fault("work-size", f"{header.calls} call records end at byte {end} of {header.size_words * WORD}")
     table = work.bytes(end)[start:].view(np.uint32).reshape(-1, CallRecord.WORDS)
     try:
-        return [CallRecord.decode(words) for words in table.tolist()]
+        calls = [CallRecord.decode(words) for words in table.tolist()]
     except BsccError as error:
         raise fault("work-call", error.diagnostic.message) from error
+    for call in calls:
+        _check_steps(header, call)
+    return calls
+
+
+def _check_steps(header: WorkHeader, call: CallRecord) -> None:
+    """Refuse a call that would go through other steps of the program than its packet is made for."""
+    if call.skip and call.last:
+        raise fault("work-call", "a call that computes nothing is flagged as the last of its tile")
+    expected = with_steps(header, call)
+    for name in ("start", "then", "after_combine"):
+        found, right = getattr(call, name), getattr(expected, name)
+        if found != right:
+            text = f"a call's step `{name}` is {found}, its packet is made for {right} ({Step(right).name})"
+            raise fault("work-call", text)
 
 
 def check_act(act: Slot, call: CallRecord) -> None:

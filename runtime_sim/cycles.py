@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from compiler.encoding.costs import KernelCosts
-from compiler.encoding.work import GROUP_BYTES, SET, CallRecord, Kernel, WorkHeader
+from compiler.encoding.work import GROUP_BYTES, SET, CallRecord, WorkHeader
 from runtime_sim.packet import Bytes, block_records
 from runtime_sim.phases import Phase, phases_of
 
@@ -17,10 +17,7 @@ def call_cycles(packet: Bytes, header: WorkHeader, call: CallRecord, costs: Kern
     """Cycles of a call from its record to the next one; what it takes from the act slot and gives back comes on top."""
     if call.skip:
         return costs.call
-    cycles = costs.call + costs.begin + _SELECT[Kernel(header.kernel)](costs)
-    if call.last:
-        cycles += costs.tile
-        cycles += costs.last if header.kernel not in _ONE_PHASE else 0
+    cycles = costs.call + (costs.tile if call.last else 0)
     return cycles + sum(_CYCLES[phase](packet, header, call, costs) for phase in phases_of(header, call))
 
 
@@ -75,16 +72,6 @@ def _fill(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) ->
     return costs.fill_call + -(-call.pad_bytes // GROUP_BYTES) * costs.fill_group
 
 
-_ONE_PHASE = (Kernel.ADD, Kernel.REQUANTIZE, Kernel.LOOKUP)
-_SELECT: dict[Kernel, Callable[[KernelCosts], int]] = {
-    Kernel.CONV: lambda costs: costs.select_multiply,
-    Kernel.AVG_POOL: lambda costs: costs.select_multiply,
-    Kernel.DEPTHWISE: lambda costs: costs.select_multiply,
-    Kernel.MAX_POOL: lambda costs: costs.select_max_pool,
-    Kernel.ADD: lambda costs: costs.select_add,
-    Kernel.REQUANTIZE: lambda costs: costs.select_requantize,
-    Kernel.LOOKUP: lambda costs: costs.select_lookup,
-}
 _CYCLES: dict[Phase, Callable[[Bytes, WorkHeader, CallRecord, KernelCosts], int]] = {
     Phase.MAC: _mac,
     Phase.STAGED: _staged,

@@ -54,7 +54,7 @@ class CallImage:
         )
         image = cls(program, copies, alone)
         image.write(CORE_MEMORY_BYTES["own"] + CONFIG_ADDRESS, alone.encode())
-        image.write(slots.work, replace(header, calls=1, call_lists=1).encode())
+        image.write(slots.work, replace(header, calls=1, call_lists=1, list_step=0).encode())
         image.write(slots.work + header.calls_offset, call.encode())
         return image
 

@@ -81,7 +81,7 @@ def memory_of(case: Case) -> tuple[NDArray[np.uint8], int]:
         acc_bytes=case.scratch.nbytes,
         **{f"{name}_lock": number for name, number in LOCKS.items()},
     )
-    words = np.array(config.encode(), np.uint32)
+    words = np.array(program_for(case).configured(config).encode(), np.uint32)
     memory[CONFIG_ADDRESS : CONFIG_ADDRESS + words.nbytes] = words.view(np.uint8)
     return memory, scratch_at
 

@@ -17,8 +17,10 @@ from compiler.encoding.work import (
     SET,
     CallRecord,
     Kernel,
+    Step,
     WorkHeader,
 )
+from compiler.kernels.programs.resident import Resident
 from runtime_sim.instructions import CoreMemory, run_program
 from tests.cores import OWN, WORK
 from tests.packet_tools import Bytes
@@ -116,20 +118,18 @@ class PacketBench:
     """A call with its program, several fills of its activations, and what they lead to."""
 
     case: Case
-    code: bytes
+    program: Resident
     features: frozenset[str]
 
     @property
-    def tested(self) -> list[Kernel]:
-        """Kernels that the program tells from those that multiply."""
-        found = [Kernel.MAX_POOL] if "MAX" in self.features else []
-        return [*found, Kernel.ADD, Kernel.REQUANTIZE] if "COMBINE" in self.features else found
+    def code(self) -> bytes:
+        return self.program.program.bytes
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(7)
         fills = [self.case.act, *(rng.integers(0, 256, self.case.act.size, np.uint8) for _ in range(DATA - 2))]
         fills.append(rng.choice(np.array([0, 127, 128, 255], np.uint8), self.case.act.size))
-        self.burdens = [replace(plain(self.case), act=act) for act in fills]
+        self.burdens = [replace(plain(self.case, self.program), act=act) for act in fills]
         self.sound = [one.run(self.code, 1 << 20) for one in self.burdens]
         assert all(one.end == "waits" for one in self.sound)
         memory = Reads({"own": self.burdens[0].start.copy()})
@@ -172,8 +172,6 @@ class PacketBench:
             return "as many vectors of border bytes"
         if mutant.place == "groups" and not self.case.call.last and -(-old // SET) == -(-new // SET):
             return "as many sets, of which no group is stored"
-        if mutant.place == "kernel" and not {old & 255, new & 255} & {int(one) for one in self.tested}:
-            return "a kernel that runs the same code"
         return ""
 
     def _weightless(self, entry: int) -> bool:
@@ -222,7 +220,7 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "combine": lambda bench: not bench.case.call.last or bench.case.header.kernel in (Kernel.ADD, Kernel.REQUANTIZE),
     "r_offset": _no_combine,
     # Words for people and for the simulator; reads beyond the last weights may touch them.
-    **dict.fromkeys(("rows", "act_bytes", "size_words", "layer", "version"), lambda bench: True),
+    **dict.fromkeys(("kernel", "skip", "rows", "act_bytes", "size_words", "layer", "version"), lambda bench: True),
     "groups_wide": lambda bench: not bench.case.call.last,
     "direct": lambda bench: _no_sums(bench) or "DIRECT" not in bench.features,
     "narrow": lambda bench: _no_sums(bench) or bench.case.header.direct or "NARROW" not in bench.features,
@@ -230,7 +228,9 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "mean": lambda bench: _unscaled(bench) or not {"MEAN"} < bench.features & {"MEAN", "SCALE", "STAGED"},
     "first": lambda bench: _no_sums(bench) or _on_the_way(bench) or "PARTS" not in bench.features,
     # The core in row 0 has the first list, however many there are.
-    "call_lists": lambda bench: True,
+    **dict.fromkeys(("call_lists", "list_step"), lambda bench: True),
+    "then": lambda bench: bench.case.call.start == Step.COMBINE,
+    "after_combine": lambda bench: Step.COMBINE not in (bench.case.call.start, bench.case.call.then),
     # An average is rounded by words of the header, sums that stay in the scratch not at all.
     "shift": lambda bench: bench.case.header.mean or not bench.case.call.last,
     # Who makes bytes on the way counts periods from `blocks_wrap`; only reads beyond the last weights touch the rest.

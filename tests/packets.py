@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.encoding.work import CallRecord, Kernel, WorkHeader
+from compiler.encoding.work import CallRecord, Kernel, WorkHeader, with_steps
 from tests.packet_tools import Bytes, Draw, Ints, Parts, limits, rhe
 
 ALL = 0xFFFFFFFF
@@ -84,6 +84,7 @@ class Maker:
             x_offset=self.x_offset, r_offset=self.r_offset, scales_offset=self.scales_offset,
             act_bytes=len(self.act), acquire_act=True, release_act=True,
         )  # fmt: skip
+        call = with_steps(WorkHeader(**self.fields), call)
         self.parts.add("calls", np.array(call.encode(), np.uint32), 4)
         header = WorkHeader(**self.fields, size_words=-(-len(self.parts.data) // 4))
         packet = np.frombuffer(self.parts.data, np.uint8).copy()

@@ -23,6 +23,7 @@ from compiler.kernels.programs.mac import (
     stores,
 )
 from compiler.kernels.programs.parts import BANKS, Listing, op, ops
+from compiler.kernels.programs.resident import STEP_LABELS
 from compiler.kernels.schedule import Op, Row
 from compiler.kernels.schedule.checker import Violation, prove
 from compiler.kernels.schedule.rules import SETUP_BUNDLES, resource_faults
@@ -43,7 +44,7 @@ class Flow:
     labels: dict[str, int]
 
     def target(self, one: Op) -> int | None:
-        """The row that a jump names; None for a return."""
+        """The row that a jump names; None for a return and a jump to a step."""
         names = [value.name.removeprefix(".L") for value in one.ins.values if isinstance(value, Label)]
         return self.labels[names[0]] if names else None
 
@@ -52,8 +53,9 @@ class Flow:
         return self._returns() if found is None else [found]
 
     def _returns(self) -> list[int]:
-        """Behind the delay slots of every call."""
-        return [at + DELAY + 1 for at, row in enumerate(self.rows) for one in row if one.ins.opcode.mnemonic == "jl"]
+        """Behind the delay slots of every call, and every step of a packet's calls."""
+        calls = [at + DELAY + 1 for at, row in enumerate(self.rows) for one in row if one.ins.opcode.mnemonic == "jl"]
+        return calls + sorted({self.labels[name] for name in STEP_LABELS.values() if name in self.labels})
 
     @property
     def ends(self) -> dict[int, int]:

@@ -55,8 +55,8 @@ class Recorded:
         return {name: (at, self._end(at)) for name, at in starts.items()}
 
     def _end(self, start: int) -> int:
-        """A nest ends with the block that jumps away from it."""
-        leaves = [piece.end for piece in self.pieces if piece.start > start and "finish" in text_of(piece)]
+        """A nest ends with the block that returns from it."""
+        leaves = [piece.end for piece in self.pieces if piece.start > start and text_of(piece) == "ret lr"]
         return min(leaves)
 
     def piece_at(self, row: int) -> Piece | None:

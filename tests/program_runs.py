@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.encoding.isa.registers import CELL, CELLS, CONTROL, SCALAR_CELLS
-from compiler.encoding.work import CONFIG_ADDRESS, CallRecord, CoreConfig, WorkHeader
+from compiler.encoding.work import CONFIG_ADDRESS, STEPS_ADDRESS, CoreConfig, WorkHeader, with_steps
 from compiler.errors import SimulationFault
+from compiler.kernels.programs.resident import Resident
 from runtime_sim.instructions import CoreMemory, CoreState, Result, Settings, Status, run_program
 from runtime_sim.instructions.operands import CELL_MASKS
 from tests.cores import ACT, LOCKS, MEMORY_BYTES, OWN, RESULTS, SPARE, WORK, CountingLocks
@@ -36,10 +37,11 @@ def framed(case: Case) -> Bytes:
     wrong = replace(case.call, x_offset=case.call.x_offset + 32, pad_bytes=0)
     at = -(-case.packet.size // 32) * 32
     behind = replace(skipped, acquire_act=False)
-    calls: list[CallRecord] = [skipped, wrong, skipped, skipped, replace(case.call, release_act=False), behind]
+    calls = [skipped, wrong, skipped, skipped, replace(case.call, release_act=False), behind]
+    calls = [with_steps(case.header, call) for call in calls]
     words = np.array([word for call in calls for word in call.encode()], np.uint32)
     packet = np.concatenate([case.packet, np.zeros(at - case.packet.size, np.uint8), words.view(np.uint8)])
-    header = replace(case.header, calls=3, call_lists=2, calls_offset=at, size_words=packet.size // 4)
+    header = replace(case.header, calls=3, call_lists=2, list_step=96, calls_offset=at, size_words=packet.size // 4)
     packet[: 4 * WorkHeader.WORDS] = np.array(header.encode(), np.uint32).view(np.uint8)
     return packet
 
@@ -69,6 +71,7 @@ class Burden:
     case: Case
     packet: Bytes
     act: Bytes
+    program: Resident
     row: int = 1
     packets: int = PACKETS
     skips: int = 1
@@ -87,7 +90,7 @@ class Burden:
             acc_address=OWN + SCRATCH, acc_bytes=self.case.scratch.nbytes,
             row=self.row, **{f"{name}_lock": number for name, number in LOCKS.items()},
         )  # fmt: skip
-        words = np.array(config.encode(), np.uint32)
+        words = np.array(self.program.configured(config).encode(), np.uint32)
         memory[CONFIG_ADDRESS : CONFIG_ADDRESS + words.nbytes] = words.view(np.uint8)
         return memory
 
@@ -97,8 +100,9 @@ class Burden:
 
     @cached_property
     def watched(self) -> Mask:
-        """All but the bytes that a call leaves to chance."""
+        """All but the bytes that a call leaves to chance, and the addresses of steps: programs differ in those."""
         seen = np.ones(MEMORY_BYTES, np.bool_)
+        seen[STEPS_ADDRESS:] = False
         for slot in OUT:
             seen[slot : slot + self.case.out.size] = self.case.out_defined
         seen[SCRATCH : SCRATCH + self.case.scratch.nbytes] = np.repeat(self.case.scratch_defined, 4)
@@ -144,10 +148,10 @@ class Seen:
         return "cycles" if other.cycles != self.cycles else ""
 
 
-def burden(case: Case) -> Burden:
-    return Burden(case, framed(case), case.act)
+def burden(case: Case, program: Resident) -> Burden:
+    return Burden(case, framed(case), case.act, program)
 
 
-def plain(case: Case) -> Burden:
+def plain(case: Case, program: Resident) -> Burden:
     """The packet as it is, run once: for faults in packets."""
-    return Burden(case, case.packet, case.act, row=0, packets=1, skips=0)
+    return Burden(case, case.packet, case.act, program, row=0, packets=1, skips=0)

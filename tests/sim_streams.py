@@ -53,6 +53,7 @@ from compiler.encoding.work import (
     CoreConfig,
     Kernel,
     WorkHeader,
+    with_steps,
 )
 from compiler.target import Target
 from runtime_sim.machine import simulate
@@ -244,5 +245,6 @@ def requantize_packet(pixels: int, shift: int, calls: int = 1, layer: int = 0) -
     call = CallRecord(
         rows=1, groups=groups, acquire_act=True, release_act=True, first=True, last=True, act_bytes=8 * pixels
     )
+    call = with_steps(header, call)
     words = [*header.encode(), *(word for _ in range(calls) for word in call.encode()), *[0] * 8]
     return np.array(words, dtype="<u4").view(np.uint8)

@@ -50,7 +50,7 @@ from compiler.encoding.registers import (
 from compiler.encoding.switch import Bundle, Port
 from compiler.encoding.tiles import Direction, Side, TileKind, memtile_lock, memtile_word, split_address
 from compiler.encoding.transaction import BlockWrite, DdrPatch, Op, Sync, Write32, read_transactions
-from compiler.encoding.work import CONFIG_ADDRESS
+from compiler.encoding.work import CONFIG_ADDRESS, CoreConfig
 from compiler.errors import InternalError, NodeLocation
 from compiler.ir import FuncOp, IRError, Module, ReturnOp, Rewriter, verify
 from compiler.ir import Op as IrOp
@@ -142,8 +142,8 @@ def test_packet_slave() -> None:
 
 
 def test_core_config() -> None:
-    (op,) = emitted(CoreConfigOp(1, 3, tuple(range(16))))
-    assert isinstance(op, BlockWrite) and op.data == tuple(range(16))
+    (op,) = emitted(CoreConfigOp(1, 3, tuple(range(CoreConfig.WORDS))))
+    assert isinstance(op, BlockWrite) and op.data == tuple(range(CoreConfig.WORDS))
     assert place(op.address, TileKind.CORE) == (1, 3, DataMemory(CONFIG_ADDRESS))
 
 
@@ -288,7 +288,7 @@ GOOD: list[Callable[[], list[IrOp]]] = [
     lambda: [bd(address=memtile_word(Side.EAST, 0)), push()],
     lambda: [bd(length=16, steps=(1, 1000), wraps=(4,), iteration=(8, 64, 63))],
     lambda: [core_bd(length=16352), shim_bd(length=1 << 20)],
-    lambda: [LockOp(0, 2, 0, 2), CoreConfigOp(0, 2, (0,) * 16), *running()],
+    lambda: [LockOp(0, 2, 0, 2), CoreConfigOp(0, 2, (0,) * CoreConfig.WORDS), *running()],
 ]
 
 
@@ -318,7 +318,7 @@ BAD: list[tuple[str, Callable[[], list[IrOp]]]] = [
     ("check-lock-busy", lambda: [bd(**LOCKED), push(), LockOp(0, 1, 3, 0)]),
     ("check-lock-busy", lambda: [bd(release=(memtile_lock(Side.EAST, 3), 1)), push(), LockOp(1, 1, 3, 0)]),
     ("check-running", lambda: [*running(), LockOp(0, 2, 0, 0)]),
-    ("check-running", lambda: [*running(), CoreConfigOp(0, 2, (0,) * 16)]),
+    ("check-running", lambda: [*running(), CoreConfigOp(0, 2, (0,) * CoreConfig.WORDS)]),
     ("check-config", lambda: [CoreConfigOp(0, 2, (0,) * 15)]),
     ("check-queue", lambda: [bd(), *(push() for _ in range(5))]),
     ("check-queue", lambda: [bd(), push(), *(push(token=False) for _ in range(4)), sync(), push()]),

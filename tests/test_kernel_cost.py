@@ -12,7 +12,7 @@ from tests.cores import fits, program_for, run_case, same
 from tests.packets import Case, random_call
 
 CALLS, CHUNK = 225, 25  # of each kernel, and of each test; a few fit no core, 200 do
-WAIT_FOR_PACKET = 8  # bundles from the start of the loop over packets to the lock that it waits for
+WAIT_FOR_PACKET = 4  # bundles from the start of the loop over packets to the lock that it waits for
 
 
 def variant(case: Case) -> str:

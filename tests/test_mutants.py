@@ -30,7 +30,7 @@ from tests.program_pieces import recorded
 
 PROGRAMS = {"first": FIRST, "second": SECOND}
 EACH = 2  # calls of every kind
-SAMPLED, SWEPT = 90, 700  # faults of a program beside those of its locks
+SAMPLED, SWEPT = 110, 700  # faults of a program beside those of its locks
 PACKET_SAMPLED, PACKET_SWEPT = 40, 1000
 ALONE: dict[str, Any] = {"combine": False}
 QUICK: dict[frozenset[Feature], list[Wanted]] = {
@@ -86,7 +86,7 @@ def test_many_faults_in_programs(name: str) -> None:
 def packet_verdicts(features: frozenset[Feature], count: int) -> Iterator[Verdict]:
     names = frozenset(one.name for one in features)
     for call in telling(features):
-        packets = PacketBench(call.case, bench(features).code, names)
+        packets = PacketBench(call.case, bench(features).made.program, names)
         mutants = list(packet_mutants(call.case))
         for one in random.Random(3).sample(mutants, min(count, len(mutants))):
             yield packets.judge(one)

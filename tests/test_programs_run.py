@@ -24,7 +24,8 @@ KERNELS = list(Kernel)
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
 def test_the_two_cores_agree(kernel: Kernel, seed: int) -> None:
     case = next(case for number in range(100) if fits(case := random_call(kernel, 100 * seed + number)))
-    code, call = program_for(case).program.bytes, plain(case)
+    program = program_for(case)
+    code, call = program.program.bytes, plain(case, program)
     slow, fast = (call.run(code, 1 << 20, seed, fast=way) for way in (False, True))
     assert slow.end == fast.end == "waits"
     assert slow.cycles == fast.cycles and slow.log == fast.log

@@ -10,7 +10,7 @@ from compiler.encoding.descriptors import CoreBd
 from compiler.encoding.register_map import ChannelControl, DataMemory, ProgramMemory, Special
 from compiler.encoding.registers import ChannelControlWord, CoreControlWord
 from compiler.encoding.tiles import CORE_MEMORY_BYTES
-from compiler.encoding.work import CONFIG_ADDRESS, CoreConfig
+from compiler.encoding.work import CONFIG_ADDRESS, CoreConfig, Step
 from tests.plans import COSTS
 from tests.sim_columns import ACT_BYTES, PIXELS, TARGET, collect, column, halved, one_core, outputs, refused
 from tests.sim_streams import MEMTILE, MM2S, S2MM, UPPER_SLOTS, core
@@ -53,7 +53,7 @@ def test_the_upper_core_writes_through_its_south_window() -> None:
     assert np.array_equal(arguments[2], halved(arguments[1], 3))
 
 
-KERNEL_CYCLES = COSTS.call + COSTS.begin + COSTS.select_requantize + COSTS.tile
+KERNEL_CYCLES = COSTS.call + COSTS.tile
 KERNEL_CYCLES += COSTS.combine_call + PIXELS // 4 * COSTS.combine_group
 
 
@@ -65,7 +65,7 @@ def test_a_core_takes_what_the_costs_say() -> None:
 
 
 def test_a_skipped_call_takes_the_activations_of_the_next() -> None:
-    skip, rest = 0b10001, 0b01110  # acquire and skip; release, first and last
+    skip, rest = 0b10001, 0b01110 | Step.COMBINE << 8  # acquire and skip; release, first and last
     script, arguments = one_core(calls=2, w32=skip, w40=rest)
     (call,) = script.run(TARGET, arguments).calls
     assert np.array_equal(arguments[2], halved(arguments[1], 1))

@@ -24,13 +24,7 @@ class KernelCosts:
     call: int
     acquire_act: int
     release_act: int
-    begin: int
     tile: int
-    select_max_pool: int
-    select_add: int
-    select_requantize: int
-    select_lookup: int
-    select_multiply: int
     mac_call_direct: int
     mac_block_direct: int
     mac_set_direct: int
@@ -52,7 +46,6 @@ class KernelCosts:
     max_call: int
     max_block: int
     max_set: int
-    last: int
     combine_call: int
     combine_group: int
     lookup_call: int

@@ -7,7 +7,7 @@ from them is written in docs/plan-format.md and implemented on each side by itse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, ClassVar, Self
 
@@ -19,6 +19,9 @@ from compiler.encoding.fields import Fixed, Record, bits, flag
 
 CONFIG_ADDRESS = 0xFF80
 """Byte address of the `CoreConfig` in a core's data memory: the last 128 bytes."""
+
+STEPS_ADDRESS = CONFIG_ADDRESS + 64
+"""Where the `CoreConfig` has the addresses of the program's steps, one word each."""
 
 CONFIG_MAGIC = 0x31435342  # "BSC1" in memory order
 WORK_VERSION = 2
@@ -63,6 +66,23 @@ ELEMENTWISE = (Kernel.AVG_POOL, Kernel.DEPTHWISE)
 """Kernels that multiply channel by channel; `CONV` multiplies 8 channels by a block of 8 x 8."""
 
 
+class Step(IntEnum):
+    """Pieces of the program that a call begins with and goes on to; each ends by going on to the next.
+
+    The value is where a core's `CoreConfig` has the address of the piece: bytes from `STEPS_ADDRESS`.
+    """
+
+    END = 0
+    DIRECT = 4
+    NARROW = 8
+    BIAS_RAW = 12
+    SCRATCH_RAW = 16
+    MAX_POOL = 20
+    LOOKUP = 24
+    COMBINE = 28
+    FILL = 32
+
+
 def multiply_conf(kernel: Kernel, x_signed: bool) -> int:
     """Configuration word of the multiply: int8 weights, 32-bit sums; 4x8 by 8x8, or 32 lanes of two products."""
     dense = 776 if x_signed else 264
@@ -71,9 +91,9 @@ def multiply_conf(kernel: Kernel, x_signed: bool) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class CoreConfig(Record):
-    """Where a core finds its buffers and locks; addresses and lock ids as the core sees them."""
+    """Where a core finds its buffers, locks and the steps of calls; addresses and lock ids as the core sees them."""
 
-    WORDS: ClassVar[int] = 16
+    WORDS: ClassVar[int] = 32
     FIXED: ClassVar[tuple[Fixed, ...]] = (Fixed(0, 31, 0, CONFIG_MAGIC),)
 
     act_slot0: int = bits(1, 31, 0)
@@ -94,6 +114,15 @@ class CoreConfig(Record):
     out_free_lock: int = bits(13, 7, 0)
     out_full_lock: int = bits(13, 15, 8)
     row: int = bits(14, 7, 0)
+    step_end: int = bits(16, 19, 0)
+    step_direct: int = bits(17, 19, 0)
+    step_narrow: int = bits(18, 19, 0)
+    step_bias_raw: int = bits(19, 19, 0)
+    step_scratch_raw: int = bits(20, 19, 0)
+    step_max_pool: int = bits(21, 19, 0)
+    step_lookup: int = bits(22, 19, 0)
+    step_combine: int = bits(23, 19, 0)
+    step_fill: int = bits(24, 19, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,14 +174,16 @@ class WorkHeader(Record):
     mean_inner: int = bits(27, 31, 0)
     mean_outer: int = bits(28, 31, 0)
     scale_step: int = bits(29, 31, 0)
+    list_step: int = bits(30, 31, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallRecord(Record):
     """One kernel call of a work packet: which buffers it takes and gives back, and which rows it computes.
 
-    `groups` are rows * groups_wide; `x_offset` and `r_offset` count from the act slot, `scales_offset` from the
-    packet's start, all in bytes.
+    It begins with the program's step `start`, which goes on to `then`; `COMBINE` goes on to `after_combine`.  All three
+    are values of `Step`.  `groups` are rows * groups_wide; `x_offset` and `r_offset` count from the act slot,
+    `scales_offset` from the packet's start, all in bytes.
     """
 
     WORDS: ClassVar[int] = 8
@@ -162,6 +193,9 @@ class CallRecord(Record):
     first: bool = flag(0, 2)
     last: bool = flag(0, 3)
     skip: bool = flag(0, 4)
+    start: int = bits(0, 15, 8)
+    then: int = bits(0, 23, 16)
+    after_combine: int = bits(0, 31, 24)
     rows: int = bits(1, 31, 0)
     groups: int = bits(2, 31, 0)
     pad_bytes: int = bits(3, 31, 0)
@@ -169,6 +203,29 @@ class CallRecord(Record):
     r_offset: int = bits(5, 31, 0)
     scales_offset: int = bits(6, 31, 0)
     act_bytes: int = bits(7, 31, 0)
+
+
+def with_steps(header: WorkHeader, call: CallRecord) -> CallRecord:
+    """A call with the steps that follow from what else its packet and its record say."""
+    if call.skip:
+        return replace(call, start=Step.END, then=Step.END, after_combine=Step.END)
+    start = _first_step(header, call)
+    border = Step.FILL if call.last and call.pad_bytes else Step.END
+    if start is Step.COMBINE:
+        return replace(call, start=start, then=Step.END, after_combine=border)
+    if call.last and header.combine:
+        return replace(call, start=start, then=Step.COMBINE, after_combine=border)
+    return replace(call, start=start, then=border, after_combine=Step.END)
+
+
+def _first_step(header: WorkHeader, call: CallRecord) -> Step:
+    if header.kernel in (Kernel.ADD, Kernel.REQUANTIZE):
+        return Step.COMBINE
+    if header.kernel in (Kernel.MAX_POOL, Kernel.LOOKUP):
+        return Step.MAX_POOL if header.kernel == Kernel.MAX_POOL else Step.LOOKUP
+    if header.direct or header.narrow:
+        return Step.DIRECT if header.direct else Step.NARROW
+    return Step.BIAS_RAW if call.first else Step.SCRATCH_RAW
 
 
 def halves(factors: NDArray[np.int32]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:

@@ -29,12 +29,7 @@ def ceil_div(value: int, by: int) -> int:
 
 def call_cycles(costs: KernelCosts, kernel: Kernel, *, last: bool) -> int:
     """A call that takes an activation packet and gives it back, without its phases."""
-    names = {Kernel.MAX_POOL: "max_pool", Kernel.ADD: "add", Kernel.REQUANTIZE: "requantize", Kernel.LOOKUP: "lookup"}
-    total = costs.call + costs.acquire_act + costs.release_act + costs.begin
-    total += int(getattr(costs, f"select_{names.get(kernel, 'multiply')}"))
-    if last:
-        total += costs.tile + (0 if kernel in (Kernel.ADD, Kernel.REQUANTIZE, Kernel.LOOKUP) else costs.last)
-    return total
+    return costs.call + costs.acquire_act + costs.release_act + (costs.tile if last else 0)
 
 
 def mac_cycles(costs: KernelCosts, variant: str, groups: int, blocks: int, periods: int) -> int:

@@ -25,6 +25,7 @@ from compiler.encoding.work import (
     Kernel,
     WorkHeader,
     multiply_conf,
+    with_steps,
 )
 from compiler.kernels.blocks import Blocks
 from compiler.mapping.lanes import Lanes, lanes_of
@@ -189,12 +190,13 @@ def build(
         size_words=size_bytes // 4,
         calls=len(lists[0]),
         call_lists=len(lists),
+        list_step=CALL_BYTES * len(lists[0]) if len(lists) > 1 else 0,
         **places,
     )
     parts["header"] = np.array(header.encode(), np.uint32)
     if scales is not None:
         records = [replace(one, scales_offset=one.scales_offset + offsets["scales"]) for one in records]
-    parts["calls"] = np.array([call.encode() for call in records], np.uint32)
+    parts["calls"] = np.array([with_steps(header, call).encode() for call in records], np.uint32)
     return _join(sections, parts, size_bytes)
 
 

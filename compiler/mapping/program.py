@@ -279,8 +279,8 @@ def _call(
     record = CallRecord(
         acquire_act=fresh,
         release_act=done,
-        first=edge[0],
-        last=edge[1],
+        first=edge[0] and not skip,
+        last=edge[1] and not skip,
         skip=skip,
         rows=high,
         groups=high * groups_of(columns[1] - columns[0]),

@@ -94,6 +94,9 @@ def load_programs(module: Module, features: Set[Feature]) -> None:
     for name, data in files.items():
         store[name] = np.frombuffer(data, np.uint8)
     digest, rw = store.digest(PROGRAM), Rewriter()
+    for record in list(module.walk(aie2.CoreConfigOp)):
+        words = made.configured(CoreConfig.decode(record.words)).encode()
+        rw.replace(record, aie2.CoreConfigOp(record.column, record.row, words, loc=record.loc))
     for enable in list(module.walk(aie2.CoreEnableOp)):
         rw.insert_before(enable, aie2.ProgramOp(enable.column, enable.row, PROGRAM, digest, loc=enable.loc))
 

@@ -18,8 +18,12 @@ ACQUIRE_TO_MEMORY = 8
 LOCK_DISTANCE = 4
 
 
-def lock_request(instruction: Instruction, state: CoreState) -> tuple[int, int]:
-    """The lock and the value of an acq or rel."""
+def lock_request(instruction: Instruction, state: CoreState) -> tuple[int, int] | None:
+    """The lock and the value of an acq or rel; none if its condition, which the `.cond` forms have, is 0."""
+    if instruction.opcode.mnemonic.endswith(".cond"):
+        condition = instruction.register("cond")
+        if not int(state.scalars[condition.cells[0]]):
+            return None
     lock, value = instruction.value("lock"), instruction.register("value")
     if isinstance(lock, Register):
         lock = int(state.scalars[lock.cells[0]])

@@ -175,7 +175,10 @@ class ReferenceCore:
         for instruction in bundle.instructions:
             name = instruction.opcode.name
             if name in ACQUIRES or name in RELEASES:
-                lock, value = lock_request(instruction, self.state)
+                request = lock_request(instruction, self.state)
+                if request is None:
+                    continue
+                lock, value = request
                 self._check_lock(lock)
                 if name in RELEASES:
                     self._locks.release(lock, value)

@@ -166,8 +166,11 @@ class FastCore:
         bundle = self._fetch(self._of(Register.PC))
         for instruction in bundle.instructions:
             if instruction.opcode.name in (*ACQUIRES, *RELEASES):
-                if not self._ask(instruction):
-                    return lock_request(instruction, self.state)[0]
+                request = lock_request(instruction, self.state)
+                if request is None:
+                    continue
+                if not self._ask(instruction, *request):
+                    return request[0]
                 regs[Register.LOCK_STALLS] += 1
                 regs[Register.LAST_LOCK] = regs[Register.TIME]
                 if instruction.opcode.name in ACQUIRES:
@@ -175,8 +178,7 @@ class FastCore:
         regs[Register.LOCK_GRANTED] = 1
         return None
 
-    def _ask(self, instruction: Instruction) -> bool:
-        lock, value = lock_request(instruction, self.state)
+    def _ask(self, instruction: Instruction, lock: int, value: int) -> bool:
         if instruction.opcode.name in ACQUIRES:
             return self._locks.acquire(lock, value)
         self._locks.release(lock, value)

@@ -69,8 +69,8 @@ def _memory() -> Iterator[tuple[str, Meaning]]:
 
 MEANINGS: dict[str, Meaning] = {**SCALAR_MEANINGS, **VECTOR_MEANINGS, **dict(_memory())}
 # Their effect is not on registers or memory: the core asks whoever keeps the locks.
-ACQUIRES = ("ACQ_IMM", "ACQ_REG")
-RELEASES = ("REL_IMM", "REL_REG")
+ACQUIRES = ("ACQ_IMM", "ACQ_REG", "ACQ_COND_IMM", "ACQ_COND_REG")
+RELEASES = ("REL_IMM", "REL_REG", "REL_COND_IMM", "REL_COND_REG")
 
 
 def is_implemented(opcode: Opcode) -> bool:

@@ -106,7 +106,7 @@ def _chain(listing: Listing, variant: Variant) -> dict[str, int]:
     listing.add(inner.rows)
     outer = block_boundary(variant, name, f"{name}_leave", chained(variant))
     listing.add(outer.rows, f"{name}_leave")
-    leave = listing.add(block("j #.Lfinish"))
+    leave = listing.add(block("ret lr"))
     # A call opens once.  A set passes its loop `periods` - `peeled` times and then a boundary; the boundary behind the
     # last set of a block is another one, of which the first bundles are the same.
     peeled = 4 * variant.peeled
@@ -163,7 +163,7 @@ def _raw(listing: Listing, variant: Variant) -> dict[str, int]:
     call = listing.add(block("jl #.Lrescale"))
     next_block = ops("mov r8, p6", "add r3, r3, r29", "add r7, r7, r28", "add r9, r9, #-1")
     once += listing.add(block(next_block, _advance("r12"), f"jnz r9, #.L{name}_start"), f"{name}_next")
-    leave = listing.add(block("j #.Lfinish"))
+    leave = listing.add(block("mov lr, dc4", "ret lr"))
     return {
         f"mac_call_{variant.name}": leave,
         f"mac_block_{variant.name}": once,
@@ -214,6 +214,8 @@ def multiply(listing: Listing, features: Set[str]) -> dict[str, int]:
 def _arguments() -> list[Op | str]:
     """Registers of a call, and in r1 and r2 two bytes of flags."""
     return [
+        # Where a raw variant returns to, as it calls others.
+        "mov dc4, lr",
         "mov p3, r18",
         "mov p2, r13",
         header("r0", "conf"),

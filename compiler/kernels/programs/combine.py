@@ -7,7 +7,7 @@ lower; K comes in by an addition of accumulators.
 from __future__ import annotations
 
 from compiler.encoding.work import WorkHeader
-from compiler.kernels.programs.convention import HALF_TO_EVEN, flag_to, rounding
+from compiler.kernels.programs.convention import HALF_TO_EVEN, flag_to, return_to, rounding
 from compiler.kernels.programs.parts import Listing, bit, block, call_word, header, offset, op, ops, pipelined
 from compiler.kernels.programs.scale import STAGES, WIDE_SHIFTED
 from compiler.kernels.schedule import LoopCode, Op
@@ -54,12 +54,13 @@ def _factor(name: str, upper: str, lower: str) -> list[Op]:
 
 
 def combine(listing: Listing) -> dict[str, int]:
-    """The program from `combine` on; it goes on at `fill`."""
+    """The program from `combine` on."""
     loop = _loop()
     fixed = listing.add(
         block(
             "mov p3, r18",
             "mov p2, r13",
+            return_to("after_combine"),
             op(f"lda.u8 r9, [p3, #{offset(WorkHeader, 'x_signed')}]", "work"),
             op(f"lda.u8 r10, [p3, #{offset(WorkHeader, 'y_odd')}]", "work"),
             call_word("r11", "x_offset"),
@@ -117,16 +118,17 @@ def combine(listing: Listing) -> dict[str, int]:
     fixed += listing.add(loop.prologue)
     listing.loop(loop.kernel, "combine_loop")
     fixed += listing.add(loop.epilogue) - (loop.least_trips - 1) * loop.schedule.interval
-    fixed += listing.add(block(f"mov crRnd, #{HALF_TO_EVEN}"))
+    fixed += listing.add(block(f"mov crRnd, #{HALF_TO_EVEN}", "ret lr"))
     return {"combine_call": fixed, "combine_group": loop.schedule.interval}
 
 
 def fill(listing: Listing) -> dict[str, int]:
-    """The program from `fill` on: border bytes behind the tile; it goes on at `call_end`."""
-    test = listing.add(block("mov p2, r13", call_word("r1", "pad_bytes"), "jz r1, #.Lcall_end"), "fill")
+    """The program from `fill` on: border bytes behind the tile; `call_end` must stand behind it."""
     fixed = listing.add(
         block(
             "mov p3, r18",
+            "mov p2, r13",
+            call_word("r1", "pad_bytes"),
             call_word("r2", "groups"),
             header("r12", "out_blocks"),
             header("r22", "pad_word"),
@@ -142,9 +144,10 @@ def fill(listing: Listing) -> dict[str, int]:
             "movxm ls, #.Lfill_loop",
             "movxm le, #.Lfill_loop_end",
             "add.nc lc, r1, #0",
-        )
+        ),
+        "fill",
     )
     # The loop's end must be 7 bundles behind what sets the loop up.
     fixed += listing.add([()] * 7)
     listing.loop([(op("vst wl0, [p6], #32", "out"),)], "fill_loop")
-    return {"fill_test": test, "fill_call": fixed, "fill_group": 1}
+    return {"fill_call": fixed, "fill_group": 1}

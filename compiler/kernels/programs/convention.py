@@ -5,6 +5,7 @@
     r3 .. r8    of the current output block: input, table, weight blocks, record, results, scratch
     r9          output blocks left             r10  sets of 4 groups        r11  jumps table
     r13, r14    call record, calls left        r15  flags of the call
+    lr          the step behind the one that runs, which ends with `ret lr`; in dc4 while it calls others
     r16 .. r21  slots: activations now and other, work now and other, results now and other
     r22, r23    temporary; r23 takes the masks of vector comparisons, which nobody reads
     r24, r25    -1 (acquire at least one), 1   r26, r27  masks of table and weight steps
@@ -18,14 +19,27 @@ A pointer is kept only within a piece of the program.  p3 is the work packet, p2
 from __future__ import annotations
 
 from compiler.encoding.tiles import CORE_MEMORY_BYTES
-from compiler.encoding.work import CONFIG_ADDRESS
-from compiler.kernels.programs.parts import Code, header
+from compiler.encoding.work import CONFIG_ADDRESS, STEPS_ADDRESS
+from compiler.kernels.programs.parts import Code, call_byte, header, op
 
 CONFIG = CORE_MEMORY_BYTES["own"] + CONFIG_ADDRESS
 """Where a core sees its `CoreConfig`."""
 
+STEPS = CORE_MEMORY_BYTES["own"] + STEPS_ADDRESS
+"""Where it has the addresses of the program's steps there."""
+
 # crRnd: half to even, and half to odd behind it (aiev2_enums.h of llvm-aie); crSat: saturate.
 HALF_TO_EVEN, SATURATE = 12, 1
+
+
+def return_to(name: str, register: str = "lr") -> Code:
+    """The address of a step that the call record at p2 names, into `lr` or a pointer; p6, dj4 and r12 are changed."""
+    return [
+        call_byte("r12", name),
+        f"movxm p6, #{STEPS:#x}",
+        "mov dj4, r12",
+        op(f"lda {register}, [p6, dj4]", "config"),
+    ]
 
 
 def flag_to(register: str, byte: str, flag: int) -> Code:

@@ -57,5 +57,5 @@ def lookup(listing: Listing) -> dict[str, int]:
     fixed += listing.add([()] * max(0, 7 - len(loop.prologue) - len(loop.kernel)))
     listing.loop(loop.kernel, "lookup_word")
     fixed += listing.add(loop.epilogue) - (loop.least_trips - 1) * loop.schedule.interval
-    fixed += listing.add(block("j #.Lfill"))
+    fixed += listing.add(block("ret lr"))
     return {"lookup_call": fixed, "lookup_group": WORDS * loop.schedule.interval}

@@ -102,6 +102,11 @@ def call_word(dst: str, name: str, pointer: str = "p2") -> Op:
     return op(f"lda {dst}, [{pointer}, #{offset(CallRecord, name)}]", "work")
 
 
+def call_byte(dst: str, name: str, pointer: str = "p2") -> Op:
+    """Load a byte of the call record: flags, or a number of 8 bits."""
+    return op(f"lda.u8 {dst}, [{pointer}, #{offset(CallRecord, name)}]", "work")
+
+
 Code = Sequence["Op | str"]
 """Instructions in program order; a text that touches memory touches the work packet."""
 

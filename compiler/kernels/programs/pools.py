@@ -84,5 +84,5 @@ def maximum(listing: Listing) -> dict[str, int]:
         )
     )
     each_block += listing.add(block("add r3, r3, r29", "add r7, r7, r28", "add r9, r9, #-1", "jnz r9, #.Lmax_block"))
-    leave = listing.add(block("j #.Lfinish"))
+    leave = listing.add(block("ret lr"))
     return {"max_call": start + leave, "max_block": each_block, "max_set": each_set}

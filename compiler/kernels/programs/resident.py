@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from functools import cache
 
 from compiler.encoding.costs import KernelCosts
 from compiler.encoding.isa import Program
-from compiler.encoding.work import Kernel, WorkHeader
+from compiler.encoding.isa.codec import BUNDLE_BYTES
+from compiler.encoding.work import CoreConfig, Kernel, Step, WorkHeader
 from compiler.errors import Diagnostic, DoesNotFit
 from compiler.kernels.programs.blocks import multiply
 from compiler.kernels.programs.combine import combine, fill
-from compiler.kernels.programs.dispatch import boot, dispatch, end, finish
+from compiler.kernels.programs.dispatch import boot, dispatch
 from compiler.kernels.programs.lookup import lookup
 from compiler.kernels.programs.parts import PROGRAM_BYTES, Listing
 from compiler.kernels.programs.pools import maximum
@@ -35,36 +36,36 @@ class Feature(Enum):
 
 @dataclass(frozen=True)
 class Resident:
-    """The program, and what its pieces cost in cycles."""
+    """The program, what its pieces cost in cycles, and the byte addresses of the steps that it has."""
 
     program: Program
     boot: int
     costs: KernelCosts
+    steps: Mapping[Step, int]
+
+    def configured(self, config: CoreConfig) -> CoreConfig:
+        """A core's record with the addresses of the steps; a step that the program lacks leads out of its memory."""
+        found = {f"step_{step.name.lower()}": self.steps.get(step, PROGRAM_BYTES) for step in Step}
+        return replace(config, **found)
 
 
 def _costs(lengths: dict[str, int]) -> KernelCosts:
     """Costs by what is done, from the lengths of the pieces that a call runs through."""
 
-    def total(*names: str) -> int:
-        return sum(lengths.get(name, 0) for name in names)
+    return KernelCosts(**{one.name: lengths.get(one.name, 0) for one in fields(KernelCosts)})
 
-    tests = ("choose_max_pool", "choose_add", "choose_requantize", "choose_lookup")
-    made = {
-        "packet": total("packet", "packet_end"),
-        "call": total("call", "skip_test", "release_test", "more"),
-        "tile": total("claim", "give", "fill_test"),
-        "select_max_pool": total(*tests[:1]),
-        "select_add": total(*tests[:2]),
-        "select_requantize": total(*tests[:3]),
-        "select_lookup": total(*tests),
-        "select_multiply": total(*tests),
-        "last": total("combine_test"),
-    }
-    # Behind sums and maxima the program looks whether the call was the last.
-    for name in lengths:
-        if name.startswith(("mac_call_", "max_call")):
-            made[name] = total(name, "finish_test")
-    return KernelCosts(**{one.name: made.get(one.name, lengths.get(one.name, 0)) for one in fields(KernelCosts)})
+
+STEP_LABELS = {
+    Step.END: "call_end",
+    Step.DIRECT: "mac",
+    Step.NARROW: "mac",
+    Step.BIAS_RAW: "mac",
+    Step.SCRATCH_RAW: "mac",
+    Step.MAX_POOL: "max_pool",
+    Step.LOOKUP: "lookup",
+    Step.COMBINE: "combine",
+    Step.FILL: "fill",
+}
 
 
 def features_of(header: WorkHeader, parts: bool) -> frozenset[Feature]:
@@ -96,24 +97,26 @@ def _resident(features: frozenset[Feature]) -> Resident:
     listing = Listing()
     names = frozenset(one.name for one in features)
     lengths = {"boot": boot(listing)}
-    lengths |= dispatch(listing, names)
     if names & {"DIRECT", "NARROW", "STAGED", "SCALE", "MEAN", "PARTS"}:
         lengths |= multiply(listing, names)
     if "MAX" in names:
         lengths |= maximum(listing)
-    lengths |= finish(listing, names)
     if "LOOKUP" in names:
         lengths |= lookup(listing)
     if "COMBINE" in names:
         lengths |= combine(listing)
-    lengths |= fill(listing) | end(listing)
+    lengths |= fill(listing)
+    lengths |= dispatch(listing)
     program = listing.program()
     size = len(program.bytes)
     if size > PROGRAM_BYTES:
         text = f"the program of the cores has {size} bytes, a core's program memory {PROGRAM_BYTES}"
         notes = tuple(f"it needs {one.name}: {one.value}" for one in sorted(features, key=lambda one: one.name))
         raise DoesNotFit(Diagnostic("program-memory", text, notes=notes, help="run a part of the network elsewhere"))
-    return Resident(program, lengths["boot"], _costs(lengths))
+    steps = {
+        step: BUNDLE_BYTES * listing.labels[label] for step, label in STEP_LABELS.items() if label in listing.labels
+    }
+    return Resident(program, lengths["boot"], _costs(lengths), steps)
 
 
 def resident(features: Iterable[Feature]) -> Resident:

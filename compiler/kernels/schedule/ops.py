@@ -80,7 +80,12 @@ def memory_cycles(op: Op) -> tuple[int, ...]:
 
 
 def last_cycle(op: Op) -> int:
-    """Number of cycles until everything about an op has happened: reads, writes and its memory access."""
+    """Number of cycles until everything about an op has happened: reads, writes and its memory access.
+
+    For a lock request it is the cycles until another one may be made; an access to memory may be as near.
+    """
+    if op.is_lock:
+        return LOCK_APART
     accesses = (*op.ins.cells_read(), *op.ins.cells_written())
     return max((1, *(cycle for _, cycle, _ in accesses), *memory_cycles(op)))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from compiler.encoding.isa.registers import Register
-from compiler.kernels.schedule.ops import Op, Row
+from compiler.kernels.schedule.ops import DELAY_SLOTS, Op, Row
 
 Key = tuple[object, ...]
 
@@ -126,7 +126,9 @@ class Pipeline:
             self._key(flight)
         self.outcome.cells = {cell: self._result(source) for cell, source in self._cells.items()}
         self.outcome.stores = [(self.terms.number(self._key(flight)), flight.op) for flight in self._stored]
-        self.outcome.acts = [(self.terms.number(self._key(flight)), flight.op) for flight in self._acts]
+        # A jump is made behind its delay slots: a lock request in them comes first.
+        acts = sorted(self._acts, key=lambda flight: flight.issued + DELAY_SLOTS * flight.op.is_branch)
+        self.outcome.acts = [(self.terms.number(self._key(flight)), flight.op) for flight in acts]
         return self.outcome
 
     def _pending(self) -> bool:
