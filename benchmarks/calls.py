@@ -45,7 +45,7 @@ class OneCall:
             for one in decode(program[place.pc : place.pc + BUNDLE_BYTES]).instructions
         )
         stalls = ran.result.bank_stalls
-        return CallCycles(ran.result.cycles - resident.boot, len(issued) + stalls, multiplies)
+        return CallCycles(ran.result.cycles - resident.costs.boot, len(issued) + stalls, multiplies)
 
 
 def _dense(**fixed: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from compiler.kernels import cost
 from runtime_sim.array import Array, TileState
 from runtime_sim.arrivals import Slot
 from runtime_sim.core import Core, Job
-from runtime_sim.cycles import call_cycles
+from runtime_sim.cycles import lock_requests, phase_cycles
 from runtime_sim.kernels import run_call
 from runtime_sim.packet import Bytes, entries
 from runtime_sim.streams import Place
@@ -89,9 +89,9 @@ class _NotingCore(Core):
         header, calls = super()._packet(work)
         if header.kernel == Kernel.CONV:
             costs = self.array.settings.costs
-            locks = sum(one.acquire_act * costs.acquire_act + one.release_act * costs.release_act for one in calls)
-            skipped = sum(one.skip for one in calls) * costs.call
-            self._notes.spent[header.layer][DISPATCHER] += costs.packet + locks + skipped
+            requests = self._lock_cycles * (2 + sum(map(lock_requests, calls)))
+            around = costs.packet + costs.packet_next + len(calls) * costs.call + requests
+            self._notes.spent[header.layer][DISPATCHER] += around
         return header, calls
 
     def _compute(self, job: Job) -> None:
@@ -100,7 +100,7 @@ class _NotingCore(Core):
         if header.kernel != Kernel.CONV:
             return
         costs = self.array.settings.costs
-        cycles = call_cycles(job.packet, header, call, costs)
+        cycles = phase_cycles(job.packet, header, call, costs)
         shape = (call.rows, call.groups, header.out_blocks, call.first, call.last)
         notes.calls[self.layer][self.place].append(Call(shape, cycles))
         parts = _parts(job.packet, header, call, costs, width(notes.layers[self.layer], call.groups // call.rows))

@@ -13,7 +13,7 @@ from compiler.encoding.work import GROUP_BYTES, SET, Kernel
 from compiler.errors import Diagnostic, NumericalMismatch, SimulationFault
 from runtime_sim.array import Array, TileState
 from runtime_sim.core import Core, Job
-from runtime_sim.cycles import call_cycles
+from runtime_sim.cycles import lock_requests, phase_cycles
 from runtime_sim.faults import sim_fault
 from runtime_sim.kernels import run_call
 from runtime_sim.program_memory import program_of
@@ -143,8 +143,9 @@ class _CheckedCore(Core):
     def _charged(self, job: Job) -> int:
         """Cycles of a packet with this one call, from asking for it to asking for the next."""
         costs, call = self.array.settings.costs, job.call
-        taken = call.acquire_act * costs.acquire_act + call.release_act * costs.release_act
-        return costs.packet + taken + call_cycles(job.packet, job.header, call, costs)
+        requests = self._lock_cycles * (2 + lock_requests(call))
+        computed = phase_cycles(job.packet, job.header, call, costs)
+        return costs.packet + costs.call + computed + costs.packet_next + requests
 
     def _image(self, job: Job) -> CallImage:
         config = self.config
@@ -157,7 +158,8 @@ class _CheckedCore(Core):
             work=(config.work_slot0, config.work_slot1)[self._slots["work"].index(job.work)],
             out=out,
         )
-        return CallImage.of(program_of(self.tile), windows, config, slots, job.header, job.call)
+        program = program_of(self.tile)
+        return CallImage.of(program, windows, config, slots, job.header, job.call, self._lock_cycles)
 
     def _results(self, job: Job, after: CallImage) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """What the call leaves behind at transaction and at instruction level: what it sends, or its sums."""

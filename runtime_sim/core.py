@@ -13,7 +13,7 @@ from compiler.encoding.work import CONFIG_ADDRESS, GROUP_BYTES, CallRecord, Core
 from compiler.errors import BsccError, SimulationFault
 from runtime_sim.array import Array, TileState
 from runtime_sim.arrivals import Slot, call_list, check_act, stores_reach, work_header
-from runtime_sim.cycles import call_cycles
+from runtime_sim.cycles import phase_cycles
 from runtime_sim.faults import sim_fault
 from runtime_sim.locks import Lock
 from runtime_sim.memory import WORD, Access, Bytes, Memory, Pattern
@@ -94,7 +94,8 @@ class Core:
         self._waits: Lock | None = None
         self._idle = True
         self._pending = 0
-        self._last_end = 0
+        self._lock_cycles = array.target.timing.lock_cycles
+        self._waited = 0
         self._turn = {"act": 0, "work": 0, "out": 0}
         self._program: Iterator[int | Lock] = iter(())
 
@@ -143,13 +144,24 @@ class Core:
                 self._waits = demand
                 return
 
-    def _spend(self, cycles: int) -> int:
-        """So many cycles, and those that locks and packets have cost since the last."""
-        cycles, self._pending = cycles + self._pending, 0
-        return cycles
+    def _spend(self) -> Iterator[int]:
+        """The cycles that have come together since the last time."""
+        cycles, self._pending = self._pending, 0
+        self.array.result.busy[self.lane] += cycles
+        if cycles:
+            yield cycles
 
-    def _give(self, lock: Lock) -> None:
+    def _take(self, lock: Lock) -> Iterator[int | Lock]:
+        yield from self._spend()
+        asked = self.array.clock.now
+        yield lock
+        self._waited += self.array.clock.now - asked
+        self._pending = self._lock_cycles
+
+    def _give(self, lock: Lock) -> Iterator[int]:
+        yield from self._spend()
         lock.release(1, self.lane, self.layer)
+        self._pending = self._lock_cycles
 
     def _next(self, name: str) -> Slot:
         turn = self._turn[name]
@@ -160,28 +172,30 @@ class Core:
         """The program of docs/plan-format.md."""
         locks, costs = self._locks, self._costs
         act: Slot | None = None
+        self._pending = costs.boot
         while True:
+            yield from self._spend()
             self._idle = True
-            yield locks.work_full
+            yield from self._take(locks.work_full)
             self._idle = False
             self._pending += costs.packet
             work = self._next("work")
             header, calls = self._packet(work)
             for call in calls:
+                self._pending += costs.call_act
                 if call.acquire_act:
-                    yield locks.act_full
-                    self._pending += costs.acquire_act
+                    yield from self._take(locks.act_full)
                     act = self._next("act")
                     with self._faults():
                         check_act(act, call)
-                if call.skip:
-                    yield self._spend(costs.call)
-                else:
-                    yield from self._run(work, header, call, act)
+                self._pending += costs.call_out
+                yield from self._run(work, header, call, act)
+                self._pending += costs.end_act
                 if call.release_act:
-                    self._give(locks.act_free)
-                    self._pending += costs.release_act
-            self._give(locks.work_free)
+                    yield from self._give(locks.act_free)
+                self._pending += costs.end_call
+            yield from self._give(locks.work_free)
+            self._pending += costs.packet_next
 
     def _packet(self, work: Slot) -> tuple[WorkHeader, list[CallRecord]]:
         """Header and calls of a packet that has arrived."""
@@ -192,17 +206,20 @@ class Core:
             return header, call_list(work, header, self._row)
 
     def _run(self, work: Slot, header: WorkHeader, call: CallRecord, act: Slot | None) -> Iterator[int | Lock]:
-        """One call that computes, and its result given away."""
+        """What a call computes, and its result given away."""
         out = None
         if call.last:
-            yield self._locks.out_free
+            yield from self._take(self._locks.out_free)
             out = self._next("out")
-        if act is None:
-            text = "the first call takes no activation slot"
-            raise sim_fault("work-call", text, self.lane, self.layer)
-        yield from self._kernel(Job(work, header, call, act, out))
+        self._pending += self._costs.call_run
+        if not call.skip:
+            if act is None:
+                text = "the first call takes no activation slot"
+                raise sim_fault("work-call", text, self.lane, self.layer)
+            yield from self._kernel(Job(work, header, call, act, out))
+        self._pending += self._costs.end_out
         if call.last:
-            self._give(self._locks.out_full)
+            yield from self._give(self._locks.out_full)
 
     def _kernel(self, job: Job) -> Iterator[int]:
         """One kernel call, its buffers guarded while it runs."""
@@ -212,9 +229,10 @@ class Core:
             if self.array.settings.compute:
                 guards = self._guards(job, reached)
                 self._compute(job)
-            cycles = call_cycles(job.packet, job.header, job.call, self._costs)
+            cycles = phase_cycles(job.packet, job.header, job.call, self._costs)
+        self._pending += cycles
         start = self.array.clock.now
-        yield self._spend(cycles)
+        yield from self._spend()
         for memory, access in guards:
             memory.end(access)
         if job.out is not None and self.array.settings.compute:
@@ -265,10 +283,8 @@ class Core:
         result, end = self.array.result, self.array.clock.now
         kernel, layer = Kernel(job.header.kernel), job.header.layer
         result.event(Event(start, end, self.lane, self.lane, kernel.name.lower(), layer, job.result_bytes))
-        wait = start - self._last_end
-        result.calls.append(KernelRecord(self.place, layer, kernel, start, end, cycles, wait))
-        result.busy[self.lane] += end - start
-        self._last_end = end
+        result.calls.append(KernelRecord(self.place, layer, kernel, start, end, cycles, self._waited))
+        self._waited = 0
 
     def complaint(self) -> str:
         """What the core waits for in the middle of a packet, empty if it is at its top."""

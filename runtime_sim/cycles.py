@@ -13,12 +13,16 @@ MULTIPLIES_PER_PERIOD = SET
 """A period of the loop multiplies one table entry for each group of a set, one multiply a cycle."""
 
 
-def call_cycles(packet: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
-    """Cycles of a call from its record to the next one; what it takes from the act slot and gives back comes on top."""
+def phase_cycles(packet: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    """Cycles of what a call computes, from its first step to its end."""
     if call.skip:
-        return costs.call
-    cycles = costs.call + (costs.tile if call.last else 0)
-    return cycles + sum(_CYCLES[phase](packet, header, call, costs) for phase in phases_of(header, call))
+        return 0
+    return sum(_CYCLES[phase](packet, header, call, costs) for phase in phases_of(header, call))
+
+
+def lock_requests(call: CallRecord) -> int:
+    """Lock requests that a call makes."""
+    return int(call.acquire_act) + int(call.release_act) + 2 * int(call.last)
 
 
 def _sets(call: CallRecord) -> int:

@@ -14,7 +14,7 @@ from compiler.encoding.work import CONFIG_ADDRESS, CoreConfig, Kernel, WorkHeade
 from compiler.errors import BsccError, SimulationFault
 from runtime_sim.array import Array, TileState
 from runtime_sim.faults import sim_fault
-from runtime_sim.instructions import CoreMemory, Result, Status, open_core
+from runtime_sim.instructions import CoreMemory, Result, Settings, Status, open_core
 from runtime_sim.instructions.run import Core as Machine
 from runtime_sim.locks import Lock
 from runtime_sim.memory import WORD
@@ -50,7 +50,8 @@ class InstructionCore:
         """Run from the first bundle."""
         self._windows = self.array.core_windows(self.tile)
         memory = CoreMemory.of(**{name: one.bytes for name, one in self._windows.items()})
-        self._machine = open_core(program_of(self.tile), memory, locks=self)
+        settings = Settings(lock_cycles=self.array.target.timing.lock_cycles)
+        self._machine = open_core(program_of(self.tile), memory, locks=self, settings=settings)
         self._packets = _Packets(self.array, self.tile)
         self.running = True
         self._start = self.array.clock.now

@@ -30,6 +30,7 @@ class CallImage:
     program: bytes
     windows: dict[str, Bytes]
     config: CoreConfig
+    lock_cycles: int
 
     @classmethod
     def of(
@@ -40,6 +41,7 @@ class CallImage:
         slots: Slots,
         header: WorkHeader,
         call: CallRecord,
+        lock_cycles: int,
     ) -> CallImage:
         """Copy the memories, and change the core's record, the packet's header and its first call record."""
         copies = {name: data.copy() for name, data in windows.items()}
@@ -52,7 +54,7 @@ class CallImage:
             out_slot0=slots.out,
             out_slot1=slots.out,
         )
-        image = cls(program, copies, alone)
+        image = cls(program, copies, alone, lock_cycles)
         image.write(CORE_MEMORY_BYTES["own"] + CONFIG_ADDRESS, alone.encode())
         image.write(slots.work, replace(header, calls=1, call_lists=1, list_step=0).encode())
         image.write(slots.work + header.calls_offset, call.encode())
@@ -73,7 +75,8 @@ class CallImage:
         config = self.config
         locks = _Locks(config.work_full_lock, {config.act_full_lock: 1, config.out_free_lock: 1})
         memory = CoreMemory.of(**after.windows)
-        locks.machine = open_core(self.program, memory, locks=locks, settings=Settings(trace=trace))
+        settings = Settings(trace=trace, lock_cycles=self.lock_cycles)
+        locks.machine = open_core(self.program, memory, locks=locks, settings=settings)
         result = locks.machine.run()
         if result.status is not Status.BLOCKED or result.blocked_lock != config.work_full_lock:
             held = f", lock {result.blocked_lock}" if result.status is Status.BLOCKED else ""

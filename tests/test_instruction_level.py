@@ -89,7 +89,9 @@ def test_networks(case: Case, target: str, tmp_path: Path) -> None:
     options = Options(target=target, compare_dense=False)
     plan, _ = compile_model(tmp_path / "model.onnx", tmp_path / "plan", options)
     session, fed = Session(plan), feeds(model, 5)
-    assert same(session.execute(fed, InstructionCore).outputs, session.execute(fed).outputs)
+    fine, coarse = session.execute(fed, InstructionCore), session.execute(fed)
+    assert same(fine.outputs, coarse.outputs)
+    assert fine.result.cycles == coarse.result.cycles
     assert checked(session, fed) > 0
 
 
@@ -161,12 +163,13 @@ def test_a_wrong_program_is_found_out(
 
 def test_other_cycles_are_found_out(half: tuple[Plan, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan, inputs = half
-    costs = replace(plan.costs, call=plan.costs.call + 1).to_dict()
+    costs = replace(plan.costs, call_run=plan.costs.call_run + 1).to_dict()
     write_plan(tmp_path / "plan", {**plan.files, "cores/costs.json": json.dumps(costs).encode()}, dict(plan.manifest))
     layer = plan.json(LAYERS)[0]["name"]
-    assert bscc_sim([str(tmp_path / "plan"), "--input", inputs, "--instructions", f"{layer}:1,2,0"]) == 7
-    said = capsys.readouterr()
-    assert said.err.count("error[instruction-cycles]") == 1 and " are charged" in said.err
+    for what, text in ((f"{layer}:1,2,0", " are charged"), ("all", " at transaction level")):
+        assert bscc_sim([str(tmp_path / "plan"), "--input", inputs, "--instructions", what]) == 7
+        said = capsys.readouterr()
+        assert said.err.count("error[instruction-cycles]") == 1 and text in said.err
 
 
 def test_all_on_the_command_line(half: tuple[Plan, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,12 +7,13 @@ import pytest
 from compiler.encoding.costs import KernelCosts
 from compiler.encoding.work import CallRecord, Kernel, WorkHeader
 from compiler.kernels import cost
-from runtime_sim.cycles import call_cycles
+from runtime_sim.cycles import lock_requests, phase_cycles
+from runtime_sim.instructions import Settings
 from tests.cores import fits, program_for, run_case, same
 from tests.packets import Case, random_call
 
 CALLS, CHUNK = 225, 25  # of each kernel, and of each test; a few fit no core, 200 do
-WAIT_FOR_PACKET = 4  # bundles from the start of the loop over packets to the lock that it waits for
+LOCK_CYCLES = Settings().lock_cycles
 
 
 def variant(case: Case) -> str:
@@ -26,7 +27,7 @@ def compiled(case: Case, costs: KernelCosts) -> int:
     """What the compiler takes a call for."""
     header, call = case.header, case.call
     groups, blocks, kernel = call.groups, header.out_blocks, Kernel(header.kernel)
-    cycles = cost.call_cycles(costs, kernel, last=call.last)
+    cycles = 0
     if case.periods:
         cycles += cost.mac_cycles(costs, variant(case), groups, blocks, sum(case.periods))
         if call.last and variant(case).endswith("raw"):
@@ -50,13 +51,17 @@ def test_machine_code_gives_the_bytes_and_takes_the_cycles_that_are_charged(kern
             continue
         program = program_for(case)
         ran = run_case(case)
-        charged = call_cycles(case.packet, case.header, case.call, program.costs)
-        taken = program.costs.acquire_act + program.costs.release_act
+        costs = program.costs
+        charged = phase_cycles(case.packet, case.header, case.call, costs)
         assert same(case, ran), seed
         assert ran.result.bank_stalls == 0, seed
-        assert charged + taken == compiled(case, program.costs), seed
+        assert charged == compiled(case, costs), seed
         # From reset, one packet, and round to the wait for the next one.
-        whole = program.boot + program.costs.packet + charged + taken + WAIT_FOR_PACKET
+        around = costs.call + costs.packet + costs.packet_next + (2 + lock_requests(case.call)) * LOCK_CYCLES
+        whole = costs.boot + around + charged
+        assert around == cost.packet_cycles(costs, LOCK_CYCLES) + cost.call_cycles(
+            costs, LOCK_CYCLES, last=case.call.last
+        )
         assert ran.result.cycles == whole, seed
 
 
@@ -70,6 +75,5 @@ def test_padding(pad_bytes: int) -> None:
     costs = cost.typical()
     header = WorkHeader(kernel=Kernel.ADD, combine=True, out_blocks=3, groups_wide=2)
     call = CallRecord(rows=1, groups=2, pad_bytes=pad_bytes, last=True, acquire_act=True, release_act=True)
-    whole = cost.call_cycles(costs, Kernel.ADD, last=True) - costs.acquire_act - costs.release_act
-    whole += cost.combine_cycles(costs, 2, 3) + cost.fill_cycles(costs, pad_bytes)
-    assert call_cycles(random_call(Kernel.ADD, 0).packet, header, call, costs) == whole
+    whole = cost.combine_cycles(costs, 2, 3) + cost.fill_cycles(costs, pad_bytes)
+    assert phase_cycles(random_call(Kernel.ADD, 0).packet, header, call, costs) == whole

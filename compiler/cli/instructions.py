@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from compiler.cli import write_text
 from compiler.encoding.isa import assemble
-from compiler.errors import Diagnostic, NumericalMismatch, UsageError, nearest
+from compiler.errors import Diagnostic, NumericalMismatch, SimulationFault, UsageError, nearest
 from compiler.plan import LAYERS, PROGRAM, PROGRAM_LISTING, Plan
 from runtime_sim.checked_core import CheckedCall, Checks, Selection
 from runtime_sim.instruction_core import InstructionCore
@@ -37,11 +37,18 @@ class Found:
     listing: str
     checks: Checks | None = None
     names: Sequence[str] = ()
+    charged: int | None = None
+    """Cycles of the whole run at transaction level, if `run` is one at instruction level."""
 
     def refuse(self) -> None:
         """Raise what the two levels do not agree on."""
         if self.checks is not None:
             self.checks.refuse(self.names)
+        cycles = self.run.result.cycles
+        if self.charged not in (None, cycles):
+            text = f"the run takes {cycles} cycles at instruction level, {self.charged} at transaction level"
+            help = "name a layer instead of `all` to see the calls whose cycles differ"
+            raise SimulationFault(Diagnostic("instruction-cycles", text, help=help))
 
 
 def look(session: Session, feeds: Feeds, what: str) -> Found:
@@ -50,7 +57,7 @@ def look(session: Session, feeds: Feeds, what: str) -> Found:
 
 
 def _whole(session: Session, feeds: Feeds) -> Found:
-    """All cores at instruction level; the outputs must be those of the transaction level."""
+    """All cores at instruction level; outputs and cycles must be those of the transaction level."""
     coarse, fine = session.execute(feeds), session.execute(feeds, InstructionCore)
     for name, value in coarse.outputs.items():
         wrong = np.flatnonzero(value.reshape(-1) != fine.outputs[name].reshape(-1))
@@ -59,7 +66,7 @@ def _whole(session: Session, feeds: Feeds) -> Found:
             values = f"{ours} at instruction level, {theirs} at transaction level"
             text = f"{wrong.size} of {value.size} values differ, the first at {wrong[0]}: {values}"
             raise NumericalMismatch(Diagnostic("instruction-bytes", text, f"output '{name}'"))
-    return Found(fine, _both(coarse.timing, fine.timing), "")
+    return Found(fine, _both(coarse.timing, fine.timing), "", charged=coarse.result.cycles)
 
 
 def _both(coarse: Timing, fine: Timing) -> str:

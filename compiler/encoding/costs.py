@@ -17,14 +17,22 @@ class KernelCosts:
 
     A `block` is an output block of a call, a `set` 4 groups of it, a `group` 4 pixels of 8 channels.  A multiply-
     accumulate is `direct`, `narrow`, or raw: its sums start from their bias or from the scratch, and stay there.
-    What a plan's program cannot do costs nothing.
+    What a plan's program cannot do costs nothing.  The time line of a core is cut at its lock requests: `boot` leads
+    from reset to asking for the first packet, `packet` from having one to its first call, `packet_next` from giving it
+    back to asking for another; a call asks for activations `call_act` cycles from its beginning, for room for results
+    `call_out` later, and computes `call_run` behind that; then it gives results `end_out` cycles later, activations
+    `end_act` behind that, and is over in `end_call` more.  Requests themselves hold a core up by what the target says.
     """
 
+    boot: int
     packet: int
-    call: int
-    acquire_act: int
-    release_act: int
-    tile: int
+    packet_next: int
+    call_act: int
+    call_out: int
+    call_run: int
+    end_out: int
+    end_act: int
+    end_call: int
     mac_call_direct: int
     mac_block_direct: int
     mac_set_direct: int
@@ -52,6 +60,11 @@ class KernelCosts:
     lookup_group: int
     fill_call: int
     fill_group: int
+
+    @property
+    def call(self) -> int:
+        """What a call costs beside its phases and its lock requests."""
+        return self.call_act + self.call_out + self.call_run + self.end_out + self.end_act + self.end_call
 
     def to_dict(self) -> dict[str, int]:
         """As a plan holds it."""

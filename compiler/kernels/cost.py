@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import cache
 
 from compiler.encoding.costs import KernelCosts
-from compiler.encoding.work import GROUP_BYTES, SET, Kernel
+from compiler.encoding.work import GROUP_BYTES, SET
 from compiler.kernels.programs.resident import Feature, resident
 
 
@@ -27,9 +27,14 @@ def ceil_div(value: int, by: int) -> int:
     return -(-value // by)
 
 
-def call_cycles(costs: KernelCosts, kernel: Kernel, *, last: bool) -> int:
+def packet_cycles(costs: KernelCosts, lock_cycles: int) -> int:
+    """A packet without its calls: from asking for it to asking for the next, if nothing is waited for."""
+    return costs.packet + costs.packet_next + 2 * lock_cycles
+
+
+def call_cycles(costs: KernelCosts, lock_cycles: int, *, last: bool) -> int:
     """A call that takes an activation packet and gives it back, without its phases."""
-    return costs.call + costs.acquire_act + costs.release_act + (costs.tile if last else 0)
+    return costs.call + (4 if last else 2) * lock_cycles
 
 
 def mac_cycles(costs: KernelCosts, variant: str, groups: int, blocks: int, periods: int) -> int:

@@ -1,20 +1,47 @@
 """The order of control: pushes, waits and descriptor numbers, so that no queue overflows and no descriptor is
 rewritten while it may be in use.
 
-A task is known to be done only when its token, or a later one of its channel, has been awaited.
+A task is known to be done only when its token, or a later one of its channel, has been awaited. Who waits for a task
+before all that it needs has been pushed waits for ever. So pushes of a run come in the order of moments: the step of
+work, and within a step the turn of the channel. What a sender waits for to come through lies in earlier steps (slots
+that cores give back); what a receiver waits for may be sent in its own step. So a task may be awaited from the moment
+on at which it can end, and never before.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
 
 from compiler.encoding.descriptors import LIMITS, bds_of_channel
+from compiler.encoding.overlay import LOAD_CHANNEL, WORK_LOAD_CHANNEL
 from compiler.encoding.tiles import Direction, TileKind
 from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import Location, Op, Rewriter
 from compiler.mapping.patterns import Task
 from dialects import aie2
+
+
+class Turn(IntEnum):
+    """Who comes first in a step of work."""
+
+    FEED = 0
+    """What brings data from DDR."""
+    SEND = 1
+    """What brings it to cores, and results from there."""
+    RECEIVE = 2
+    """What takes results."""
+
+
+class Moment(NamedTuple):
+    """When something is pushed, or can end at the earliest."""
+
+    epoch: int
+    step: int
+    turn: Turn
 
 
 @dataclass(frozen=True)
@@ -32,14 +59,22 @@ class Channel:
         """Channels of one pool take descriptors from each other."""
         return self.column, self.row, bds_of_channel(self.kind, self.number).start
 
+    @property
+    def turn(self) -> Turn:
+        """When it comes in a step."""
+        if self.direction is Direction.MM2S:
+            return Turn.SEND
+        feeds = self.kind is TileKind.MEMTILE and self.number in (LOAD_CHANNEL, WORK_LOAD_CHANNEL)
+        return Turn.FEED if feeds else Turn.RECEIVE
+
 
 @dataclass
 class Pending:
-    """A pushed task that is not known to be done; `done` orders tasks by when they can end (epoch, step)."""
+    """A pushed task that is not known to be done; from `done` on all that it needs has been pushed."""
 
     channel: Channel
     bds: tuple[int, ...]
-    done: tuple[int, int]
+    done: Moment
 
 
 @dataclass
@@ -68,11 +103,15 @@ class Controller:
     def push(self, channel: Channel, task: Task, epoch: int) -> None:
         """Write the chain's descriptors and push it, waiting first for whatever is in its way."""
         waiting = self.pending.setdefault(channel, deque())
-        while len(waiting) >= LIMITS[channel.kind].queue_depth:
-            self.sync(channel)
+        now = Moment(epoch, task.first, channel.turn)
+        depth = LIMITS[channel.kind].queue_depth
+        while len(waiting) >= depth:
+            self._make_room(channel, (waiting[0],), now, f"room in its queue of {depth}")
         pool = self._pool(channel)
         while len(pool) < len(task.chain):
-            self._make_room(channel, (epoch, task.first))
+            heads = [queue[0] for one, queue in self.pending.items() if queue and one.pool == channel.pool]
+            have = len(bds_of_channel(channel.kind, channel.number))
+            self._make_room(channel, heads, now, f"free descriptor among {have}")
         bds = tuple(pool.popleft() for _ in task.chain)
         for position, (spec, bd) in enumerate(zip(task.chain, bds, strict=True)):
             self.emit(
@@ -104,7 +143,7 @@ class Controller:
                 token=True,
             )
         )
-        waiting.append(Pending(channel, bds, (epoch, task.last)))
+        waiting.append(Pending(channel, bds, Moment(epoch, task.last, channel.turn)))
 
     def sync(self, channel: Channel) -> None:
         """Wait for the oldest task of a channel and take its descriptors back."""
@@ -112,17 +151,15 @@ class Controller:
         self.emit(aie2.SyncOp(channel.column, channel.row, channel.direction.name, channel.number))
         self._pool(channel).extend(oldest.bds)
 
-    def _make_room(self, channel: Channel, now: tuple[int, int]) -> None:
-        """Wait for the task of the same pool that ends first; it must not need what is pushed after it."""
-        heads = [queue[0] for one, queue in self.pending.items() if queue and one.pool == channel.pool]
-        ending = [one for one in heads if one.done < now]
+    def _make_room(self, channel: Channel, heads: Iterable[Pending], now: Moment, what: str) -> None:
+        """Wait for that of the oldest tasks that ends first; it must not need what is pushed after it."""
+        ending = [one for one in heads if one.done <= now]
         if not ending:
-            have = len(bds_of_channel(channel.kind, channel.number))
             raise DoesNotFit(
                 Diagnostic(
                     "descriptors",
-                    f"tile({channel.column},{channel.row}) {channel.direction.name} {channel.number} finds no free "
-                    f"descriptor among {have}, and none comes free before this step",
+                    f"tile({channel.column},{channel.row}) {channel.direction.name} {channel.number} finds no {what}, "
+                    f"and none comes free before this step",
                     self.loc,
                     help="larger tiles (choose-tiles) need fewer descriptors",
                 )
@@ -133,5 +170,5 @@ class Controller:
         """Wait for all tasks of these channels (all there are if none is named) up to an epoch."""
         for channel in channels or tuple(self.pending):
             queue = self.pending.get(channel, deque())
-            while queue and queue[0].done[0] <= epoch:
+            while queue and queue[0].done.epoch <= epoch:
                 self.sync(channel)

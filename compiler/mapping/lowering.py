@@ -60,7 +60,8 @@ class Place(NamedTuple):
 
 
 class Lowering:
-    """State of the lowering: the controller, the bytes of argument 0, and which out slot each core uses next."""
+    """State of the lowering: the controller, the bytes of argument 0, which out slot each core uses next, and what is
+    still to be pushed of the next run's work."""
 
     def __init__(self, module: Module, target: Target) -> None:
         self.module, self.target = module, target
@@ -69,6 +70,7 @@ class Lowering:
         self.constants: list[NDArray[np.uint8]] = []
         self.constant_bytes = 0
         self.makers: dict[int, PacketMaker] = {}
+        self.later: list[tuple[Channel, Task]] = []
         self.features: set[Feature] = set()
 
     def set_up(self) -> None:
@@ -170,20 +172,19 @@ class Lowering:
                 self._channel(column, Direction.S2MM, LOAD_CHANNEL),
                 self._shim(column, Direction.MM2S, 0),
             )
-        pushes: list[tuple[int, int, Channel, Task]] = []
+        pushes, self.later = self.later, []
         for column, extent in enumerate(extents_of(run)):
             if extent.empty:
                 continue
             steps = maker_of(self, run).steps(extent, self.target.core_rows)
             for channel, transfers in self._transfers(run, column, steps):
-                tasks = coalesce(channel.kind, transfers)
-                pushes += [(task.first, len(pushes) + i, channel, task) for i, task in enumerate(tasks)]
+                pushes += [(channel, task) for task in coalesce(channel.kind, transfers)]
         del self.makers[run.epoch]  # its steps are large, and nothing asks for them again
-        for _, _, channel, task in sorted(pushes, key=lambda one: one[:2]):
+        for channel, task in in_turn(pushes):
             self.control.push(channel, task, run.epoch)
 
     def _transfers(self, run: tile.RunOp, column: int, steps: list[list[Step]]) -> list[tuple[Channel, list[Transfer]]]:
-        """What each channel of a column moves in a run, receivers before senders."""
+        """What each channel of a column moves in a run."""
         order = sorted(
             Place(s, c, row)
             for row, own in enumerate(steps)
@@ -267,8 +268,10 @@ class Lowering:
             load = self._channel(column, Direction.S2MM, WORK_LOAD_CHANNEL)
             send = self._channel(column, Direction.MM2S, WORK_CHANNEL)
             for channel, transfers in ((load, into), (send, sends)):
-                for task in coalesce(TileKind.MEMTILE, transfers):
-                    self.control.push(channel, task, run.epoch)
+                # Of a run to come only what waits for nothing of it; the rest takes its turn among the run's pushes.
+                first, *rest = coalesce(TileKind.MEMTILE, transfers)
+                self.control.push(channel, first, run.epoch)
+                self.later += [(channel, task) for task in rest]
             last = (len(packets) - 1) * CALLS_A_STEP
             spec = Spec(self.constant_bytes // 4, data.size // 4, argument=0)
             self.control.push(self._shim(column, Direction.MM2S, 1), Task((spec,), 1, 0, last), run.epoch)
@@ -285,6 +288,20 @@ class Lowering:
             spec = Spec(base + sender * words, words)
             specs += packet_of((spec,), name, (memtile_lock(Side.OWN, full), 1), give)
         return tuple(specs)
+
+
+def in_turn(pushes: Sequence[tuple[Channel, Task]]) -> list[tuple[Channel, Task]]:
+    """The pushes of a run in the order of their moments, within each channel as they are.
+
+    Of one moment all channels push their first, then all their second: a channel whose queue is full is awaited when
+    the others have work, too.
+    """
+    counts: dict[tuple[Channel, int], int] = defaultdict(int)
+    places = []
+    for channel, task in pushes:
+        places.append((task.first, channel.turn, counts[channel, task.first]))
+        counts[channel, task.first] += 1
+    return [pushes[i] for i in sorted(range(len(pushes)), key=places.__getitem__)]
 
 
 def maker_of(lowering: Lowering, run: tile.RunOp) -> PacketMaker:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,14 +19,17 @@ from compiler.mapping.packing import blocks_of_layer
 from compiler.mapping.reader import Reader
 from compiler.mapping.search import Choice, Facts, part_count, search, smallest_tile_bytes
 from compiler.mapping.shapes import CoreLayout, Mapping
-from compiler.mapping.sizes import packet_bytes, work_slots
+from compiler.mapping.sizes import packet_bytes, slots_of, work_slots
 from compiler.target import Target
 
 STEPS = 64
 """Densities are told apart so finely."""
 
-LEAST_STAGE_BYTES = 8 * 1024
-"""Below this a pass would hold less than a row of most layers."""
+SWEEPS = 1
+"""How often each layer's division is looked at again."""
+
+WORK_SHARES = 1, 2, 4
+"""Parts of the bytes for work packets that are tried: what they leave may keep a tensor out of DDR."""
 
 
 FEATURES = {
@@ -49,6 +53,25 @@ def _overflows(node: Node, largest: int, limit: int) -> UnsupportedModel:
     )
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What is decided of a layer, with its estimate."""
+
+    choice: Choice
+    columns_by: str
+    pieces: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A settled plan: cycles of all passes, bytes for work packets, homes of tensors, and what layers got."""
+
+    cycles: float
+    work_bytes: int
+    levels: tuple[str, ...]
+    decisions: tuple[Decision, ...]
+
+
 class Planner:
     """Chooses mappings, homes and passes; `core` is the layout that all cores get."""
 
@@ -57,9 +80,13 @@ class Planner:
         self.stage_bytes, self.work_bytes = stage_bytes, work_bytes
         reader = Reader(module)
         self.nodes, self.tensors, self.ports = reader.nodes, reader.tensors, reader.ports
-        self._cycles: dict[int, float] = {}
-        self._levels = [one.level for one in self.tensors]
-        self._most_stage_bytes = stage_bytes
+        self.cycles = 0.0
+        self._decisions: dict[int, Decision] = {}
+        self._ways: dict[int, list[Decision]] = {}
+        self._levels = tuple(one.level for one in self.tensors)
+        self._most_work_bytes = work_bytes
+        self._reach: dict[Hashable, bool] = {}
+        self._staging: dict[Hashable, list[tuple[int, ...]]] = {}
         self._sizes: dict[tuple[int, int, Mapping], list[int]] = {}
         self._choices: dict[Hashable, Choice | None] = {}
         self._facts: list[Facts] = []
@@ -108,13 +135,70 @@ class Planner:
         self._facts = [replace(one, direct=False) for one in self._facts]
 
     def _choose(self) -> None:
-        self.stage_bytes = self._most_stage_bytes
-        for tensor, level in zip(self.tensors, self._levels, strict=True):
-            tensor.level = level
+        """Settle the cheapest mappings with more or less room for work packets, and take what then is cheapest."""
         for node in self.nodes:
             node.pieces = 1
             self._map(node, ("rows", "channels"))
-        self._settle()
+        first = self._improve()
+        plans: list[Plan] = []
+        failure: DoesNotFit | None = None
+        for share in WORK_SHARES:
+            self._restore(Plan(0.0, self._most_work_bytes // share, self._levels, first))
+            try:
+                changed = self._settle()
+            except DoesNotFit as error:
+                failure = failure or error
+                continue
+            plans.append(self._plan())
+            if not changed:
+                break
+        if not plans:
+            assert failure is not None
+            raise failure
+        self._restore(min(plans, key=lambda one: one.cycles))
+
+    def _improve(self) -> tuple[Decision, ...]:
+        """What each layer begins with: division by rows or by channels as all layers together are cheapest.
+
+        A layer that divides by channels sends its operands and its result through DDR: its neighbours pay for it, too.
+        Layers are looked at one after another, as if the memory tiles had room for everything.
+        """
+        first = {node.number: self._decisions[node.number] for node in self.nodes}
+        best = self._trial(first)
+        for _ in range(SWEEPS):
+            before = best
+            for node in self.nodes:
+                for other in self._ways[node.number]:
+                    if other.columns_by != first[node.number].columns_by:
+                        total = self._trial({**first, node.number: other})
+                        if total < best:
+                            best, first = total, {**first, node.number: other}
+            if best == before:
+                break
+        return tuple(first[node.number] for node in self.nodes)
+
+    def _trial(self, decisions: Table[int, Decision]) -> float:
+        """Cycles of all passes if memory tiles had room for everything."""
+        self._restore(Plan(0.0, self._most_work_bytes, self._levels, tuple(decisions.values())))
+        self._send_away()
+        self._fit()
+        return self._total()
+
+    def _plan(self) -> Plan:
+        decisions = tuple(self._decisions[node.number] for node in self.nodes)
+        return Plan(self._total(), self.work_bytes, tuple(one.level for one in self.tensors), decisions)
+
+    def _restore(self, plan: Plan) -> None:
+        self.cycles, self.work_bytes = plan.cycles, plan.work_bytes
+        for tensor, level in zip(self.tensors, plan.levels, strict=True):
+            tensor.level = level
+        for node, decision in zip(self.nodes, plan.decisions, strict=True):
+            node.pieces = decision.pieces
+            self._decide(node, decision)
+
+    def _decide(self, node: Node, decision: Decision) -> None:
+        self._decisions[node.number] = decision
+        node.mapping, node.columns_by = decision.choice.mapping, decision.columns_by
 
     def _features(self) -> frozenset[Feature]:
         """What the cores' program must be able to do."""
@@ -147,11 +231,13 @@ class Planner:
                 if way == "channels":
                     moved = sum(one.storage.bytes for one in node.inputs) / 4
                     moved += node.output.storage.bytes / (4 * self.target.columns)
-                found.append((choice.cycles * node.pieces + moved, choice.mapping, way))
+                found.append((choice.cycles * node.pieces + moved, Decision(choice, way, node.pieces)))
                 break
         if not found:
             raise self._too_large(node)
-        self._cycles[node.number], node.mapping, node.columns_by = min(found, key=lambda one: one[0])
+        if len(ways) > 1:
+            self._ways[node.number] = [decision for _, decision in found]
+        self._decide(node, min(found, key=lambda one: one[0])[1])
 
     def _search(self, node: Node, rows: tuple[int, int], way: str, facts: Facts) -> Choice | None:
         """`search`, done once for layers that differ in their numbers only."""
@@ -161,10 +247,36 @@ class Planner:
             self._choices[key] = search(layer, output, self.target, self.core, rows, way, facts)
         return self._choices[key]
 
-    @property
-    def cycles(self) -> float:
-        """Estimated cycles of all layers."""
-        return sum(self._cycles.values())
+    def _total(self) -> float:
+        """Estimated cycles of all passes one after another, with what DDR adds.
+
+        Activations are loaded, and results stored, while cores work at the pass before or after; only what the next
+        pass loads of a tensor that this one stores has to wait.
+        """
+        passes = [(node, piece) for node in self.nodes for piece in range(node.pieces)]
+        loads, stores, runs = [], [], []
+        for node, piece in passes:
+            sizes = self._staged(node)[piece]
+            stored = node.output.tensor.level == "ddr"
+            loads.append(sum(sizes[:-1] if stored else sizes) / self.target.ddr.read_channel_bytes_per_cycle)
+            stores.append(sizes[-1] / self.target.ddr.write_channel_bytes_per_cycle if stored else 0.0)
+            choice = self._decisions[node.number].choice
+            alone = slots_of(choice.mapping, self.target, self._packet(node)[piece], self.work_bytes) == 1
+            runs.append(max(choice.cycles, choice.work * (1 + alone)))
+        total = 0.0
+        for i, (node, _) in enumerate(passes):
+            before = passes[i - 1][0] if i else None
+            waits = before is None or any(
+                view.tensor is before.output.tensor and view.tensor.level == "ddr" for view in node.inputs
+            )
+            if waits:
+                total += loads[i] + (stores[i - 1] if i else 0.0)
+            ahead = 0.0
+            if i + 1 < len(passes):
+                follows = any(view.tensor is node.output.tensor for view in passes[i + 1][0].inputs)
+                ahead = 0.0 if follows else loads[i + 1]
+            total += max(runs[i], ahead, 0.0 if waits or not i else stores[i - 1])
+        return total + (stores[-1] if stores else 0.0)
 
     def _packets_fit(self, node: Node) -> bool:
         """Whether the real blocks fit the work slots."""
@@ -183,55 +295,90 @@ class Planner:
             )
         )
 
-    def _settle(self) -> None:
-        """Send tensors to DDR until everything that stays fits the memory tiles."""
+    def _settle(self) -> bool:
+        """Send tensors to DDR, and cut layers whose pass brings too much, until everything fits the memory tiles.
+
+        Returns whether anything had to give way.
+        """
+        self._send_away()
+        changed = False
+        while True:
+            self._fit()
+            used, at, victim = self._overflow()
+            if used <= self.target.memory_tile.bytes:
+                return changed
+            changed = True
+            if victim is not None:
+                victim.level = "ddr"
+            elif not self._cut(at):
+                raise self._too_full(used)
+
+    def _send_away(self) -> None:
+        """Tensors that layers do not find in the memory tiles, or leave there, as they divide by channels."""
         for tensor in self.tensors:
             touching = [self.nodes[n] for n in (*tensor.writers, *tensor.readers)]
             if any(node.columns_by == "channels" for node in touching) or not tensor.readers:
                 tensor.level = "ddr"
-        while True:
-            for node in self.nodes:
-                if node.columns_by == "rows" and not reaches(node, self.target.columns):
-                    for view in node.inputs:
-                        view.tensor.level = "ddr"
-            for node in self.nodes:
-                self._stage(node)
-            used, victim = self._overflow()
-            if used <= self.target.memory_tile.bytes:
-                return
-            if victim is not None:
-                victim.level = "ddr"
-            elif self.stage_bytes >= 2 * LEAST_STAGE_BYTES:
-                self.stage_bytes //= 2
-            else:
-                raise self._too_full(used)
 
-    def _stage(self, node: Node) -> None:
-        """As many passes as make the parts of DDR tensors that a pass touches fit the staging area, if any do.
+    def _fit(self) -> None:
+        """Send away what is out of a column's reach, and take as many passes as the staging area asks for."""
+        for node in self.nodes:
+            if node.columns_by == "rows" and not self._reaches(node):
+                for view in node.inputs:
+                    view.tensor.level = "ddr"
+        for node in self.nodes:
+            self._divide(node, self.stage_bytes)
 
-        A pass has fewer rows, for which another tile may be better.
-        """
+    def _reaches(self, node: Node) -> bool:
+        key = node.number, tuple(view.tensor.level for view in node.inputs)
+        if key not in self._reach:
+            self._reach[key] = reaches(node, self.target.columns)
+        return self._reach[key]
+
+    def _cut(self, epoch: int) -> bool:
+        """More passes for the layer that brings most to a memory tile in an epoch; False if none can be cut."""
+        first, found = 0, []
+        for node in self.nodes:
+            sizes = self._staged(node)
+            near = [sum(sizes[i - first]) for i in range(epoch - 1, epoch + 2) if first <= i < first + node.pieces]
+            if any(near) and node.pieces < self._most_pieces(node):
+                found.append((sum(near), -node.number, node))
+            first += node.pieces
+        if not found:
+            return False
+        node = max(found, key=lambda one: one[:2])[2]
+        self._divide(node, max(map(sum, self._staged(node))) - 1)
+        return True
+
+    def _most_pieces(self, node: Node) -> int:
+        return -(-node.layer.out_height // (self.target.columns if node.columns_by == "rows" else 1))
+
+    def _divide(self, node: Node, most: int) -> None:
+        """More passes until each stages at most so many bytes; with fewer rows another tile may be better."""
         before = node.pieces
-        most = -(-node.layer.out_height // (self.target.columns if node.columns_by == "rows" else 1))
-        while max(map(sum, self._staged(node))) > self.stage_bytes and node.pieces < most:
+        while max(map(sum, self._staged(node))) > most and node.pieces < self._most_pieces(node):
             node.pieces += 1
         if node.pieces > before:
             self._map(node, (node.columns_by,))
 
     def _staged(self, node: Node) -> list[tuple[int, ...]]:
         """Per pass the bytes of what is loaded (each operand) and stored."""
-        sizes = []
-        for piece in range(node.pieces):
-            extents = column_extents(node, self.target.columns, piece)
-            row = []
-            for operand, view in enumerate(node.inputs):
-                if view.tensor.level == "ddr":
-                    parts = [needed(node, operand, one) for one in extents]
-                    row.append(share_bytes(view.tensor.storage, parts))
-            if node.output.tensor.level == "ddr":
-                row.append(share_bytes(node.output.tensor.storage, [filled(node, one) for one in extents]))
-            sizes.append(tuple(row) or (0,))
-        return sizes
+        levels = tuple(view.tensor.level for view in (*node.inputs, node.output))
+        key = node.number, node.pieces, node.columns_by, levels
+        if key not in self._staging:
+            self._staging[key] = [self._pass_bytes(node, piece) for piece in range(node.pieces)]
+        return self._staging[key]
+
+    def _pass_bytes(self, node: Node, piece: int) -> tuple[int, ...]:
+        extents = column_extents(node, self.target.columns, piece)
+        row = []
+        for operand, view in enumerate(node.inputs):
+            if view.tensor.level == "ddr":
+                parts = [needed(node, operand, one) for one in extents]
+                row.append(share_bytes(view.tensor.storage, parts))
+        if node.output.tensor.level == "ddr":
+            row.append(share_bytes(node.output.tensor.storage, [filled(node, one) for one in extents]))
+        return tuple(row) or (0,)
 
     def _too_full(self, used: int) -> DoesNotFit:
         return DoesNotFit(
@@ -243,8 +390,8 @@ class Planner:
             )
         )
 
-    def _overflow(self) -> tuple[int, Tensor | None]:
-        """Bytes of a memory tile in use, and the largest resident tensor alive at the peak."""
+    def _overflow(self) -> tuple[int, int, Tensor | None]:
+        """Bytes of a memory tile in use, the epoch of the peak, and the largest resident tensor alive then."""
         first_epoch: dict[int, int] = {}
         epoch = 0
         for node in self.nodes:
@@ -267,8 +414,7 @@ class Planner:
         used = place(requests)[1]
         at = lower_bound(requests)[1]
         live = [i for i in range(len(owners)) if requests[i].first <= at <= requests[i].last]
-        live = live or list(range(len(owners)))
-        return used, owners[max(live, key=lambda i: (requests[i].bytes, -i))] if live else None
+        return used, at, owners[max(live, key=lambda i: (requests[i].bytes, -i))] if live else None
 
     def _resident(self, tensor: Tensor, first_epoch: dict[int, int]) -> Request:
         """A tensor that stays in the memory tiles from its first writer to its last reader."""
@@ -280,10 +426,15 @@ class Planner:
     def _work(self, node: Node) -> list[int]:
         """Bytes that the work packets of each pass take in a memory tile."""
         assert node.mapping is not None
+        packets = self._packet(node)
+        return [work_slots(node.mapping, self.target, size, self.work_bytes) * size for size in packets]
+
+    def _packet(self, node: Node) -> list[int]:
+        """Bytes of the largest work packet of each pass."""
+        assert node.mapping is not None
         key = (node.number, node.pieces, node.mapping)
         if key not in self._sizes:
-            sizes = [packet_bytes(node, self.target, self.module, piece) for piece in range(node.pieces)]
-            self._sizes[key] = [work_slots(node.mapping, self.target, size, self.work_bytes) * size for size in sizes]
+            self._sizes[key] = [packet_bytes(node, self.target, self.module, piece) for piece in range(node.pieces)]
         return self._sizes[key]
 
     def _band_bytes(self, tensor: Tensor) -> int:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from compiler.encoding.work import GROUP_BYTES, LANES, MIN_PERIODS
 from compiler.kernels import cost
-from compiler.kernels.packets import KERNELS, SCALE_BYTES, Sections, sections_of
+from compiler.kernels.packets import SCALE_BYTES, Sections, sections_of
 from compiler.mapping.patterns import MAX_CHAIN
 from compiler.mapping.program import Extent, divide
 from compiler.mapping.shapes import CoreLayout, Layer, Mapping, Storage, groups_of
@@ -39,10 +40,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class Choice:
-    """A mapping and the cycles it was estimated at."""
+    """A mapping with the cycles it was estimated at, and those in which its work packets come from DDR."""
 
     mapping: Mapping
     cycles: float
+    work: float = 0.0
 
 
 def cuts(size: int) -> list[int]:
@@ -107,11 +109,27 @@ class Trial:
 
     def periods(self, density: float) -> int:
         """Table entries of an output block in one packet."""
-        blocks = self.mapping.in_blocks * self.mapping.window_rows * self.layer.window[1]
-        return max(self.mapping.least_periods, math.ceil(blocks * density))
+        return max(self.mapping.least_periods, math.ceil(self._window_blocks * density))
 
-    def sections(self, density: float) -> Sections:
-        """What a work packet holds if this share of its blocks is kept."""
+    @property
+    def _window_blocks(self) -> int:
+        """Blocks of a packet that can be kept for an output block."""
+        return self.mapping.in_blocks * self.mapping.window_rows * self.layer.window[1]
+
+    @property
+    def senders(self) -> int:
+        """Packets of a step: one for all cores of a column, or one for each."""
+        return 1 if self.mapping.rows_by == "rows" else self.target.core_rows
+
+    def largest_periods(self) -> int:
+        """Table entries of the largest packet, to which all are filled up, were kept blocks spread by chance."""
+        density, blocks = self.facts.density, self.mapping.out_blocks * self._window_blocks
+        mean = blocks * density
+        spread = math.sqrt(2 * math.log(self.packets * self.senders * self.target.columns) * mean * (1 - density))
+        return max(self.mapping.least_periods * self.mapping.out_blocks, min(blocks, math.ceil(mean + spread)))
+
+    def sections(self, periods: int) -> Sections:
+        """What a work packet of so many table entries holds."""
         layer, mapping = self.layer, self.mapping
         lists = self.target.core_rows if mapping.rows_by == "rows" else 1
         calls = lists * (1 if part_count(layer, mapping) > 1 else self.tiles)
@@ -127,7 +145,7 @@ class Trial:
             mapping.width,
             mapping.out_blocks,
             mapping.window_rows * layer.window[1],
-            mapping.out_blocks * self.periods(density),
+            periods,
             scales,
         )
 
@@ -138,15 +156,15 @@ class Trial:
             sizes.act_bytes <= layout.act_bytes
             and sizes.out_bytes <= layout.out_bytes
             and (not scratch or sizes.acc_bytes <= layout.acc_bytes)
-            and self.sections(self.facts.heaviest).bytes <= layout.work_bytes
+            and self.sections(self.mapping.out_blocks * self.periods(self.facts.heaviest)).bytes <= layout.work_bytes
         )
 
     def tile_cycles(self, sizes: TileSizes) -> int:
         """Estimated cycles of the calls that make a tile."""
         layer, blocks, groups, finish = self.layer, self.mapping.out_blocks, sizes.groups, self.mapping.finish
-        costs, kernel, parts = cost.typical(), KERNELS[layer.kernel], part_count(layer, self.mapping)
-        total = cost.call_cycles(costs, kernel, last=True) + cost.fill_cycles(costs, sizes.border_bytes)
-        total += (parts - 1) * cost.call_cycles(costs, kernel, last=False)
+        costs, parts, lock_cycles = cost.typical(), part_count(layer, self.mapping), self.target.timing.lock_cycles
+        total = cost.call_cycles(costs, lock_cycles, last=True) + cost.fill_cycles(costs, sizes.border_bytes)
+        total += (parts - 1) * cost.call_cycles(costs, lock_cycles, last=False)
         if layer.sums:
             taps = self.mapping.window_rows * layer.window[1]
             periods = blocks * (self.periods(self.facts.density) if layer.is_conv else max(MIN_PERIODS, taps))
@@ -171,31 +189,50 @@ class Trial:
         own = [mapping.rows if strided and 1 < mapping.out_blocks < held else 1 for held in self.facts.held[1:]]
         return act + sum(own[:-1]), own[-1] + self.output.bordered
 
+    @property
+    def packets(self) -> int:
+        """Work packets that a core is sent."""
+        across, ins = self._across, part_count(self.layer, self.mapping)
+        return (self.tiles * across * ins if ins > 1 else across) * self._outs
+
+    @property
+    def _across(self) -> int:
+        return -(-groups_of(self.layer.out_width) // groups_of(self.mapping.width))
+
+    @property
+    def _outs(self) -> int:
+        return -(-(self.core.blocks[1] - self.core.blocks[0]) // self.mapping.out_blocks)
+
+    @cached_property
+    def packet_words(self) -> float:
+        """Words of a work packet."""
+        return self.sections(self.largest_periods()).bytes / 4
+
+    @property
+    def work_cycles(self) -> float:
+        """Cycles in which the work packets of a column come from DDR."""
+        words = self.packets * self.senders * self.packet_words
+        return words * 4 / min(4.0, self.target.ddr.read_channel_bytes_per_cycle)
+
     def estimate(self, sizes: TileSizes) -> float:
         """Cycles of the layer on its busiest core: the slowest of compute, streams, control and weights from DDR."""
         layer, mapping, target = self.layer, self.mapping, self.target
-        across = -(-groups_of(layer.out_width) // groups_of(mapping.width))
-        tiles = self.tiles * across
-        outs = -(-(self.core.blocks[1] - self.core.blocks[0]) // mapping.out_blocks)
+        tiles, outs = self.tiles * self._across, self._outs
         ins = part_count(layer, mapping)
         held = outs if self.tiles == 1 and ins == 1 and layer.is_conv and layer.operands == 1 else 1
         acts = tiles * outs * ins / held
         reads, writes = self.descriptors()
         act = acts * (sizes.in_bytes / 4 + 8 + reads) + tiles * outs * sizes.second_bytes / 4
         cycles = self.tile_cycles(sizes)
-        packets = (tiles * ins if ins > 1 else across) * outs
-        compute = tiles * outs * cycles + packets * cost.typical().packet
-        weights = self.sections(self.facts.density).bytes / 4
-        senders = 1 if mapping.rows_by == "rows" else target.core_rows
-        work = packets * senders * weights * 4 / min(4.0, target.ddr.read_channel_bytes_per_cycle)
+        compute = tiles * outs * cycles + self.packets * cost.packet_cycles(cost.typical(), target.timing.lock_cycles)
         sharing = 2 if target.core_rows > 4 else 1
         out = sharing * tiles * outs * ((sizes.tile_bytes + sizes.border_bytes) / 4 + writes)
         act *= sharing if mapping.rows_by == "rows" or layer.operands == 2 or not layer.is_conv else 1
         # Long chains are pushed piece by piece.
         pushes = (acts * 3 if reads > MAX_CHAIN else 0) + (tiles * outs * 2 if writes > MAX_CHAIN else 0)
         control = pushes * target.columns * target.control_cycles(target.control.sync_cycles)
-        first = act / max(1, tiles * outs * ins) + weights + cycles / ins
-        return float(max(compute, act, work, out, control) + first)
+        first = act / max(1, tiles * outs * ins) + self.packet_words + cycles / ins
+        return float(max(compute, act, self.work_cycles, out, control) + first)
 
 
 def search(
@@ -223,7 +260,7 @@ def search(
                     continue
                 cycles = trial.estimate(sizes)
                 if best is None or cycles < best.cycles:
-                    best = Choice(mapping, cycles)
+                    best = Choice(mapping, cycles, trial.work_cycles)
         if best is not None:
             return best
     return None

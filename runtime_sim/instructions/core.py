@@ -184,7 +184,7 @@ class ReferenceCore:
                     self._locks.release(lock, value)
                 elif not self._locks.acquire(lock, value):
                     return lock
-                self._counts.lock_stalls += 1
+                self._counts.lock_stalls += self._settings.lock_cycles
                 self._last_lock = self.time
                 if name in ACQUIRES:
                     self._last_acquire = self.time

@@ -171,7 +171,7 @@ class FastCore:
                     continue
                 if not self._ask(instruction, *request):
                     return request[0]
-                regs[Register.LOCK_STALLS] += 1
+                regs[Register.LOCK_STALLS] += self._settings.lock_cycles
                 regs[Register.LAST_LOCK] = regs[Register.TIME]
                 if instruction.opcode.name in ACQUIRES:
                     regs[Register.LAST_ACQUIRE] = regs[Register.TIME]

@@ -66,6 +66,8 @@ class Settings:
     check_locks: bool = True
     """Memory accesses that are not on their side of a lock request are a fault."""
     trace: bool = False
+    lock_cycles: int = 1
+    """Cycles that a request holds the core up even when nobody else asks (xdna-emu, core timing)."""
 
 
 @dataclass

@@ -6,13 +6,14 @@ each, and which pieces of the program it goes through its record says.  A step e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 from compiler.encoding.work import CallRecord, CoreConfig
 from compiler.kernels.programs.convention import CONFIG, HALF_TO_EVEN, SATURATE, return_to
 from compiler.kernels.programs.parts import Code, Listing, bit, block, call_byte, header, offset, op
-from compiler.kernels.schedule import Op
+from compiler.kernels.schedule import Op, Row
 
-# A lock request holds the core up for a cycle of arbitration even when nobody else asks (xdna-emu, core timing).
-LOCK_STALL = 1
 # Loads of bytes reach from 4 bytes before a pointer to 3 behind it: from here, all lock ids.
 LOCKS = offset(CoreConfig, "out_free_lock")
 
@@ -34,6 +35,12 @@ def _condition(flag: str) -> Code:
 def _exchange(now: str, other: str) -> Code:
     """The other slot, if r27 says so."""
     return [f"mov r1, {now}", f"sel.nez {now}, {other}, {now}, r27", f"sel.nez {other}, r1, {other}, r27"]
+
+
+def _stretches(rows: Sequence[Row]) -> list[int]:
+    """Cycles up to each lock request of a block, from its beginning or from the request before, and up to its end."""
+    requests = [at for at, row in enumerate(rows) if any(one.is_lock for one in row)]
+    return [to - since for since, to in pairwise((0, *requests, len(rows)))]
 
 
 def boot(listing: Listing) -> int:
@@ -63,72 +70,77 @@ def boot(listing: Listing) -> int:
     )
 
 
+def _call_end() -> tuple[Row, ...]:
+    """The last step of a call: results to whoever waits, the activations back, and on to the next call."""
+    return block(
+        "mov p2, r13",
+        call_byte("r15", "acquire_act"),
+        f"movxm p7, #{CONFIG + LOCKS:#x}",
+        _lock("r1", "out_full_lock"),
+        _lock("r2", "act_free_lock"),
+        _lock("r22", "work_free_lock"),
+        _lock("r23", "work_full_lock"),
+        _condition("last"),
+        "rel.cond r1, r25, r26",
+        _condition("release_act"),
+        "rel.cond r2, r25, r26",
+        # For the packet, if this was its last call.
+        "mov r26, r25",
+        "add r13, r13, #32",
+        "add r14, r14, #-1",
+        "jnz r14, #.Lcall",
+    )
+
+
+def _packet() -> tuple[Row, ...]:
+    """The old packet back, the next one, and where its calls are."""
+    return block(
+        "rel.cond r22, r25, r26",
+        "acq r23, r24",
+        "mov r1, r18",
+        "mov r18, r19",
+        "mov r19, r1",
+        "mov p3, r18",
+        f"movxm p7, #{CONFIG + LOCKS:#x}",
+        _config("r2", "row"),
+        header("r14", "calls"),
+        header("r12", "list_step"),
+        header("r13", "calls_offset"),
+        # A packet for all cores of a column has a list of calls for each.
+        "mul r2, r2, r12",
+        "add r13, r13, r18",
+        "add r13, r13, r2",
+    )
+
+
+def _call() -> tuple[Row, ...]:
+    """Activations and room for results, if the call takes any, and to its first step."""
+    return block(
+        "mov p2, r13",
+        call_byte("r15", "acquire_act"),
+        f"movxm p7, #{CONFIG + LOCKS:#x}",
+        return_to("start", "p5"),
+        return_to("then"),
+        _lock("r2", "act_full_lock"),
+        _lock("r22", "out_free_lock"),
+        _condition("acquire_act"),
+        "acq.cond r2, r24, r26",
+        _exchange("r16", "r17"),
+        _condition("last"),
+        "acq.cond r22, r24, r26",
+        _exchange("r20", "r21"),
+        "j p5",
+    )
+
+
 def dispatch(listing: Listing) -> dict[str, int]:
     """The program from `call_end`, the last step of a call, through `packet` and `call` to the first step of one."""
-    call_end = listing.add(
-        block(
-            "mov p2, r13",
-            call_byte("r15", "acquire_act"),
-            f"movxm p7, #{CONFIG + LOCKS:#x}",
-            _lock("r1", "out_full_lock"),
-            _lock("r2", "act_free_lock"),
-            _lock("r22", "work_free_lock"),
-            _lock("r23", "work_full_lock"),
-            _condition("last"),
-            "rel.cond r1, r25, r26",
-            _condition("release_act"),
-            "rel.cond r2, r25, r26",
-            # For the packet, if this was its last call.
-            "mov r26, r25",
-            "add r13, r13, #32",
-            "add r14, r14, #-1",
-            "jnz r14, #.Lcall",
-        ),
-        "call_end",
-    )
-    packet = listing.add(
-        block(
-            "rel.cond r22, r25, r26",
-            "acq r23, r24",
-            "mov r1, r18",
-            "mov r18, r19",
-            "mov r19, r1",
-            "mov p3, r18",
-            f"movxm p7, #{CONFIG + LOCKS:#x}",
-            _config("r2", "row"),
-            header("r14", "calls"),
-            header("r12", "list_step"),
-            header("r13", "calls_offset"),
-            # A packet for all cores of a column has a list of calls for each.
-            "mul r2, r2, r12",
-            "add r13, r13, r18",
-            "add r13, r13, r2",
-        ),
-        "packet",
-    )
-    call = listing.add(
-        block(
-            "mov p2, r13",
-            call_byte("r15", "acquire_act"),
-            f"movxm p7, #{CONFIG + LOCKS:#x}",
-            return_to("start", "p5"),
-            return_to("then"),
-            _lock("r2", "act_full_lock"),
-            _lock("r22", "out_free_lock"),
-            _condition("acquire_act"),
-            "acq.cond r2, r24, r26",
-            _exchange("r16", "r17"),
-            _condition("last"),
-            "acq.cond r22, r24, r26",
-            _exchange("r20", "r21"),
-            "j p5",
-        ),
-        "call",
-    )
-    return {
-        "packet": packet + 2 * LOCK_STALL,
-        "call": call + call_end,
-        "tile": 2 * LOCK_STALL,
-        "acquire_act": LOCK_STALL,
-        "release_act": LOCK_STALL,
-    }
+    call_end, packet, call = _call_end(), _packet(), _call()
+    listing.add(call_end, "call_end")
+    listing.add(packet, "packet")
+    listing.add(call, "call")
+    back, asking, having = _stretches(packet)
+    names = ("end_out", "end_act", "end_call", "call_act", "call_out", "call_run")
+    costs = dict(zip(names, (*_stretches(call_end), *_stretches(call)), strict=True))
+    # The first packet is asked for with none to give back.
+    return costs | {"boot": back + asking, "packet_next": asking, "packet": having}

@@ -39,7 +39,6 @@ class Resident:
     """The program, what its pieces cost in cycles, and the byte addresses of the steps that it has."""
 
     program: Program
-    boot: int
     costs: KernelCosts
     steps: Mapping[Step, int]
 
@@ -96,7 +95,8 @@ def features_of(header: WorkHeader, parts: bool) -> frozenset[Feature]:
 def _resident(features: frozenset[Feature]) -> Resident:
     listing = Listing()
     names = frozenset(one.name for one in features)
-    lengths = {"boot": boot(listing)}
+    lengths: dict[str, int] = {}
+    booted = boot(listing)
     if names & {"DIRECT", "NARROW", "STAGED", "SCALE", "MEAN", "PARTS"}:
         lengths |= multiply(listing, names)
     if "MAX" in names:
@@ -107,6 +107,7 @@ def _resident(features: frozenset[Feature]) -> Resident:
         lengths |= combine(listing)
     lengths |= fill(listing)
     lengths |= dispatch(listing)
+    lengths["boot"] += booted
     program = listing.program()
     size = len(program.bytes)
     if size > PROGRAM_BYTES:
@@ -116,7 +117,7 @@ def _resident(features: frozenset[Feature]) -> Resident:
     steps = {
         step: BUNDLE_BYTES * listing.labels[label] for step, label in STEP_LABELS.items() if label in listing.labels
     }
-    return Resident(program, lengths["boot"], _costs(lengths), steps)
+    return Resident(program, _costs(lengths), steps)
 
 
 def resident(features: Iterable[Feature]) -> Resident:
