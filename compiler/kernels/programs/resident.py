@@ -99,14 +99,15 @@ def _resident(features: frozenset[Feature]) -> Resident:
     lengths |= dispatch(listing, names)
     if names & {"DIRECT", "NARROW", "STAGED", "SCALE", "MEAN", "PARTS"}:
         lengths |= multiply(listing, names)
-    if "MAX" in names:
-        lengths |= maximum(listing)
     lengths |= finish(listing, names)
-    if "LOOKUP" in names:
-        lengths |= lookup(listing)
     if "COMBINE" in names:
         lengths |= combine(listing)
     lengths |= fill(listing) | end(listing)
+    # Nothing falls through into these.
+    if "MAX" in names:
+        lengths |= maximum(listing)
+    if "LOOKUP" in names:
+        lengths |= lookup(listing)
     program = listing.program()
     size = len(program.bytes)
     if size > PROGRAM_BYTES:
