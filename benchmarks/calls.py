@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.encoding.isa import BUNDLE_BYTES, decode
-from compiler.encoding.work import Kernel
+from compiler.encoding.work import Kernel, Step
 from compiler.target import Target
 from tests.cores import program_for, run_case, same
 from tests.packets import random_call
@@ -37,7 +37,7 @@ class OneCall:
         ran = run_case(case, trace=True)
         assert same(case, ran), "the call computes what it should"
         program, labels = resident.program.bytes, resident.program.labels
-        places = range(labels[".Lmac"], labels[".Lfill"])
+        places = range(resident.steps[Step(case.call.start)], labels[".Lfill"])
         issued = [one for one in ran.result.trace if one.pc in places]
         multiplies = sum(
             one.opcode.name.startswith("VMAC")

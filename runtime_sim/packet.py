@@ -14,6 +14,8 @@ from compiler.encoding.work import (
     BLOCK_BYTES,
     BLOCK_RECORD_BYTES,
     GROUP_BYTES,
+    HALF_TO_EVEN,
+    HALF_TO_ODD,
     LANES,
     MIN_PERIODS,
     NARROW_PERIODS,
@@ -108,6 +110,8 @@ class Entries:
 def entries(packet: Bytes, header: WorkHeader) -> Entries:
     """What a packet multiplies; masks say whether the blocks share a table, and weights."""
     periods = block_records(packet, header).periods
+    if header.direct or header.narrow:
+        _check_chain(header, periods)
     block = np.repeat(np.arange(header.out_blocks, dtype=np.int64), periods)
     starts = np.cumsum(periods) - periods
     every = np.arange(block.size, dtype=np.int64)
@@ -125,6 +129,20 @@ def _shares(name: str, mask: int) -> bool:
     if mask not in (0, _ALL_ONES):
         raise fault("work-header", f"{name} is 0x{mask:08x}, expected no bit or all bits")
     return mask == 0
+
+
+def _check_chain(header: WorkHeader, periods: Index) -> None:
+    """Refuse words for `direct` and `narrow` that say otherwise than the rest of the header."""
+    every = int(periods[0]) if periods.size else 0
+    wanted = {
+        "taps": 0 if header.table_mask else every,
+        "blocks_back": 0 if header.blocks_mask else every,
+        "result_sign": int(header.q_signed),
+        "rounding": HALF_TO_ODD if header.q_odd else HALF_TO_EVEN,
+    }
+    for name, value in wanted.items():
+        if getattr(header, name) != value:
+            raise fault("work-header", f"{name} is {getattr(header, name)}, expected {value}")
 
 
 @dataclass(frozen=True)

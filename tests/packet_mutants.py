@@ -29,7 +29,7 @@ from tests.program_mutants import Verdict
 from tests.program_runs import HALF, LEAST_CYCLES, plain, random_state
 
 DATA = 4  # fills of the activations that a fault in a packet is tried with
-NUMBERS = ("q_min", "q_max", "y_min", "y_max", "add_a", "add_b", "q_odd", "y_odd")
+NUMBERS = ("q_min", "q_max", "y_min", "y_max", "add_a", "add_b", "q_odd", "y_odd", "rounding", "zero")
 """Fields of which the last bit may be lost in rounding, moves a limit, or matters to ties only: whether it shows is
 up to the numbers, and other tests compare those."""
 
@@ -91,7 +91,7 @@ def packet_mutants(case: Case) -> Iterator[PacketMutant]:
     for block in range(header.out_blocks):
         start = header.records_offset + block * BLOCK_RECORD_BYTES
         for name, offset in RECORD_WORDS.items():
-            for step in (1, -1):
+            for step in () if name in NUMBERS else (1, -1):
                 at = start + offset
                 yield PacketMutant("record", name, block, at, _added(packet, at, step))
 
@@ -168,6 +168,8 @@ class PacketBench:
         if mutant.place in ("table_mask", "blocks_mask"):
             return "a bit of a mask that no step has: steps are multiples of 4 and 64"
         old, new = _word(self.case.packet, mutant.at), int.from_bytes(mutant.new, "little", signed=True)
+        if mutant.place == "result_sign" and old and new:
+            return "any number but zero says that results have a sign"
         if mutant.place == "pad_bytes" and old > 0 < new and -(-old // GROUP_BYTES) == -(-new // GROUP_BYTES):
             return "as many vectors of border bytes"
         if mutant.place == "groups" and not self.case.call.last and -(-old // SET) == -(-new // SET):
@@ -215,15 +217,19 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "in_place": _no_combine,
     # How a multiply reads its input is said by its configuration word.
     "x_signed": lambda bench: bench.case.header.kernel != Kernel.MAX_POOL and _no_combine(bench),
-    # A maximum is stored as it is; a sum of two tensors asks only if it is made in place.
-    "q_signed": lambda bench: not bench.case.call.last or (_no_sums(bench) and not bench.case.header.in_place),
-    "combine": lambda bench: not bench.case.call.last or bench.case.header.kernel in (Kernel.ADD, Kernel.REQUANTIZE),
+    # A maximum is stored as it is, and who makes bytes on the way goes by `result_sign`; a sum of two tensors asks only
+    # if it is made in place.
+    "q_signed": lambda bench: (
+        not bench.case.call.last
+        or ((_no_sums(bench) or _on_the_way(bench)) and not (bench.case.header.combine and bench.case.header.in_place))
+    ),
     "r_offset": _no_combine,
-    # Words for people and for the simulator; reads beyond the last weights may touch them.
-    **dict.fromkeys(("kernel", "skip", "rows", "act_bytes", "size_words", "layer", "version"), lambda bench: True),
+    # For people and for the simulator: the core goes by the steps; reads beyond the last weights may touch them.
+    **dict.fromkeys(
+        ("kernel", "direct", "narrow", "combine", "skip", "rows", "act_bytes", "size_words", "layer", "version"),
+        lambda bench: True,
+    ),
     "groups_wide": lambda bench: not bench.case.call.last,
-    "direct": lambda bench: _no_sums(bench) or "DIRECT" not in bench.features,
-    "narrow": lambda bench: _no_sums(bench) or bench.case.header.direct or "NARROW" not in bench.features,
     "staged": lambda bench: _unscaled(bench) or "STAGED" not in bench.features,
     "mean": lambda bench: _unscaled(bench) or not {"MEAN"} < bench.features & {"MEAN", "SCALE", "STAGED"},
     "first": lambda bench: _no_sums(bench) or _on_the_way(bench) or "PARTS" not in bench.features,
@@ -232,9 +238,9 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "then": lambda bench: bench.case.call.start == Step.COMBINE,
     "after_combine": lambda bench: Step.COMBINE not in (bench.case.call.start, bench.case.call.then),
     # An average is rounded by words of the header, sums that stay in the scratch not at all.
-    "shift": lambda bench: bench.case.header.mean or not bench.case.call.last,
-    # Who makes bytes on the way counts periods from `blocks_wrap`; only reads beyond the last weights touch the rest.
-    **dict.fromkeys(("periods", "last", "table_wrap"), _on_the_way),
+    "shift": lambda bench: bench.case.header.mean or bench.case.header.direct or not bench.case.call.last,
+    # Who makes bytes on the way has the word `chain`; only reads before the first weights touch the rest.
+    **dict.fromkeys(("periods", "last", "blocks_wrap", "table_wrap"), _on_the_way),
     "second_shift": lambda bench: not bench.case.header.narrow,
 }
 """When a field that is read, or that shares a byte with others, has no meaning."""

@@ -222,8 +222,12 @@ class Maker:
 
     def _add_weights(self, table: list[int], blocks: Ints, *, shared_table: bool, shared_blocks: bool) -> None:
         self.parts.add("blocks", blocks.astype(np.int8), 32)
-        self.parts.add("table", np.array([*table, *[0] * 7], np.int32), 4)
+        self.parts.add("table", np.array([0, *table, *[0] * 7], np.int32), 4)
+        self.fields["table_offset"] += 4
         self.fields |= {"table_mask": 0 if shared_table else ALL, "blocks_mask": 0 if shared_blocks else ALL}
+        back = self.periods[0]
+        self.fields["result_sign"] = int(self.fields["q_signed"])
+        self.fields |= {"taps": back if shared_table else 0, "blocks_back": back if shared_blocks else 0}
 
     def _ended(self, bias: Ints, acc: Ints, direct: bool, mean: bool) -> Ints:
         """From sums to bytes, in one of three ways."""
@@ -233,7 +237,7 @@ class Maker:
             shift = draw.numbers(0, 14, blocks)
             self._add_records(bias, draw.numbers(0, (1 << 30) - 1, 8 * blocks), shift)
             spread, odd = np.repeat(shift, 8), draw.coin("q_odd")
-            self.fields["q_odd"] = odd
+            self.fields |= {"q_odd": odd, "rounding": 13 if odd else 12}
             return np.clip(rhe(acc - (odd << spread), spread) + odd, low, high)
         if self.fields["narrow"] or self.fields["staged"]:
             return self._narrow(bias, acc, low, high)
@@ -281,7 +285,7 @@ class Maker:
         return rhe(rhe(acc * spread, inner), shift - inner)
 
     def _add_records(self, bias: Ints, factor: Ints, shift: Ints, second: Ints | None = None) -> None:
-        """128 bytes a block: 8 biases, 8 factors in halves twice or whole four times, and six words."""
+        """128 bytes a block: 8 biases, 8 factors in halves twice or whole four times, and eight words."""
         blocks = self.shape.out_blocks
         words = np.zeros((blocks, 32), np.uint32)
         words[:, :8] = bias.reshape(blocks, 8).astype(np.int32).view(np.uint32)
@@ -295,8 +299,11 @@ class Maker:
         words[:, 24], words[:, 25], words[:, 27] = periods, shift, periods - 1
         words[:, 26] = 0 if second is None else second
         words[:, 28], words[:, 29] = (32 - 64 * periods) & 0xFFFFFFFF, (4 - 4 * periods) & 0xFFFFFFFF
+        words[:, 30] = (periods - 1) | shift << 20
+        if second is not None:
+            words[:, 31] = (self.fields["q_zero"] << second) & 0xFFFFFFFF
         behind = np.zeros((1, 32), np.uint32)  # of the block that a core begins behind the last one
-        behind[0, 24:30] = [7, 0, 0, 6, (32 - 64 * 7) & 0xFFFFFFFF, (4 - 4 * 7) & 0xFFFFFFFF]
+        behind[0, 24:31] = [7, 0, 0, 6, (32 - 64 * 7) & 0xFFFFFFFF, (4 - 4 * 7) & 0xFFFFFFFF, 6]
         self.parts.add("records", np.concatenate([words, behind]), 32)
 
     def _combined(self, x: Ints) -> Ints:

@@ -26,7 +26,9 @@ from tests.program_pieces import Recorded, make, piece_faults
 from tests.program_runs import LEAST_CYCLES, Burden, Seen, burden, fits
 
 VARIANTS = {f"mac_{one.name}": one for one in (mac.DIRECT, mac.NARROW, mac.BIAS_RAW, mac.SCRATCH_RAW)}
-CONTROL = [*KEPT, "lc", "r1", "r2", "r9"]
+# What says how often loops go round, and what that is made from.
+STEERING = ("lc", "ls", "le", "r1", "r2", "r9", "r10", "r22", "r23", "r27")
+CONTROL = [*KEPT, "lc", "r1", "r2", "r9", "r27"]
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ def usual(variant: Variant) -> Trips:
 def _controls(one: Op) -> bool:
     """Whether an op of a nest steers it: its proof knows beforehand where control goes."""
     written = {cell for cell, _, _ in one.ins.cells_written()}
-    return one.is_branch or bool(written & {CELL[name] for name in ("lc", "ls", "le", "r1", "r9")})
+    return one.is_branch or bool(written & {CELL[name] for name in STEERING})
 
 
 @dataclass(frozen=True)

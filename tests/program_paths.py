@@ -5,23 +5,14 @@ Only labels, jumps and hardware loops are known here, and nothing of the schedul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler.encoding.isa.kinds import Label
 from compiler.encoding.isa.registers import CELL, CELLS
-from compiler.kernels.programs.blocks import chained, setup
-from compiler.kernels.programs.mac import (
-    ReadAhead,
-    Variant,
-    first_reads,
-    first_sums,
-    loads,
-    move_pointers,
-    period,
-    read_ahead,
-    stores,
-)
+from compiler.kernels.programs import chain, weave
+from compiler.kernels.programs.blocks import setup
+from compiler.kernels.programs.mac import Variant, first_sums, loads, move_pointers, period, stores
 from compiler.kernels.programs.parts import BANKS, Listing, op, ops
 from compiler.kernels.programs.resident import STEP_LABELS
 from compiler.kernels.schedule import Op, Row
@@ -199,7 +190,7 @@ def nest_faults(
 ) -> list[Violation]:
     """A multiply-accumulate from its first bundle until it jumps away, against its program in order."""
     trace = [tuple(one for one in row if not one.is_branch) for row in nest_trace(made, name, variant, trips, rows)]
-    wanted = (_raw if variant.end == "raw" else _chain)(made, name, variant, trips)
+    wanted = _raw(made, name, variant, trips) if variant.end == "raw" else _chain(name, variant, trips)
     program = [one for one in wanted if not one.is_branch]
     return prove(program, trace, BANKS, live_out=[CELL[cell] for cell in KEPT], in_flight=None)
 
@@ -264,30 +255,37 @@ def _counted(one: Op, name: str, block: int, done: int, trips: Trips) -> tuple[i
     return block, done if text.endswith("_next") else done + 1
 
 
-def _set(variant: Variant, periods: int, ahead: ReadAhead | None = None) -> list[Op]:
-    """The periods of a set, of which a block's first has other reads at its beginning."""
+def _set(variant: Variant, periods: int) -> list[Op]:
+    """The periods of a set whose sums go to the scratch."""
     sums = first_sums(variant)
-    found = []
-    for number in range(periods):
-        changed = (sums if number == 0 else {}) | (first_reads(number, ahead) if ahead else {})
-        found += [changed.get(one.ins.text(), one) for one in period().ops]
-    return found
+    first = [sums.get(one.ins.text(), one) for one in period().ops]
+    return first + list(period().ops) * (periods - 1)
 
 
-def _chain(made: Recorded, name: str, variant: Variant, trips: Trips) -> list[Op]:
-    start = made.piece_at(made.listing.labels[f"{name}_start"])
-    assert start is not None
-    found = _program(start)
-    ahead = read_ahead(variant, name, f"{name}_leave")
-    for periods in trips.periods:
-        found += chained(variant)
+def _chain(name: str, variant: Variant, trips: Trips) -> list[Op]:
+    """All blocks one behind the other, and the beginning of one that does not come."""
+    inner = weave.boundary(variant, name, f"{name}_leave")
+    outer = weave.block_boundary(variant, name, inner)
+    first_counter, second_counter = chain.counters()
+    inside = _together({0: first_counter, 1: second_counter}, chain.wraps(inner.choice.wraps))
+    begun = _together({0: second_counter}, chain.setup_behind(variant, outer.choice.wraps))
+    found = chain.opening(variant, name)
+    for block, periods in enumerate(trips.periods):
         for number in range(trips.sets):
-            found += [*_set(variant, periods, None if number else ahead), *stores(variant)]
-            found += move_pointers() if number < trips.sets - 1 else []
-        # Reads for a set that does not come: their counters are where the next block goes on.
-        found += [op(TABLE, "work") for _ in range(ahead.table)]
-        found += [one for _ in range(ahead.blocks) for one in ops(*BLOCKS)]
+            if number:
+                found += chain.set_program(variant, periods, chain.Reads(), inside)
+            elif block:
+                found += chain.set_program(variant, periods, weave.reads_behind(inner), begun)
+            else:
+                found += chain.set_program(variant, periods, chain.Reads(0, 0, chain.UNCOUNTED))
+            if number < trips.sets - 1:
+                found += [*stores(variant), *chain.pointers(), *chain.shared(variant), *chain.steps()]
+        found += [*inner.begun(), *stores(variant), *chain.setup(variant)]
     return found
+
+
+def _together(first: Mapping[int, Sequence[Op]], second: Mapping[int, Sequence[Op]]) -> dict[int, list[Op]]:
+    return {number: [*first.get(number, ()), *second.get(number, ())] for number in {*first, *second}}
 
 
 def _passed_over(variant: Variant) -> list[Op]:

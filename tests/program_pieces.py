@@ -52,10 +52,13 @@ class Recorded:
             for name, at in self.listing.labels.items()
             if name.startswith(NEST) and name.endswith("_start")
         }
-        return {name: (at, self._end(at)) for name, at in starts.items()}
+        return {name: (at, self._end(name, at)) for name, at in starts.items()}
 
-    def _end(self, start: int) -> int:
-        """A nest ends with the block that returns from it."""
+    def _end(self, name: str, start: int) -> int:
+        """A nest ends with the block that returns from it, or behind what leaves an output block."""
+        leave = self.listing.labels.get(f"{name}_leave")
+        if leave is not None:
+            return min(at for at in self.listing.labels.values() if at > leave)
         leaves = [piece.end for piece in self.pieces if piece.start > start and text_of(piece) == "ret lr"]
         return min(leaves)
 
@@ -97,7 +100,7 @@ def make(features: frozenset[Feature]) -> Recorded:
     with (
         patch.object(parts, "schedule_block", _kept(schedule_block, blocks, lambda made, *_: made)),
         patch.object(parts, "expand", _kept(expand, loops, lambda made, *_: made)),
-        patch.object(mac, "_solved", _kept(mac._solved, lines, lambda good, line: line if good else None)),
+        patch.object(mac, "solved", _kept(mac.solved, lines, lambda good, line: line if good else None)),
         patch.object(home, "Listing", _kept(Listing, listings, lambda made, *_: made)),
     ):
         program = home._resident.__wrapped__(features)

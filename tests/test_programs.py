@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compiler.encoding.isa.registers import CELLS
-from compiler.kernels.programs import mac
+from compiler.kernels.programs import mac, weave
 from compiler.kernels.programs.parts import op
 from compiler.kernels.programs.resident import Feature
 from compiler.kernels.schedule.checker import check_timeline
@@ -76,6 +76,11 @@ def test_the_lint_of_seams_sees_a_late_result() -> None:
 def test_searches_from_nothing_find_nothing_shorter(name: str) -> None:
     """`KNOWN` only saves time: without it the boundaries come out as long."""
     variant = VARIANTS[name]
-    label, leave = (name, f"{name}_leave") if variant.end != "raw" else (name, "")
-    found = mac.boundary(variant, label, leave, known={})
-    assert found.gap == mac.boundary(variant, label, leave).gap == mac.KNOWN.get(("boundary", variant.name), 0)
+    if variant.end == "raw":
+        gap = mac.boundary(variant, name, known={}).gap
+        assert gap == mac.boundary(variant, name).gap == mac.KNOWN["boundary", variant.name]
+        return
+    inner = weave.boundary(variant, name, f"{name}_leave", {})
+    outer = weave.block_boundary(variant, name, inner, {})
+    assert inner.choice == weave.boundary(variant, name, f"{name}_leave").choice == weave.KNOWN["set", variant.name]
+    assert outer.choice == weave.block_boundary(variant, name, inner).choice == weave.KNOWN["block", variant.name]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compiler.kernels.cost import typical
-from compiler.kernels.programs import mac
+from compiler.kernels.programs import mac, weave
 from compiler.kernels.programs.resident import Feature, resident
 from compiler.kernels.schedule.report import loop_report, rows_report
 
@@ -36,7 +36,7 @@ def generated(name: str) -> str:
     if name == "period":
         return _fenced(loop_report(mac.period()))
     if name == "boundary":
-        return _fenced(rows_report(mac.boundary(mac.DIRECT, "mac_direct", "mac_direct_leave").rows))
+        return _fenced(rows_report(weave.boundary(mac.DIRECT, "mac_direct", "mac_direct_leave").rows))
     return {"costs": _costs, "sizes": _sizes}[name]()
 
 

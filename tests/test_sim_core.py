@@ -10,7 +10,7 @@ from compiler.encoding.descriptors import CoreBd
 from compiler.encoding.register_map import ChannelControl, DataMemory, ProgramMemory, Special
 from compiler.encoding.registers import ChannelControlWord, CoreControlWord
 from compiler.encoding.tiles import CORE_MEMORY_BYTES
-from compiler.encoding.work import CONFIG_ADDRESS, CoreConfig, Step
+from compiler.encoding.work import CONFIG_ADDRESS, WORK_VERSION, CoreConfig, Step
 from tests.plans import COSTS
 from tests.sim_columns import ACT_BYTES, PIXELS, TARGET, collect, column, halved, one_core, outputs, refused
 from tests.sim_streams import MEMTILE, MM2S, S2MM, UPPER_SLOTS, core
@@ -77,7 +77,7 @@ def test_a_skipped_call_takes_the_activations_of_the_next() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"w0": 9 | 2 << 8}, "work-kernel"),
+        ({"w0": 9 | WORK_VERSION << 8}, "work-kernel"),
         ({"w0": 5 | 1 << 8}, "work-version"),
         ({"w1": 4}, "work-size"),
         ({"w2": 50}, "work-size"),

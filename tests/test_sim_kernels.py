@@ -176,6 +176,12 @@ def test_a_header_that_cannot_be_is_a_fault(code: str, changes: dict[str, int]) 
     assert refused(headed(case, **changes)) == code
 
 
+@pytest.mark.parametrize("name", ["taps", "blocks_back", "result_sign", "rounding"])
+def test_words_that_contradict_the_header_are_faults(name: str) -> None:
+    case = random_call(Kernel.DEPTHWISE, 1, direct=True)
+    assert refused(headed(case, **{name: getattr(case.header, name) ^ 1})) == "work-header"
+
+
 @pytest.mark.parametrize(
     ("code", "changes"),
     [
@@ -194,7 +200,9 @@ def test_tables_that_cannot_be_are_faults() -> None:
     records = conv.header.records_offset
     assert refused(poked(conv, records + 4 * 24, 4)) == "work-records"  # periods
     assert refused(poked(conv, records + 4 * 25, 63)) == "work-records"  # shift
-    assert refused(poked(conv, records + 4 * 25, 32)) == "kernel-shift"
+    assert refused(poked(conv, records + 4 * 25, 32)) == "work-records"  # shift, but not in the word of a chain
+    word = records + 4 * 30
+    assert refused(poked(poked(poked(conv, records + 4 * 25, 32), word + 2, 0), word + 3, 2)) == "kernel-shift"
     assert refused(poked(conv, records + 33, 0x70)) == "work-records"  # one copy of a factor
     add = random_call(Kernel.ADD, 1)
     assert refused(poked(add, add.header.constants_offset + 8 + 5, 0x55)) == "work-table"

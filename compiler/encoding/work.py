@@ -24,7 +24,7 @@ STEPS_ADDRESS = CONFIG_ADDRESS + 64
 """Where the `CoreConfig` has the addresses of the program's steps, one word each."""
 
 CONFIG_MAGIC = 0x31435342  # "BSC1" in memory order
-WORK_VERSION = 2
+WORK_VERSION = 3
 BLOCK = 8
 """Channels of an activation block and both sides of a weight block."""
 
@@ -48,6 +48,10 @@ SCRATCH_OFFSET = 1 << 15
 
 NARROW_PERIODS = 7
 """The same in a `narrow` packet, where results take longer from the sums to the out slot."""
+
+
+HALF_TO_EVEN, HALF_TO_ODD = 12, 13
+"""Values of crRnd (aiev2_enums.h of llvm-aie)."""
 
 
 class Kernel(IntEnum):
@@ -127,7 +131,11 @@ class CoreConfig(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkHeader(Record):
-    """The first 128 bytes of a work packet; offsets, masks and steps in bytes, widths in groups."""
+    """The first 128 bytes of a work packet; offsets, masks and steps in bytes, widths in groups.
+
+    `taps` are the table entries that all output blocks share, 0 if each has its own; `blocks_back` says the same of the
+    weights.  `result_sign` is `q_signed` and `rounding` what crRnd must hold for `direct` and `narrow`, as whole words.
+    """
 
     WORDS: ClassVar[int] = 32
 
@@ -145,10 +153,12 @@ class WorkHeader(Record):
     q_odd: bool = flag(0, 25)
     narrow: bool = flag(0, 26)
     staged: bool = flag(0, 27)
-    size_words: int = bits(1, 31, 0)
+    call_lists: int = bits(0, 31, 28, default=1)
+    size_words: int = bits(1, 15, 0)
+    layer: int = bits(1, 31, 16)
     calls: int = bits(2, 31, 0)
-    layer: int = bits(3, 31, 0)
-    call_lists: int = bits(4, 31, 0, default=1)
+    result_sign: int = bits(3, 31, 0)
+    list_step: int = bits(4, 31, 0)
     calls_offset: int = bits(5, 31, 0)
     records_offset: int = bits(6, 31, 0)
     table_offset: int = bits(7, 31, 0)
@@ -174,7 +184,8 @@ class WorkHeader(Record):
     mean_inner: int = bits(27, 31, 0)
     mean_outer: int = bits(28, 31, 0)
     scale_step: int = bits(29, 31, 0)
-    list_step: int = bits(30, 31, 0)
+    blocks_back: int = bits(30, 31, 0)
+    rounding: int = bits(31, 31, 0, default=HALF_TO_EVEN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,15 +248,26 @@ BLOCK_RECORD_BYTES = 128
 TABLE_GUARD = 7
 """Zero entries behind a packet's table: a core reads so far ahead, for a block that does not come."""
 
-RECORD_WORDS = {"periods": 96, "shift": 100, "second_shift": 104, "last": 108, "blocks_wrap": 112, "table_wrap": 116}
+RECORD_WORDS = {
+    "periods": 96,
+    "shift": 100,
+    "second_shift": 104,
+    "last": 108,
+    "blocks_wrap": 112,
+    "table_wrap": 116,
+    "chain": 120,
+    "zero": 124,
+}
 """Byte offsets of the words of a block record."""
+
+CHAIN_SHIFT = 20
+"""Where the word `chain` has the shift; below it is `last`, in as many bits as a counter of a pointer has."""
 
 _BLOCK_RECORD = np.dtype(
     [
         ("bias", "<i4", BLOCK),
         ("factors", "<i2", (LANES, BLOCK)),
         *((name, "<i4") for name in RECORD_WORDS),
-        ("zeros", "<u4", 2),
     ]
 )
 assert _BLOCK_RECORD.itemsize == BLOCK_RECORD_BYTES
@@ -262,7 +284,8 @@ class BlockRecords:
     which stand twice, once for each pixel of a vector of 16.
 
     In a `narrow` packet sums are first shifted by `shift`, then multiplied by a factor below 2^15 and shifted by
-    `second_shift`; in memory the factors stand four times, once for each pixel of a group.
+    `second_shift`; in memory the factors stand four times, once for each pixel of a group.  `zero` is the zero point on
+    the scale of what is shifted by `second_shift`.
 
     The remaining words of a record say what a core's pointers need to start again after `periods` entries.
     """
@@ -272,6 +295,7 @@ class BlockRecords:
     periods: NDArray[np.int64]
     shift: NDArray[np.int64]
     second_shift: NDArray[np.int64] | None = None
+    zero: NDArray[np.int64] | None = None
 
     def encode(self) -> NDArray[np.uint8]:
         """128 bytes for each block, and as many for the block behind the last, which a core begins but never ends."""
@@ -284,12 +308,14 @@ class BlockRecords:
         else:
             every["factors"] = self.multiplier[:, None]
             every["second_shift"] = self.second_shift
+            every["zero"] = 0 if self.zero is None else self.zero
         every["periods"] = self.periods
         every["shift"] = self.shift
         records["periods"][-1] = NARROW_PERIODS
         records["last"] = records["periods"] - 1
         records["blocks_wrap"] = BLOCK_BYTES // 2 - BLOCK_BYTES * records["periods"]
         records["table_wrap"] = 4 - 4 * records["periods"]
+        records["chain"] = records["last"] | records["shift"] << CHAIN_SHIFT
         return records.view(np.uint8)
 
     @classmethod
@@ -304,6 +330,7 @@ class BlockRecords:
             periods=stored["periods"].astype(np.int64),
             shift=stored["shift"].astype(np.int64),
             second_shift=stored["second_shift"].astype(np.int64) if narrow else None,
+            zero=stored["zero"].astype(np.int64) if narrow else None,
         )
         if not np.array_equal(records.encode(), data.reshape(-1)):
             raise fault("field-fixed", "a block record's copies of its factors differ, or its words contradict it")

@@ -112,6 +112,7 @@ class Blocks:
             periods=periods,
             shift=self.first[part],
             second_shift=self.shift[part],
+            zero=layer.first_stage[0] << self.shift[part],
         )
 
 

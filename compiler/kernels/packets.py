@@ -15,6 +15,8 @@ from compiler.encoding.work import (
     BLOCK_BYTES,
     BLOCK_RECORD_BYTES,
     GROUP_BYTES,
+    HALF_TO_EVEN,
+    HALF_TO_ODD,
     LANES,
     MIN_PERIODS,
     SCRATCH_OFFSET,
@@ -179,18 +181,23 @@ def build(
     places: dict[str, Any] = {
         f"{name}_offset": offsets[name] for name in ("calls", "records", "table", "blocks", "jumps", "constants")
     }
+    # An odd zero point inside a rounding turns ties around: half to odd then rounds half to even without it.
+    odd = finish == "direct" and layer.first_stage[0] % 2 == 1
     header = WorkHeader(
         **_fields(layer, piece, lanes, scales),
         direct=finish == "direct",
         narrow=finish == "narrow",
         staged=finish == "staged",
-        # An odd zero point inside a rounding turns ties around: half to odd then rounds half to even without it.
-        q_odd=finish == "direct" and layer.first_stage[0] % 2 == 1,
+        q_odd=odd,
+        rounding=HALF_TO_ODD if odd else HALF_TO_EVEN,
+        result_sign=int(layer.first_signed),
         layer=number,
         size_words=size_bytes // 4,
         calls=len(lists[0]),
         call_lists=len(lists),
         list_step=CALL_BYTES * len(lists[0]) if len(lists) > 1 else 0,
+        taps=0 if layer.is_conv else len(body.table),
+        blocks_back=0 if layer.is_conv else len(body.table),
         **places,
     )
     parts["header"] = np.array(header.encode(), np.uint32)
@@ -327,8 +334,6 @@ def _fields(layer: Layer, piece: Piece, lanes: Lanes, scales: Scales | None) -> 
     if layer.combines:
         a, b, shift, _ = _factors(layer)
         fields |= {"add_a": a, "add_b": b, "add_shift": shift, "y_odd": layer.out[0] % 2 == 1 and shift > 0}
-    if layer.kernel == "max_pool":
-        fields["taps"] = max(layer.taps, MIN_PERIODS)
     if scales is not None:
         inner = max(0, scales.shift - MEAN_GUARD_BITS)
         fields |= {"mean": True, "mean_inner": inner, "mean_outer": scales.shift - inner, "scale_step": scales.step}

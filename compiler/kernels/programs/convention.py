@@ -1,7 +1,7 @@
 """Which register holds what while the resident program runs.
 
     r0          configuration word of the multiply
-    r1, r2, r12 temporary; in a multiply-accumulate r1 counts sets, r2 holds the periods of the output block
+    r1, r2, r12 temporary; in a raw multiply-accumulate r1 counts sets, r2 holds the periods of the output block
     r3 .. r8    of the current output block: input, table, weight blocks, record, results, scratch
     r9          output blocks left             r10  sets of 4 groups        r11  jumps table
     r13, r14    call record, calls left        r15  flags of the call
@@ -13,23 +13,36 @@
     r30, r31    6, 2 (shifts)
     d3          places of results: 32 bytes on, and over the other output blocks at the end of a row
 
-A pointer is kept only within a piece of the program.  p3 is the work packet, p2 a record.
+DIRECT and NARROW (`chain.py`), which keep none of the temporary ones for anybody, use others:
+
+    r1, r8      -4, -64: bytes that table and weights go back for an entry, the weights 32 more
+    r2          chain word of the block of the set to come: entries less one, and from bit 20 on the shift
+    r3 .. r6    inputs of the next block       r7   results of the next block
+    r10         sets less one                  r27  sets that follow this one in its block
+    r12         DIRECT: shift of the next block; NARROW: configuration word of the second multiply
+    r23         chain word of the next block   r26, r11  entries that table and weights go back behind a block
+    m0, m5 .. m7  steps of the inputs to the next set
+    d1, d2, d4  weights, table and steps go round with a set, with a set, and with a block
+    sp          behind the record of the next block, whose bias is in wl9
+    x5, cm7, cm8  NARROW: factors, zero point; both: bias
+
+A pointer is kept only within a piece of the program.  p3 is the work packet, p2 a record, except in a chain.
 """
 
 from __future__ import annotations
 
+from compiler.encoding import work
 from compiler.encoding.tiles import CORE_MEMORY_BYTES
-from compiler.encoding.work import CONFIG_ADDRESS, STEPS_ADDRESS
 from compiler.kernels.programs.parts import Code, call_byte, header, op
 
-CONFIG = CORE_MEMORY_BYTES["own"] + CONFIG_ADDRESS
+CONFIG = CORE_MEMORY_BYTES["own"] + work.CONFIG_ADDRESS
 """Where a core sees its `CoreConfig`."""
 
-STEPS = CORE_MEMORY_BYTES["own"] + STEPS_ADDRESS
+STEPS = CORE_MEMORY_BYTES["own"] + work.STEPS_ADDRESS
 """Where it has the addresses of the program's steps there."""
 
-# crRnd: half to even, and half to odd behind it (aiev2_enums.h of llvm-aie); crSat: saturate.
-HALF_TO_EVEN, SATURATE = 12, 1
+# crRnd: half to even, and half to odd behind it; crSat: saturate (aiev2_enums.h of llvm-aie).
+HALF_TO_EVEN, SATURATE = work.HALF_TO_EVEN, 1
 
 
 def return_to(name: str, register: str = "lr") -> Code:

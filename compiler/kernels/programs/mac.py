@@ -26,13 +26,8 @@ _SHOWN = 9
 MOST_GAP = 64
 # Where the searches begin, in cycles: a shorter piece was searched for in vain.  A test searches again from nothing.
 KNOWN = {
-    ("boundary", "narrow"): 4,
     ("boundary", "bias_raw"): 11,
     ("boundary", "scratch_raw"): 31,
-    ("block", "direct"): 17,
-    ("block", "narrow"): 18,
-    ("opening", "direct"): 6,
-    ("opening", "narrow"): 7,
     ("opening", "bias_raw"): 19,
     ("opening", "scratch_raw"): 35,
 }
@@ -76,12 +71,12 @@ def period() -> LoopSchedule:
     return modulo_schedule(body, BANKS)
 
 
-def steady() -> list[Row]:
-    """The bundles of the loop over periods."""
+def steady_at(cycle: int) -> list[Row]:
+    """The bundles of the loop over periods, from that of a cycle on."""
     loop = period()
     found: list[list[Op]] = [[] for _ in range(loop.interval)]
     for one, time in zip(loop.ops, loop.times, strict=True):
-        found[time % loop.interval].append(one)
+        found[(time - cycle) % loop.interval].append(one)
     return [tuple(row) for row in found]
 
 
@@ -105,29 +100,6 @@ def first_sums(variant: Variant) -> dict[str, Op]:
     if variant.from_scratch:
         return {}
     return {f"vmac cm{g}, cm{g}, x0, x10, r0": op(f"vmac cm{g}, cm{BIAS}, x0, x10, r0") for g in GROUPS}
-
-
-@dataclass(frozen=True)
-class ReadAhead:
-    """Table entries and weight blocks that are read for the set behind a block's last one, which does not come."""
-
-    table: int
-    blocks: int
-
-
-def first_reads(number: int, ahead: ReadAhead) -> dict[str, Op]:
-    """What reads of a block's first periods are replaced by.
-
-    The other load slot is free for weights.  The counters d1 and d2 stand at what the reads for a set that does not
-    come have left, so that as many reads of the new block do not count.
-    """
-    changed = {}
-    if number < ahead.table:
-        changed["lda.2d dj0, [p0], d2"] = op("lda dj0, [p0], #4", "work")
-    if number < ahead.blocks:
-        changed["vlda.2d wh8, [p5], d1"] = op(f"vld{'b' if number == 0 else 'a'} wh8, [p5], #32", "work")
-        changed["vlda wl8, [p5], #32"] = op("vldb wl8, [p5], #32", "work")
-    return changed
 
 
 def stores(variant: Variant) -> list[Op]:
@@ -170,16 +142,12 @@ def move_pointers() -> list[Op]:
     ]
 
 
-def _new_set(
-    line: Timeline, variant: Variant, start: int, pause: tuple[int, int] = (0, 0), ahead: ReadAhead | None = None
-) -> None:
+def _new_set(line: Timeline, variant: Variant, start: int, pause: tuple[int, int] = (0, 0)) -> None:
     """The periods of a set from `start` on; those from the number pause[0] on come pause[1] cycles later."""
     sums = first_sums(variant)
 
     def replace(number: int, one: Op) -> Op:
-        text = one.ins.text()
-        changed = (sums if number == 0 else {}) | (first_reads(number, ahead) if ahead else {})
-        return changed.get(text, one)
+        return sums.get(one.ins.text(), one) if number == 0 else one
 
     line.iterations(period(), 0, pause[0], start=start, replace=replace)
     line.iterations(period(), pause[0], _SHOWN, start=start + pause[1], replace=replace)
@@ -205,7 +173,7 @@ class Boundary:
     line: Timeline
 
 
-def _solved(line: Timeline) -> bool:
+def solved(line: Timeline) -> bool:
     try:
         line.solve(NODES)
     except ScheduleError:
@@ -213,18 +181,12 @@ def _solved(line: Timeline) -> bool:
     return True
 
 
-def boundary(variant: Variant, label: str, leave: str = "", known: Known = KNOWN) -> Boundary:
-    """From one set to the next of an output block; ends with a jump to the loop `label`.
-
-    With `leave` r1 counts the sets that follow, and without any the code jumps to `leave` after `left_at` bundles;
-    else r1 counts the set itself, and the code falls through behind the last one.
-    """
+def boundary(variant: Variant, label: str, known: Known = KNOWN) -> Boundary:
+    """From one set to the next of an output block: a jump to the loop `label` while r1, which counts the set, lasts."""
     start, end = lead(), ramp(variant)
     for line, begin, pause, gap in _lines(known.get(("boundary", variant.name), 0)):
         window = (start, end + gap - 1)
         line.iterations(period(), -_SHOWN, 0)
-        if leave:
-            line.place(op(f"jz r1, #.L{leave}"), start + 1)
         for one in (*stores(variant), *loads(variant, 512), *move_pointers()):
             line.add(one, window)
         if variant.from_scratch:
@@ -232,53 +194,20 @@ def boundary(variant: Variant, label: str, leave: str = "", known: Known = KNOWN
         line.add(op(f"add.nc lc, r2, #-{variant.peeled}"), window)
         line.add(op("add r1, r1, #-1"), window)
         _new_set(line, variant, begin, pause)
-        line.place(op(f"j #.L{label}" if leave else f"jnz r1, #.L{label}"), end + gap - 6)
-        if _solved(line):
+        line.place(op(f"jnz r1, #.L{label}"), end + gap - 6)
+        if solved(line):
             return Boundary(line.bundles(start, end + gap), gap, line)
     raise ScheduleError(f"no boundary between two sets holds up less than {MOST_GAP} cycles")
 
 
-def left_at() -> int:
-    """Cycle of a boundary from which on only those who stay run it: behind the delay slots of the jump."""
-    return lead() + 1 + 6
-
-
-def read_ahead(variant: Variant, label: str, leave: str) -> ReadAhead:
-    """What the common bundles of a boundary read for a set that may not come."""
-    begun = [mark.op.ins.text() for mark in boundary(variant, label, leave).line.marks if 0 <= mark.at < left_at()]
-    return ReadAhead(begun.count("lda.2d dj0, [p0], d2"), begun.count("vlda.2d wh8, [p5], d1"))
-
-
-def block_boundary(variant: Variant, label: str, leave: str, setup: list[Op], known: Known = KNOWN) -> Boundary:
-    """From the last set of an output block to the first of the next, behind the jump out of `boundary`."""
-    first = left_at()
-    before = boundary(variant, label, leave).line
-    for start in range(max(first, known.get(("block", variant.name), 0)), MOST_GAP):
-        line = Timeline(BANKS)
-        end = start + ramp(variant)
-        line.iterations(period(), -_SHOWN, 0)
-        old = before.marks[: len(line.marks)]
-        # What the boundary has begun for a set that does not come.
-        for mark in before.marks:
-            if lead() <= mark.at < first and mark not in old and not mark.op.is_branch:
-                line.place(mark.op, mark.at)
-        for one in (*stores(variant), *setup):
-            line.add(one, (first, end - 1))
-        _new_set(line, variant, start, ahead=read_ahead(variant, label, leave))
-        line.place(op(f"jnz r9, #.L{label}"), end - 6)
-        if _solved(line):
-            return Boundary(line.bundles(first, end), start, line)
-    raise ScheduleError("no boundary between two output blocks was found")
-
-
-def opening(variant: Variant, setup: list[Op], ahead: ReadAhead | None = None, known: Known = KNOWN) -> tuple[Row, ...]:
+def opening(variant: Variant, setup: list[Op], known: Known = KNOWN) -> tuple[Row, ...]:
     """The setup of an output block with the first periods of its first set."""
     for start in range(known.get(("opening", variant.name), 0), 4 * len(setup)):
         end = start + ramp(variant)
         line = Timeline(BANKS)
         for one in (*setup, *loads(variant, 0)):
             line.add(one, (0, end - 1))
-        _new_set(line, variant, start, ahead=ahead)
-        if _solved(line):
+        _new_set(line, variant, start)
+        if solved(line):
             return line.bundles(0, end)
     raise ScheduleError("no opening of an output block was found")

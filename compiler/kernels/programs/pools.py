@@ -33,7 +33,7 @@ def _block() -> list[Op]:
 
 
 def maximum(listing: Listing) -> dict[str, int]:
-    """The program from `max_pool` on; it goes on at `finish`."""
+    """The step `max_pool`."""
     loop = _tap()
     start = listing.add(
         block(

@@ -56,10 +56,10 @@ def _costs(lengths: dict[str, int]) -> KernelCosts:
 
 STEP_LABELS = {
     Step.END: "call_end",
-    Step.DIRECT: "mac",
-    Step.NARROW: "mac",
-    Step.BIAS_RAW: "mac",
-    Step.SCRATCH_RAW: "mac",
+    Step.DIRECT: "mac_direct_start",
+    Step.NARROW: "mac_narrow_start",
+    Step.BIAS_RAW: "mac_raw",
+    Step.SCRATCH_RAW: "mac_raw",
     Step.MAX_POOL: "max_pool",
     Step.LOOKUP: "lookup",
     Step.COMBINE: "combine",

@@ -1,0 +1,250 @@
+"""What DIRECT and NARROW run, in program order: all output blocks of a call one behind the other without a stop.
+
+Table and weights flow on from one output block to the next: in a block's last set the pointers' steps at its end lead
+on instead of back.  They lead one period too low, so that behind that set the period that is begun first is one that
+does not count, and the new block's stream comes just when its other registers are ready.
+
+Registers of a block that are needed before its start are those of the set "to come": r2, chosen when a block's last
+set begins.  Bias and chain word of the block to come are read ahead, the bias by the loop over periods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from compiler.encoding.work import (
+    BLOCK_RECORD_BYTES,
+    CHAIN_SHIFT,
+    MIN_PERIODS,
+    RECORD_WORDS,
+)
+from compiler.kernels.programs.mac import BIAS, DIRECT, GROUPS, NARROW, ZERO, Variant, first_sums, period
+from compiler.kernels.programs.parts import call_word, header, op, ops
+from compiler.kernels.programs.scale import NARROW as ELEMENTWISE
+from compiler.kernels.schedule import Op
+
+# Steps of the four input pointers to the next set: modifiers that no two-dimensional step uses.
+STEPS = ("m0", "m5", "m6", "m7")
+TABLE, LOWER, UPPER = "lda.2d dj0, [p0], d2", "vlda wl8, [p5], #32", "vlda.2d wh8, [p5], d1"
+# The same reads without their counters.
+PLAIN = {TABLE: "lda dj0, [p0], #4", LOWER: LOWER, UPPER: "vlda wh8, [p5], #32"}
+# Periods of a call's first set that are read before the counters are set up: any block has more.
+UNCOUNTED = MIN_PERIODS - 1
+
+Late = Mapping[int, Sequence[Op]]
+"""Ops in program order behind a period, by its number."""
+
+
+class Wraps(NamedTuple):
+    """Behind which periods of a set, in program order, its steps of table and weights at its end are set."""
+
+    table: int
+    blocks: int
+
+
+def _word(dst: str, name: str, records: int = 1) -> Op:
+    """A word of a record: sp is behind the last of so many."""
+    return op(f"lda {dst}, [sp, #{RECORD_WORDS[name] - records * BLOCK_RECORD_BYTES}]", "work")
+
+
+def next_bias() -> Op:
+    """The bias of the block to come: the loop reads it time and again, since it has a slot to spare."""
+    return op(f"vlda wl9, [sp, #-{BLOCK_RECORD_BYTES}]", "work")
+
+
+def counters() -> tuple[list[Op], list[Op]]:
+    """The counts of weights and table for the set to come."""
+    return ops("mov dn1, r2"), ops("mov dn2, r2")
+
+
+def _table_wrap() -> list[Op]:
+    return ops("sel.eqz r22, r26, r2, r27", "mul r22, r22, r1", "mov m2, r22")
+
+
+def _blocks_wrap() -> list[Op]:
+    """The step of the weights; behind it r2 is of the set to come."""
+    wrap = ops("sel.eqz r22, r11, r2, r27", "mul r22, r22, r8", "add.nc m1, r22, #-32")
+    return [*wrap, *ops("sel.eqz r2, r23, r2, r27")]
+
+
+def wraps(at: Wraps) -> Late:
+    """Where pointers go at the end of a set: back, or on if r27 says that none follows."""
+    if at.table == at.blocks:
+        return {at.table: [*_table_wrap(), *_blocks_wrap()]}
+    return {at.table: _table_wrap(), at.blocks: _blocks_wrap()}
+
+
+def shared(variant: Variant) -> list[Op]:
+    """Behind each set, whatever follows: the next loop's count, and what a block's start has no time for."""
+    found = ops("extend.u16 r22, r2", f"add.nc lc, r22, #{1 - variant.peeled}")
+    found += ops(f"lda {STEPS[0]}, [p7], #4")
+    if variant is DIRECT:
+        found += ops(f"movx r12, #-{CHAIN_SHIFT}", "lshl r12, r23, r12")
+    return found
+
+
+def pointers() -> list[Op]:
+    """The four input pointers to the next set, and the counter of the sets that follow it."""
+    return ops(*(f"padds [p{g + 1}], {STEPS[g]}" for g in GROUPS), "add r27, r27, #-1")
+
+
+def steps() -> list[Op]:
+    """The steps to the set after, but for the first one; behind a block's last ones those of the next block."""
+    return ops(*(f"lda {step}, [p7], #4" for step in STEPS[1:3]), f"lda.2d {STEPS[3]}, [p7], d4")
+
+
+def _fill_bias() -> list[Op]:
+    return ops("vmov wh9, wl9", f"vmov bml{BIAS}, x9", f"vmov bmh{BIAS}, x9")
+
+
+def _inputs() -> list[Op]:
+    """The four input pointers of a block, and where those of the next one start."""
+    return [one for g in GROUPS for one in ops(f"mov p{g + 1}, r{g + 3}", f"add r{g + 3}, r{g + 3}, r29")]
+
+
+def _factors() -> list[Op]:
+    return ops("vlda wl5, [sp, #-224]", "vlda wh5, [sp, #-192]")
+
+
+def setup(variant: Variant) -> list[Op]:
+    """Registers of a block that follows another one; sp and r23 are moved on to the block after."""
+    code = ops(f"paddb [sp], #{BLOCK_RECORD_BYTES}")
+    if variant is DIRECT:
+        code += ops("mov s0, r12")
+    else:
+        code += [_word("r22", "zero", 2), op("vbcst.32 x11, r22"), _word("r22", "shift", 2), op("mov s0, r22")]
+        code += _factors()
+    code += [_word("r23", "chain"), *_inputs(), *_fill_bias(), *steps()]
+    code += ops("mov p6, r7", "add r7, r7, r28", "mova dc3, #0", "add r27, r10, #0", "add r9, r9, #-1")
+    return code
+
+
+def setup_behind(variant: Variant, at: Wraps) -> Late:
+    """The rest of a block's registers, which are set while its first set has begun."""
+    found = {number: list(code) for number, code in wraps(at).items()}
+    if variant is NARROW:
+        found[at.blocks] += [_word("r22", "second_shift", 2), op("mov s1, r22")]
+        found[at.blocks] += ops(f"vmov bml{ZERO}, x11", f"vmov bmh{ZERO}, x11")
+    return found
+
+
+def _addresses() -> list[Op]:
+    """Pointers into the packet."""
+    return [
+        *ops("mov p3, r18", "mov m0, r18"),
+        header("r2", "records_offset"),
+        header("p7", "jumps_offset"),
+        header("p0", "table_offset"),
+        header("p5", "blocks_offset"),
+        *ops("add r2, r2, r18", "mov sp, r2", f"paddb [sp], #{BLOCK_RECORD_BYTES}"),
+        *ops("padds [p7], m0", "padds [p0], m0", "padds [p5], m0"),
+    ]
+
+
+def _starts() -> list[Op]:
+    """Input pointers of the first block."""
+    code = [op("mov p2, r13"), call_word("r12", "x_offset"), op("add r12, r12, r16")]
+    for g in GROUPS:
+        code += ops(f"lda r{g + 3}, [p7], #4", f"add r{g + 3}, r{g + 3}, r12")
+    return code
+
+
+def _sets() -> list[Op]:
+    """Their number less one, and the steps' counter: p7 goes round the steps of a block."""
+    return [
+        call_word("r10", "groups"),
+        *ops("add r10, r10, #-1", "movx r1, #-2", "lshl r10, r10, r1", "mov dn4, r10"),
+        *ops("movx r8, #-16", "mul r8, r10, r8", "add.nc m4, r8, #-12", "mov dj4, #4", "mov dc4, #0"),
+        *ops("movx r1, #-4", "movx r8, #-64"),
+    ]
+
+
+def _places() -> list[Op]:
+    """Where results go: see `result_places`, with other temporary registers."""
+    return [
+        header("r7", "groups_wide"),
+        header("r9", "out_blocks"),
+        *ops("movx r27, #5", "lshl r28, r7, r27", "add r7, r7, #-1", "mov dn3, r7", "mov dj3, #32", "mov dc3, #0"),
+        *ops("add r27, r9, #-1", "mul r27, r27, r28", "add r27, r27, #32", "mov m3, r27"),
+        *ops("mov p6, r20", "add r7, r20, r28", "add r27, r10, #0"),
+    ]
+
+
+def _modes() -> list[Op]:
+    """The sign of the results, and how ties are rounded."""
+    sign = [header("r26", "result_sign"), op("mov crSRSSign, r26")]
+    return [*sign, header("r11", "rounding"), op("mov crRnd, r11")]
+
+
+def _first_block(variant: Variant) -> list[Op]:
+    """The first record, and the chain word of the second."""
+    code = [next_bias(), *_fill_bias(), _word("r2", "chain")]
+    code += ops("extend.u16 r22, r2", f"add.nc lc, r22, #{1 - variant.peeled}")
+    if variant is DIRECT:
+        code += ops(f"movx r12, #-{CHAIN_SHIFT}", "lshl r12, r2, r12", "mov s0, r12")
+    else:
+        code += [_word("r22", "zero"), op("vbcst.32 x11, r22"), *ops(f"vmov bml{ZERO}, x11", f"vmov bmh{ZERO}, x11")]
+        code += [_word("r22", "shift"), op("mov s0, r22"), _word("r22", "second_shift"), op("mov s1, r22")]
+        code += ops("vlda wl5, [sp, #-96]", "vlda wh5, [sp, #-64]")
+    return [*code, *ops(f"paddb [sp], #{BLOCK_RECORD_BYTES}"), _word("r23", "chain")]
+
+
+def opening(variant: Variant, label: str) -> list[Op]:
+    """Everything from the dispatcher's registers to those of the first set."""
+    code = [
+        *_addresses(),
+        *_starts(),
+        header("r0", "conf"),
+        *_first_block(variant),
+        *_sets(),
+        *_places(),
+        *_modes(),
+        header("r26", "taps"),
+        header("r11", "blocks_back"),
+        header("r29", "act_step"),
+        *_inputs(),
+        *ops("mov dj1, #32", "mov dj2, #4", f"mov dc1, #{UNCOUNTED}", f"mov dc2, #{UNCOUNTED}"),
+        *(one for some in counters() for one in some),
+        *_table_wrap(),
+        *_blocks_wrap(),
+        *ops(f"lda {STEPS[0]}, [p7], #4"),
+        *steps(),
+        *ops(f"movxm ls, #.L{label}", f"movxm le, #.L{label}_end"),
+    ]
+    return [*code, *ops(f"movx r12, #{ELEMENTWISE}")] if variant is NARROW else code
+
+
+class Reads(NamedTuple):
+    """How many of the first reads of a set's table and of its weights go without counters, from which ones on."""
+
+    first_table: int = 0
+    first_blocks: int = 0
+    number: int = 0
+
+    def changed(self, period: int) -> dict[str, str]:
+        """By what reads of a period are replaced."""
+        table = self.first_table <= period < self.first_table + self.number
+        blocks = self.first_blocks <= period < self.first_blocks + self.number
+        return {text: PLAIN[text] for text in ([TABLE] if table else []) + ([UPPER] if blocks else [])}
+
+
+COUNTED = Reads()
+
+
+def replaced(variant: Variant, reads: Reads, number: int, one: Op) -> Op:
+    """What stands for an op of a set's period."""
+    text = one.ins.text()
+    if number == 0:
+        one = first_sums(variant).get(text, one)
+    other = reads.changed(number).get(text)
+    return one if other is None else op(other, "work")
+
+
+def set_program(variant: Variant, periods: int, reads: Reads = COUNTED, late: Late | None = None) -> list[Op]:
+    """A set in program order."""
+    found = []
+    for number in range(periods):
+        found += [replaced(variant, reads, number, one) for one in period().ops]
+        found += (late or {}).get(number, ())
+    return [*found, next_bias()]
