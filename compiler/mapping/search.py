@@ -22,6 +22,9 @@ from compiler.target import Target
 ONE_CALL = ("direct", "narrow")
 """How sums become bytes without waiting in the scratch."""
 
+NEARLY = 0.03
+"""Estimates that differ by so little say nothing: then the tiles that cores are better at are taken."""
+
 ENDS = {"staged": cost.staged_cycles, "scale": cost.scale_cycles, "mean": cost.mean_cycles}
 """What becomes of those in the scratch."""
 
@@ -214,6 +217,11 @@ class Trial:
         words = self.packets * self.senders * self.packet_words
         return words * 4 / min(4.0, self.target.ddr.read_channel_bytes_per_cycle)
 
+    def compute_cycles(self, sizes: TileSizes) -> float:
+        """Estimated cycles of all calls of the busiest core."""
+        packets = self.packets * cost.packet_cycles(cost.typical(), self.target.timing.lock_cycles)
+        return self.tiles * self._across * self._outs * self.tile_cycles(sizes) + packets
+
     def estimate(self, sizes: TileSizes) -> float:
         """Cycles of the layer on its busiest core: the slowest of compute, streams, control and weights from DDR."""
         layer, mapping, target = self.layer, self.mapping, self.target
@@ -223,15 +231,14 @@ class Trial:
         acts = tiles * outs * ins / held
         reads, writes = self.descriptors()
         act = acts * (sizes.in_bytes / 4 + 8 + reads) + tiles * outs * sizes.second_bytes / 4
-        cycles = self.tile_cycles(sizes)
-        compute = tiles * outs * cycles + self.packets * cost.packet_cycles(cost.typical(), target.timing.lock_cycles)
+        compute = self.compute_cycles(sizes)
         sharing = 2 if target.core_rows > 4 else 1
         out = sharing * tiles * outs * ((sizes.tile_bytes + sizes.border_bytes) / 4 + writes)
         act *= sharing if mapping.rows_by == "rows" or layer.operands == 2 or not layer.is_conv else 1
         # Long chains are pushed piece by piece.
         pushes = (acts * 3 if reads > MAX_CHAIN else 0) + (tiles * outs * 2 if writes > MAX_CHAIN else 0)
         control = pushes * target.columns * target.control_cycles(target.control.sync_cycles)
-        first = act / max(1, tiles * outs * ins) + self.packet_words + cycles / ins
+        first = act / max(1, tiles * outs * ins) + self.packet_words + self.tile_cycles(sizes) / ins
         return float(max(compute, act, self.work_cycles, out, control) + first)
 
 
@@ -246,11 +253,12 @@ def search(
 ) -> Choice | None:
     """The cheapest mapping of these output rows whose columns are divided as told; None if nothing fits.
 
-    A window is cut by its rows only when no tile of the whole window fits.
+    Among those that are `NEARLY` as cheap it is the one that keeps cores busy for the fewest cycles.  A window is cut
+    by its rows only when no tile of the whole window fits.
     """
     column = divide(Extent(rows, (0, layer.out_blocks)), columns_by, target.columns, 0)
     for window in cuts(layer.window[0]) if layer.sums else [layer.window[0]]:
-        best: Choice | None = None
+        found: list[tuple[float, Choice]] = []
         for rows_by in ("channels", "rows"):
             extent = divide(column, rows_by, target.core_rows, 0)
             for mapping in candidates(layer, extent, columns_by, rows_by, window, facts.direct):
@@ -258,11 +266,11 @@ def search(
                 trial = Trial(layer, mapping, output, target, extent, facts)
                 if not trial.fits(sizes, core):
                     continue
-                cycles = trial.estimate(sizes)
-                if best is None or cycles < best.cycles:
-                    best = Choice(mapping, cycles, trial.work_cycles)
-        if best is not None:
-            return best
+                choice = Choice(mapping, trial.estimate(sizes), trial.work_cycles)
+                found.append((trial.compute_cycles(sizes), choice))
+        if found:
+            most = (1 + NEARLY) * min(choice.cycles for _, choice in found)
+            return min((one for one in found if one[1].cycles <= most), key=lambda one: (one[0], one[1].cycles))[1]
     return None
 
 
