@@ -19,6 +19,7 @@ from compiler.encoding.work import (
     Kernel,
     WorkHeader,
 )
+from compiler.kernels.programs.dispatch import COMBINES
 from runtime_sim.instructions import CoreMemory, run_program
 from tests.cores import OWN, WORK
 from tests.packet_tools import Bytes
@@ -27,7 +28,7 @@ from tests.program_mutants import Verdict
 from tests.program_runs import HALF, LEAST_CYCLES, plain, random_state
 
 DATA = 4  # fills of the activations that a fault in a packet is tried with
-NUMBERS = ("q_min", "q_max", "y_min", "y_max", "add_a", "add_b", "q_odd", "y_odd")
+NUMBERS = ("q_min", "q_max", "y_min", "y_max", "add_a", "add_b", "add_start", "q_odd", "y_odd", "ready_round")
 """Fields of which the last bit may be lost in rounding, moves a limit, or matters to ties only: whether it shows is
 up to the numbers, and other tests compare those."""
 
@@ -123,7 +124,7 @@ class PacketBench:
     def tested(self) -> list[Kernel]:
         """Kernels that the program tells from those that multiply."""
         found = [Kernel.MAX_POOL] if "MAX" in self.features else []
-        return [*found, Kernel.ADD, Kernel.REQUANTIZE] if "COMBINE" in self.features else found
+        return [*found, Kernel.ADD, Kernel.REQUANTIZE] if self.features & COMBINES else found
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(7)
@@ -168,6 +169,8 @@ class PacketBench:
         if mutant.place in ("table_mask", "blocks_mask"):
             return "a bit of a mask that no step has: steps are multiples of 4 and 64"
         old, new = _word(self.case.packet, mutant.at), int.from_bytes(mutant.new, "little", signed=True)
+        if mutant.place in ("ready_x", "ready_r", "ready_y") and getattr(self.case.header, mutant.place):
+            return "a flag that is set one way or the other" if mutant.index > 0 else ""
         if mutant.place == "pad_bytes" and old > 0 < new and -(-old // GROUP_BYTES) == -(-new // GROUP_BYTES):
             return "as many vectors of border bytes"
         if mutant.place == "groups" and not self.case.call.last and -(-old // SET) == -(-new // SET):
@@ -196,6 +199,16 @@ def _no_combine(bench: PacketBench) -> bool:
     return not (bench.case.header.combine and bench.case.call.last)
 
 
+def _narrow(bench: PacketBench) -> bool:
+    """Whether the call combines by narrow factors, which goes by the ready bytes of the header."""
+    return not _no_combine(bench) and bench.case.header.combine_narrow
+
+
+def _clips(bench: PacketBench) -> bool:
+    """Whether sums become bytes by code that clips where it is asked to."""
+    return "CLIPPED" in bench.features and (bench.case.header.narrow or bench.case.header.staged)
+
+
 def _no_sums(bench: PacketBench) -> bool:
     return bench.case.header.kernel in (Kernel.ADD, Kernel.REQUANTIZE, Kernel.MAX_POOL)
 
@@ -212,13 +225,27 @@ def _unscaled(bench: PacketBench) -> bool:
 
 UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     # A second operand of factor 0 is read anyhow.
-    "r_signed": lambda bench: _no_combine(bench) or bench.case.header.add_b == 0,
-    "y_signed": _no_combine,
+    "r_signed": lambda bench: _no_combine(bench) or _narrow(bench) or bench.case.header.add_b == 0,
+    "ready_r": lambda bench: not _narrow(bench) or bench.case.header.add_b == 0,
+    "y_signed": lambda bench: _no_combine(bench) or _narrow(bench),
+    # Vectors of the header are read for what else is in them.
+    "conf": _no_sums,
+    "q_zero": lambda bench: _no_sums(bench) or bench.case.header.direct or not bench.case.call.last,
+    "taps": lambda bench: bench.case.header.kernel != Kernel.MAX_POOL,
+    **dict.fromkeys(("mean_inner", "mean_outer", "scale_step"), lambda bench: not bench.case.header.mean),
+    "pad_word": lambda bench: not bench.case.call.pad_bytes,
+    **dict.fromkeys(("ready_x", "ready_y", "ready_round", "add_start"), lambda bench: not _narrow(bench)),
+    "combine_narrow": lambda bench: _no_combine(bench) or not {"COMBINE", "COMBINE_NARROW"} <= bench.features,
+    "clipped": lambda bench: not bench.case.call.last or not _clips(bench),
     "in_place": _no_combine,
     # How a multiply reads its input is said by its configuration word.
-    "x_signed": lambda bench: bench.case.header.kernel != Kernel.MAX_POOL and _no_combine(bench),
+    "x_signed": lambda bench: bench.case.header.kernel != Kernel.MAX_POOL and (_no_combine(bench) or _narrow(bench)),
     # A maximum is stored as it is; a sum of two tensors asks only if it is made in place.
-    "q_signed": lambda bench: not bench.case.call.last or (_no_sums(bench) and not bench.case.header.in_place),
+    # What clips makes int8 in any case.
+    "q_signed": lambda bench: (
+        not bench.case.call.last
+        or ((_no_sums(bench) or _clips(bench)) and not (bench.case.header.in_place and bench.case.header.combine))
+    ),
     "combine": lambda bench: not bench.case.call.last or bench.case.header.kernel in (Kernel.ADD, Kernel.REQUANTIZE),
     "r_offset": _no_combine,
     # Words for people and for the simulator; reads beyond the last weights may touch them.
@@ -226,7 +253,8 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "groups_wide": lambda bench: not bench.case.call.last,
     "direct": lambda bench: _no_sums(bench) or "DIRECT" not in bench.features,
     "narrow": lambda bench: _no_sums(bench) or bench.case.header.direct or "NARROW" not in bench.features,
-    "staged": lambda bench: _unscaled(bench) or "STAGED" not in bench.features,
+    # Of the ways from the scratch the last one is not tested for.
+    "staged": lambda bench: _unscaled(bench) or not {"STAGED", "SCALE"} <= bench.features,
     "mean": lambda bench: _unscaled(bench) or not {"MEAN"} < bench.features & {"MEAN", "SCALE", "STAGED"},
     "first": lambda bench: _no_sums(bench) or _on_the_way(bench) or "PARTS" not in bench.features,
     # The core in row 0 has the first list, however many there are.

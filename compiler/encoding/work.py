@@ -46,6 +46,12 @@ SCRATCH_OFFSET = 1 << 15
 NARROW_PERIODS = 7
 """The same in a `narrow` packet, where results take longer from the sums to the out slot."""
 
+PAIR = 2
+"""Groups that are combined at a time by narrow factors."""
+
+HALF_TO_EVEN = 12
+"""How a core rounds, in its control register crRnd; half to odd is the next number (aiev2_enums.h of llvm-aie)."""
+
 
 class Kernel(IntEnum):
     """What a core can run."""
@@ -98,7 +104,10 @@ class CoreConfig(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkHeader(Record):
-    """The first 128 bytes of a work packet; offsets, masks and steps in bytes, widths in groups."""
+    """The first 128 bytes of a work packet; offsets, masks and steps in bytes, widths in groups.
+
+    The `ready` bytes say again what flags say, as control registers of a core take it.
+    """
 
     WORDS: ClassVar[int] = 32
 
@@ -116,6 +125,8 @@ class WorkHeader(Record):
     q_odd: bool = flag(0, 25)
     narrow: bool = flag(0, 26)
     staged: bool = flag(0, 27)
+    clipped: bool = flag(0, 28)
+    combine_narrow: bool = flag(0, 29)
     size_words: int = bits(1, 31, 0)
     calls: int = bits(2, 31, 0)
     layer: int = bits(3, 31, 0)
@@ -145,6 +156,11 @@ class WorkHeader(Record):
     mean_inner: int = bits(27, 31, 0)
     mean_outer: int = bits(28, 31, 0)
     scale_step: int = bits(29, 31, 0)
+    add_start: int = bits(30, 31, 0, signed=True)
+    ready_x: int = bits(31, 7, 0)
+    ready_r: int = bits(31, 15, 8)
+    ready_y: int = bits(31, 23, 16)
+    ready_round: int = bits(31, 31, 24)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from compiler.encoding.work import (
     BLOCK_BYTES,
     BLOCK_RECORD_BYTES,
     GROUP_BYTES,
+    HALF_TO_EVEN,
     LANES,
     MIN_PERIODS,
     SCRATCH_OFFSET,
@@ -60,7 +61,7 @@ class Sections:
     blocks: int = 0
     entries: int = 0
     sets: int = 0
-    combine: bool = False
+    wide: bool = False
     scale_bytes: int = 0
 
     @property
@@ -72,7 +73,7 @@ class Sections:
             ("records", BLOCK_RECORD_BYTES * self.records),
             ("blocks", BLOCK_BYTES * self.blocks),
             ("scales", self.scale_bytes),
-            ("constants", CONSTANT_BYTES * self.combine),
+            ("constants", CONSTANT_BYTES * self.wide),
             ("jumps", 4 * LANES * (self.sets + 1)),
             ("table", 4 * self.entries),
         )
@@ -103,7 +104,7 @@ def sections_of(
         blocks=entries if layer.sums else 0,
         entries=entries + TABLE_GUARD if entries else 0,
         sets=sets,
-        combine=layer.combines,
+        wide=layer.combines and not layer.combine_narrow,
         scale_bytes=scale_bytes,
     )
 
@@ -172,7 +173,7 @@ def build(
         parts["blocks"] = body.blocks
     if scales is not None:
         parts["scales"] = scales.data
-    if layer.combines:
+    if layer.combines and not layer.combine_narrow:
         parts["constants"] = np.full(CONSTANT_BYTES // 8, _factors(layer)[3], np.int64)
     offsets = sections.offsets
     places: dict[str, Any] = {
@@ -183,6 +184,7 @@ def build(
         direct=finish == "direct",
         narrow=finish == "narrow",
         staged=finish == "staged",
+        clipped=layer.clips,
         # An odd zero point inside a rounding turns ties around: half to odd then rounds half to even without it.
         q_odd=finish == "direct" and layer.first_stage[0] % 2 == 1,
         layer=number,
@@ -284,13 +286,9 @@ def _jumps(layer: Layer, piece: Piece, lanes: Lanes, sets: int) -> NDArray[np.in
 def _factors(layer: Layer) -> tuple[int, int, int, int]:
     """(a, b, shift, K) of the stage that combines: y = rhe((K + a * x + b * r) / 2^shift)."""
     zero = layer.out[0]
-    if layer.kernel in ("add", "conv"):
-        a, b, shift = (1, 0, 0) if layer.clamps else layer.add
-        x_zero = layer.first_stage[0] if layer.is_conv else layer.x_zero
-        start = -x_zero * a - layer.r_zero * b
-    else:
-        (a, shift), b = layer.scale, 0
-        start = -layer.x_zero * a
+    a, b, shift = layer.factors
+    x_zero = layer.first_stage[0] if layer.is_conv else layer.x_zero
+    start = -x_zero * a - layer.r_zero * b
     # Behind so long a shift nothing is left of any operand, and the zero point would leave 64 bits.
     if (abs(a) + abs(b)) << 9 < 1 << max(shift - 1, 0):
         return 0, 0, 0, zero
@@ -323,8 +321,13 @@ def _fields(layer: Layer, piece: Piece, lanes: Lanes, scales: Scales | None) -> 
         "y_max": layer.out[2],
     }
     if layer.combines:
-        a, b, shift, _ = _factors(layer)
-        fields |= {"add_a": a, "add_b": b, "add_shift": shift, "y_odd": layer.out[0] % 2 == 1 and shift > 0}
+        a, b, shift, start = _factors(layer)
+        odd = layer.out[0] % 2 == 1 and shift > 0
+        fields |= {"add_a": a, "add_b": b, "add_shift": shift, "y_odd": odd}
+        if layer.combine_narrow:
+            fields |= {"combine_narrow": True, "add_start": start, "ready_r": layer.r_signed, "ready_y": layer.y_signed}
+            fields |= {"ready_x": fields["q_signed" if fields["in_place"] else "x_signed"]}
+            fields |= {"ready_round": HALF_TO_EVEN + odd}
     if layer.kernel == "max_pool":
         fields["taps"] = max(layer.taps, MIN_PERIODS)
     if scales is not None:

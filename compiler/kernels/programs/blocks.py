@@ -10,6 +10,7 @@ from compiler.kernels.programs.convention import CONFIG, flag_to, result_places,
 from compiler.kernels.programs.mac import (
     BIAS,
     BIAS_RAW,
+    CLIPPED,
     DIRECT,
     NARROW,
     QUARTERS,
@@ -49,7 +50,7 @@ def chained(variant: Variant) -> list[Op]:
     code += [one for g in range(4) for one in ops(f"mov p{g + 1}, dn{g + 4}", f"paddb [p{g + 1}], m0")]
     code += ops("mov r2, r23", "mov p7, r6", *(f"vlda {name}{BIAS}, [p7, #-128]" for name in QUARTERS))
     code += [_record("r22", "shift"), op("mov s0, r22")]
-    if variant is NARROW:
+    if variant.end == "narrow":
         code += [
             _record("r22", "second_shift"),
             *ops("mov s1, r22", "mov r15, dj7", "extend.s16 r15, r15", "lshl r22, r15, r22"),
@@ -97,7 +98,7 @@ def _chain(listing: Listing, variant: Variant) -> dict[str, int]:
         "padda [p7], #128",
         "mov r6, p7",
         "add r9, r9, #1",
-        [header("dj7", "q_zero"), op(f"movxm r12, #{scale.NARROW}")] if variant is NARROW else [],
+        [header("dj7", "q_zero"), *scale.narrow_multiply(variant.clips, "r2")] if variant.end == "narrow" else [],
     )
     opened = listing.add(start, f"{name}_start")
     opened += listing.add(opening(variant, chained(variant), ahead))
@@ -177,16 +178,17 @@ def multiply(listing: Listing, features: Set[str]) -> dict[str, int]:
 
     Each variant but the last is tested for by its flag: `direct` and `narrow` of the packet, `first` of the call.
     """
+    narrow = CLIPPED if "CLIPPED" in features else NARROW
     flags = {
         DIRECT: ("r1", bit(WorkHeader, "direct")),
-        NARROW: ("r2", bit(WorkHeader, "narrow")),
+        narrow: ("r2", bit(WorkHeader, "narrow")),
         BIAS_RAW: ("r15", bit(CallRecord, "first")),
         SCRATCH_RAW: ("", 0),
     }
     raw = bool(features & {"SCALE", "MEAN", "STAGED", "PARTS"})
     wanted = {
         DIRECT: "DIRECT" in features,
-        NARROW: "NARROW" in features,
+        narrow: "NARROW" in features,
         BIAS_RAW: raw,
         SCRATCH_RAW: "PARTS" in features,
     }

@@ -6,8 +6,11 @@ lower; K comes in by an addition of accumulators.
 
 from __future__ import annotations
 
-from compiler.encoding.work import WorkHeader
-from compiler.kernels.programs.convention import HALF_TO_EVEN, flag_to, rounding
+from collections.abc import Set
+
+from compiler.encoding.work import HALF_TO_EVEN, WorkHeader
+from compiler.kernels.programs.combine_narrow import combine_narrow
+from compiler.kernels.programs.convention import flag_to, rounding
 from compiler.kernels.programs.parts import Listing, bit, block, call_word, header, offset, op, ops, pipelined
 from compiler.kernels.programs.scale import STAGES, WIDE_SHIFTED
 from compiler.kernels.schedule import LoopCode, Op
@@ -53,8 +56,31 @@ def _factor(name: str, upper: str, lower: str) -> list[Op]:
     ]
 
 
-def combine(listing: Listing) -> dict[str, int]:
-    """The program from `combine` on; it goes on at `fill`."""
+def combine(listing: Listing, features: Set[str]) -> dict[str, int]:
+    """The program from `combine` on, by wide factors, by narrow ones or both; `fill` stands behind it."""
+    listing.add([], "combine")
+    wide, narrow = "COMBINE" in features, "COMBINE_NARROW" in features
+    if not narrow:
+        return _wide(listing)
+    if not wide:
+        return combine_narrow(listing)
+    flag = "combine_narrow"
+    test = listing.add(
+        block(
+            "mov p3, r18",
+            op(f"lda.u8 r1, [p3, #{offset(WorkHeader, flag)}]", "work"),
+            f"movx r12, #{bit(WorkHeader, flag)}",
+            "and r1, r1, r12",
+            "jnz r1, #.Lcombine_narrow",
+        )
+    )
+    costs = _wide(listing)
+    costs["combine_call"] += listing.add(block("j #.Lfill"))
+    costs |= combine_narrow(listing)
+    return {name: cycles + (test if name.endswith("call") else 0) for name, cycles in costs.items()}
+
+
+def _wide(listing: Listing) -> dict[str, int]:
     loop = _loop()
     fixed = listing.add(
         block(
@@ -112,7 +138,7 @@ def combine(listing: Listing) -> dict[str, int]:
             f"movx r6, #{LOWER}",
             f"movx r7, #{UPPER}",
         ),
-        "combine",
+        "combine_wide",
     )
     fixed += listing.add(loop.prologue)
     listing.loop(loop.kernel, "combine_loop")

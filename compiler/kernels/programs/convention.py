@@ -18,14 +18,14 @@ A pointer is kept only within a piece of the program.  p3 is the work packet, p2
 from __future__ import annotations
 
 from compiler.encoding.tiles import CORE_MEMORY_BYTES
-from compiler.encoding.work import CONFIG_ADDRESS
+from compiler.encoding.work import CONFIG_ADDRESS, HALF_TO_EVEN
 from compiler.kernels.programs.parts import Code, header
 
 CONFIG = CORE_MEMORY_BYTES["own"] + CONFIG_ADDRESS
 """Where a core sees its `CoreConfig`."""
 
-# crRnd: half to even, and half to odd behind it (aiev2_enums.h of llvm-aie); crSat: saturate.
-HALF_TO_EVEN, SATURATE = 12, 1
+# crSat (aiev2_enums.h of llvm-aie).
+SATURATE = 1
 
 
 def flag_to(register: str, byte: str, flag: int) -> Code:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from compiler.encoding.work import CallRecord, CoreConfig, Kernel, WorkHeader
-from compiler.kernels.programs.convention import CONFIG, HALF_TO_EVEN, SATURATE
+from compiler.encoding.work import HALF_TO_EVEN, CallRecord, CoreConfig, Kernel, WorkHeader
+from compiler.kernels.programs.convention import CONFIG, SATURATE
 from compiler.kernels.programs.parts import Code, Listing, bit, block, call_word, header, offset, op
 from compiler.kernels.schedule import Op
 
@@ -13,6 +13,8 @@ from compiler.kernels.schedule import Op
 LOCK_TO_MEMORY = 4
 # A lock request holds the core up for a cycle of arbitration even when nobody else asks (xdna-emu, core timing).
 LOCK_STALL = 1
+# Features of which any has code at the label `combine`.
+COMBINES = {"COMBINE", "COMBINE_NARROW"}
 
 
 def _config(dst: str, name: str) -> Op:
@@ -104,11 +106,11 @@ def dispatch(listing: Listing, features: Set[str]) -> dict[str, int]:
         "begin": begin,
         "claim": claim,
     }
-    targets = {Kernel.MAX_POOL: ("MAX", "max_pool"), Kernel.ADD: ("COMBINE", "combine")}
+    targets = {Kernel.MAX_POOL: ({"MAX"}, "max_pool"), Kernel.ADD: (COMBINES, "combine")}
     targets[Kernel.REQUANTIZE] = targets[Kernel.ADD]
-    targets[Kernel.LOOKUP] = ("LOOKUP", "lookup")
-    for kernel, (feature, target) in targets.items():
-        if feature in features:
+    targets[Kernel.LOOKUP] = ({"LOOKUP"}, "lookup")
+    for kernel, (any_of, target) in targets.items():
+        if features & any_of:
             test = block(f"add r12, r1, #-{int(kernel)}", f"jz r12, #.L{target}")
             costs[f"choose_{kernel.name.lower()}"] = listing.add(test)
     return costs
@@ -118,7 +120,7 @@ def finish(listing: Listing, features: Set[str]) -> dict[str, int]:
     """From `finish`, behind a kernel that may need COMBINE and border bytes, to the next call."""
     flags: Code = ["mov p2, r13", call_word("r15", "last")]  # a kernel may have used r15
     test = listing.add(block(flags, _flag("last"), "jz r1, #.Lcall_skipped"), "finish")
-    if "COMBINE" not in features:
+    if not features & COMBINES:
         return {"finish_test": test, "combine_test": 0}
     combined = listing.add(
         block(
