@@ -138,7 +138,7 @@ def _parts(packet: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCos
         blocks * getattr(costs, f"mac_block_{mac}"),
         getattr(costs, f"mac_call_{mac}"),
         to_bytes(costs, call.groups, blocks) if to_bytes else 0,
-        cost.combine_cycles(costs, call.groups, blocks) if combines else 0,
+        cost.combine_cycles(costs, call.groups, blocks, narrow=header.combine_narrow) if combines else 0,
         cost.fill_cycles(costs, call.pad_bytes) if call.last else 0,
     )
     return dict(zip(KINDS, values, strict=False))

@@ -129,7 +129,11 @@ def _narrow_block(factors: Sequence[tuple[int, int]], reach: Sequence[int], room
         text = f"sums are multiplied by {float(max(exact))} after a shift by {first}"
         what = f"{text}; less than 2^{NARROW_BITS} and a shift of at most {MAX_FIRST_SHIFT} are done"
         raise UnsupportedModel(Diagnostic("scale", what, help="fold-quantization{scales=exact} takes larger factors"))
-    return first, [round(one * (1 << second)) for one in exact], second
+    # Where sums may leave 16 bits their limit saturates the type: so it is all one whether those bits have a sign.
+    least = math.ceil(Fraction((room - 1) << second, NARROW_LIMIT))
+    rounded = [round(one * (1 << second)) for one in exact]
+    held = [most > NARROW_LIMIT << first for most in reach]
+    return first, [max(m, least) if m and cut else m for m, cut in zip(rounded, held, strict=True)], second
 
 
 def _first_shift(saturated: Fraction, reach: int) -> int:
@@ -158,24 +162,50 @@ def at_one_shift(factors: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     ]
 
 
-def rescale_factor(x_scale: float, y_scale: float) -> tuple[int, int]:
-    """The factor from one scale to another, their float32 quotient."""
-    return factor(float(np.float32(x_scale) / np.float32(y_scale)))
+def byte_factors(ratios: Sequence[float]) -> tuple[tuple[int, ...], int] | None:
+    """(M of each ratio, shift) with M < 2^15 for what multiplies bytes; None if a ratio is too large for that.
+
+    The shift is the largest up to 22 at which all fit; trailing zeros that they have in common are dropped.
+    """
+    exact = [Fraction(one) for one in ratios]
+    for shift in range(MAX_NARROW_SHIFT, -1, -1):
+        found = [round(one * (1 << shift)) for one in exact]
+        if max(found) <= NARROW_LIMIT:
+            # Of zeros only the shift is dropped.
+            zeros = min(shift, *((m & -m).bit_length() - 1 if m else shift for m in found))
+            return tuple(m >> zeros for m in found), shift - zeros
+    return None
 
 
-def add_factors(a_scale: float, b_scale: float, y_scale: float) -> tuple[int, int, int]:
-    """(Ma, Mb, shift) of an addition.
+def fits_bytes(factors: Sequence[int], shift: int) -> bool:
+    """Whether these are factors of `byte_factors`: then no sum of two products and a zero point leaves 32 bits."""
+    return shift <= MAX_NARROW_SHIFT and all(0 <= m <= NARROW_LIMIT for m in factors)
 
-    Exact when both float32 ratios fit 24 bits at one shift, as two powers of two mostly do; else the larger
-    gets 24 bits and the other is rounded at the same shift.
+
+def rescale_factor(x_scale: float, y_scale: float, exact: bool = False) -> tuple[int, int]:
+    """The factor from one scale to another, their float32 quotient; in 15 bits unless it is to be exact."""
+    ratio = float(np.float32(x_scale) / np.float32(y_scale))
+    whole = factor(ratio)
+    narrow = None if exact else byte_factors([ratio])
+    return whole if narrow is None else (narrow[0][0], narrow[1])
+
+
+def add_factors(a_scale: float, b_scale: float, y_scale: float, exact: bool = False) -> tuple[int, int, int]:
+    """(Ma, Mb, shift) of an addition, in 15 bits unless they are to be exact or are larger than that.
+
+    `exact` ones are so when both float32 ratios fit 24 bits at one shift, as two powers of two mostly do; else the
+    larger gets 24 bits and the other is rounded at the same shift.
     """
     ratios = [float(np.float32(one) / np.float32(y_scale)) for one in (a_scale, b_scale)]
     parts = [decompose(one) for one in ratios]
+    narrow = None if exact else byte_factors(ratios)
+    if narrow is not None:
+        return narrow[0][0], narrow[0][1], narrow[1]
     shift = max(0, *(-exponent for _, exponent in parts))
     if shift <= MAX_SHIFT:
-        exact = [mantissa << (shift + exponent) for mantissa, exponent in parts]
-        if max(exact) <= 1 << MULTIPLIER_BITS:
-            return exact[0], exact[1], shift
+        whole = [mantissa << (shift + exponent) for mantissa, exponent in parts]
+        if max(whole) <= 1 << MULTIPLIER_BITS:
+            return whole[0], whole[1], shift
     shift = max(0, MULTIPLIER_BITS - math.frexp(max(ratios))[1])
     if max(ratios) > 1 << MULTIPLIER_BITS:
         raise UnsupportedModel(
@@ -275,13 +305,16 @@ def requantise_narrow(
     zero: int,
     low: int,
     high: int,
+    unsigned: bool = False,
 ) -> Ints:
     """clamp(rhe((t * M + zero * 2^second) / 2^second), low, high) with t = rhe(acc / 2^first) held to 16 bits.
 
     0 <= M < 2^15, second_shift <= 22.  A core adds the zero point before it rounds: an odd one sends ties of the second
-    rounding to odd, but there are none where M is 1 and `second` 0.
+    rounding to odd, but there are none where M is 1 and `second` 0.  Where the 16 bits are `unsigned` no result is
+    below the zero point; with the factors of `narrow_requant` nothing else changes.
     """
-    held = np.clip(round_shift(np.asarray(acc, np.int64), first_shift), -(1 << NARROW_BITS), NARROW_LIMIT)
+    limits = (0, 2 * NARROW_LIMIT + 1) if unsigned else (-NARROW_LIMIT - 1, NARROW_LIMIT)
+    held = np.clip(round_shift(np.asarray(acc, np.int64), first_shift), *limits)
     shifts = np.asarray(second_shift, np.int64)
     product = held * np.asarray(multiplier, np.int64) + (np.int64(zero) << shifts)
     return np.clip(round_shift(product, shifts), low, high)

@@ -282,7 +282,10 @@ class AddOp(Op):
 
 
 class QAddOp(Op):
-    """y = clamp(rhe((a - a_zero) * a_scale / y_scale + (b - b_zero) * b_scale / y_scale) + y_zero, ...)."""
+    """y = clamp(rhe((a - a_zero) * a_scale / y_scale + (b - b_zero) * b_scale / y_scale) + y_zero, ...).
+
+    The factors have 15 bits (docs/numerics.md) unless they are `exact`.
+    """
 
     name = "nn.qadd"
     pure = True
@@ -292,6 +295,7 @@ class QAddOp(Op):
     quant: Quant = prop()
     y_min: int = prop()
     y_max: int = prop()
+    exact: bool | None = prop(default=None)
     y: Value[TensorType] = result()
 
     def infer(self) -> tuple[Type, ...]:
@@ -316,7 +320,7 @@ class ConcatOp(Op):
 
 
 class RequantizeOp(Op):
-    """y = clamp(rhe((x - zero) * scale / y_scale) + y_zero, y_min, y_max)."""
+    """y = clamp(rhe((x - zero) * scale / y_scale) + y_zero, y_min, y_max), the factor of 15 bits unless `exact`."""
 
     name = "nn.requantize"
     pure = True
@@ -325,6 +329,7 @@ class RequantizeOp(Op):
     quant: Quant = prop()
     y_min: int = prop()
     y_max: int = prop()
+    exact: bool | None = prop(default=None)
     y: Value[TensorType] = result()
 
     def infer(self) -> tuple[Type, ...]:

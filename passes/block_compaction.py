@@ -151,7 +151,7 @@ def table_digest(module: Module, symbol: str, names: tuple[str, ...]) -> str:
 def lower_add(op: nn.QAddOp, low: Lowering, rw: Rewriter) -> Op:
     """qadd -> add with one common shift"""
     a, b = quant_of(op, op.a.type), quant_of(op, op.b.type)
-    factors = add_factors(a.scale, b.scale, op.quant.scale)
+    factors = add_factors(a.scale, b.scale, op.quant.scale, bool(op.exact))
     clamp = (op.quant.zero, op.y_min, op.y_max)
     return bsp.AddOp(low.get(op.a), low.get(op.b), a.zero, b.zero, *clamp, factors, op.quant, loc=op.loc)
 
@@ -205,14 +205,14 @@ def lower_average(op: nn.QAveragePoolOp, low: Lowering, rw: Rewriter) -> Op:
 def lower_requantize(op: nn.RequantizeOp, low: Lowering, rw: Rewriter) -> Op:
     """requantize -> requantize with its factor"""
     x = quant_of(op, op.x.type)
-    factor = identity_or_factor(x, op.quant)
+    factor = identity_or_factor(x, op.quant, bool(op.exact))
     numbers = (x.zero, op.quant.zero, op.y_min, op.y_max, *factor)
     return bsp.RequantizeOp(low.get(op.x), *numbers, op.quant, loc=op.loc)
 
 
-def identity_or_factor(x: Quant, y: Quant) -> tuple[int, int]:
+def identity_or_factor(x: Quant, y: Quant, exact: bool) -> tuple[int, int]:
     """The factor from one scale to another."""
-    return (1, 0) if (x.mantissa, x.exponent) == (y.mantissa, y.exponent) else rescale_factor(x.scale, y.scale)
+    return (1, 0) if (x.mantissa, x.exponent) == (y.mantissa, y.exponent) else rescale_factor(x.scale, y.scale, exact)
 
 
 def lower_concat(op: nn.ConcatOp, low: Lowering, rw: Rewriter) -> Op:

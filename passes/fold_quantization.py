@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Scales(Enum):
-    """How sums are scaled: by factors of 15 bits after a shift, or of 30 bits."""
+    """How numbers are scaled: sums by factors of 15 bits after a shift, bytes by such factors, or all by 30 bits."""
 
     FAST = "fast"
     EXACT = "exact"
@@ -322,7 +322,7 @@ class FoldQuantization(Pass):
     requires: ClassVar[Stage] = Stage.of("nn-float", nn.DIALECT.ops)
     ensures: ClassVar[Stage] = Stage.of("nn", nn.INTEGER_OPS)
 
-    scales: Scales = option(Scales.FAST, help="exact scales sums by 30-bit factors; fast may differ by one step")
+    scales: Scales = option(Scales.FAST, help="exact scales by 30-bit factors; fast may differ by one step")
 
     def run(self, module: Module, target: Target) -> None:
         apply_patterns(PATTERNS, module)
@@ -331,5 +331,6 @@ class FoldQuantization(Pass):
         drop_dead(module)
         refuse_floats(module)
         if self.scales is Scales.EXACT:
-            for op in module.walk(nn.QConv2dOp):
-                Rewriter.at(op).change(op, exact=True)
+            for op in module.walk():
+                if isinstance(op, nn.QConv2dOp | nn.QAddOp | nn.RequantizeOp):
+                    Rewriter.at(op).change(op, exact=True)

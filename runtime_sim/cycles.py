@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from compiler.encoding.costs import KernelCosts
-from compiler.encoding.work import GROUP_BYTES, SET, CallRecord, WorkHeader
+from compiler.encoding.work import GROUP_BYTES, PAIR, SET, CallRecord, WorkHeader
 from runtime_sim.packet import Bytes, block_records
 from runtime_sim.phases import Phase, phases_of
 
@@ -64,8 +64,11 @@ def _max(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> 
 
 
 def _combine(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
-    """The groups of all blocks in one loop, four at a time."""
-    return costs.combine_call + -(-call.groups * header.out_blocks // SET) * SET * costs.combine_group
+    """The groups of all blocks in one loop, four or two at a time."""
+    groups = call.groups * header.out_blocks
+    if header.combine_narrow:
+        return costs.combine_narrow_call + -(-groups // PAIR) * costs.combine_narrow_pair
+    return costs.combine_call + -(-groups // SET) * SET * costs.combine_group
 
 
 def _lookup(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:

@@ -13,6 +13,7 @@ from compiler.encoding.work import (
     BLOCK,
     ELEMENTWISE,
     GROUP_BYTES,
+    HALF_TO_EVEN,
     LANES,
     MIN_PERIODS,
     SCRATCH_OFFSET,
@@ -23,7 +24,15 @@ from compiler.encoding.work import (
     WorkHeader,
     multiply_conf,
 )
-from compiler.numerics import FACTOR_LIMIT, MAX_SHIFT, requantise, requantise_narrow, round_shift, wrap_int32
+from compiler.numerics import (
+    FACTOR_LIMIT,
+    MAX_SHIFT,
+    fits_bytes,
+    requantise,
+    requantise_narrow,
+    round_shift,
+    wrap_int32,
+)
 from runtime_sim.packet import (
     Bytes,
     Index,
@@ -146,11 +155,14 @@ def _narrowed(header: WorkHeader, records: BlockRecords, sums: Int32s) -> Wide:
     """Sums `[blocks][groups][lanes][8]` by two shifts and a factor."""
     if header.q_odd:
         raise fault("work-header", "q_odd is set in a narrow packet, whose first rounding has no zero point in it")
+    if header.clipped and not (header.q_signed and header.q_zero <= 0):
+        raise fault("work-header", f"results around {header.q_zero} are clipped, expected int8 around 0 or less")
     assert records.second_shift is not None
     shifts = (one[:, None, None, None] for one in (records.shift, records.second_shift))
     limits = np.iinfo(np.int8 if header.q_signed else np.uint8)
     factors = records.multiplier[:, None, None, :]
-    return requantise_narrow(sums, next(shifts), factors, next(shifts), header.q_zero, limits.min, limits.max)
+    ends = header.q_zero, limits.min, limits.max
+    return requantise_narrow(sums, next(shifts), factors, next(shifts), *ends, unsigned=header.clipped)
 
 
 def _dense(core: _Core, starts: Index) -> Int32s:
@@ -221,6 +233,34 @@ def _max(core: _Core) -> None:
 def _combine(core: _Core) -> None:
     header = core.header
     _check_limits(header.y_min, header.y_max, header.y_signed)
+    constant = _narrow_start(header) if header.combine_narrow else _wide_start(core)
+    tile = core.out[: core.tile_bytes]
+    first = (
+        _typed(tile, header.q_signed) if header.in_place else _typed(core.compact(core.call.x_offset), header.x_signed)
+    )
+    total = constant + header.add_a * first.astype(np.int64)
+    if header.add_b:
+        total += header.add_b * _typed(core.compact(core.call.r_offset), header.r_signed).astype(np.int64)
+    rounded = _rounded(total, header.add_shift, header.y_odd)
+    tile[...] = np.clip(rounded, header.y_min, header.y_max).astype(np.uint8)
+
+
+def _narrow_start(header: WorkHeader) -> int:
+    """What sums of two products start from; all of a narrow packet stands in its header."""
+    a, b, start = header.add_a, header.add_b, header.add_start
+    if not fits_bytes((a, b), header.add_shift) or abs(start) + 255 * (a + b) >= 1 << 31:
+        text = f"operands are multiplied by {a} and {b}, shifted by {header.add_shift}, from {start} on"
+        raise fault("work-header", f"{text}, expected factors of 15 bits and sums of 32")
+    signed = header.q_signed if header.in_place else header.x_signed
+    wanted = signed, header.r_signed, header.y_signed, HALF_TO_EVEN + header.y_odd
+    if wanted != (header.ready_x, header.ready_r, header.ready_y, header.ready_round):
+        raise fault("work-header", f"the ready bytes contradict the flags, expected {tuple(map(int, wanted))}")
+    return start
+
+
+def _wide_start(core: _Core) -> int:
+    """The same of 30-bit factors, with 64 bits in a section of its own."""
+    header = core.header
     _check_shift(header.add_shift)
     constants = vectors(core.packet, header.constants_offset, 4 * 8).view(np.dtype("<i8"))
     constant = int(constants[0])
@@ -231,15 +271,7 @@ def _combine(core: _Core) -> None:
         raise fault("work-header", f"{text}, expected less than {FACTOR_LIMIT}")
     if abs(constant) + 255 * (abs(header.add_a) + abs(header.add_b)) >= _EXACT_INT64:
         raise fault("work-table", f"the constant {constant} takes sums out of the accumulator's 64 bits")
-    tile = core.out[: core.tile_bytes]
-    first = (
-        _typed(tile, header.q_signed) if header.in_place else _typed(core.compact(core.call.x_offset), header.x_signed)
-    )
-    total = constant + header.add_a * first.astype(np.int64)
-    if header.add_b:
-        total += header.add_b * _typed(core.compact(core.call.r_offset), header.r_signed).astype(np.int64)
-    rounded = _rounded(total, header.add_shift, header.y_odd)
-    tile[...] = np.clip(rounded, header.y_min, header.y_max).astype(np.uint8)
+    return constant
 
 
 def _lookup(core: _Core) -> None:

@@ -137,7 +137,7 @@ def _check_chain(header: WorkHeader, periods: Index) -> None:
     wanted = {
         "taps": 0 if header.table_mask else every,
         "blocks_back": 0 if header.blocks_mask else every,
-        "result_sign": int(header.q_signed),
+        "result_sign": int(header.q_signed and not header.clipped),
         "rounding": HALF_TO_ODD if header.q_odd else HALF_TO_EVEN,
     }
     for name, value in wanted.items():

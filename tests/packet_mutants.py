@@ -28,8 +28,12 @@ from tests.packets import Case
 from tests.program_mutants import Verdict
 from tests.program_runs import HALF, LEAST_CYCLES, plain, random_state
 
+COMBINING = {Step.COMBINE, Step.COMBINE_NARROW}
 DATA = 4  # fills of the activations that a fault in a packet is tried with
-NUMBERS = ("q_min", "q_max", "y_min", "y_max", "add_a", "add_b", "q_odd", "y_odd", "rounding", "zero")
+NUMBERS = (
+    *("q_min", "q_max", "y_min", "y_max", "add_a", "add_b", "add_start", "q_odd", "y_odd", "ready_round"),
+    *("rounding", "zero"),
+)
 """Fields of which the last bit may be lost in rounding, moves a limit, or matters to ties only: whether it shows is
 up to the numbers, and other tests compare those."""
 
@@ -170,6 +174,8 @@ class PacketBench:
         old, new = _word(self.case.packet, mutant.at), int.from_bytes(mutant.new, "little", signed=True)
         if mutant.place == "result_sign" and old and new:
             return "any number but zero says that results have a sign"
+        if mutant.place in ("ready_x", "ready_r", "ready_y") and getattr(self.case.header, mutant.place):
+            return "a flag that is set one way or the other" if mutant.index > 0 else ""
         if mutant.place == "pad_bytes" and old > 0 < new and -(-old // GROUP_BYTES) == -(-new // GROUP_BYTES):
             return "as many vectors of border bytes"
         if mutant.place == "groups" and not self.case.call.last and -(-old // SET) == -(-new // SET):
@@ -196,6 +202,16 @@ def _no_combine(bench: PacketBench) -> bool:
     return not (bench.case.header.combine and bench.case.call.last)
 
 
+def _narrow(bench: PacketBench) -> bool:
+    """Whether the call combines by narrow factors, which goes by the ready bytes of the header."""
+    return not _no_combine(bench) and bench.case.header.combine_narrow
+
+
+def _clips(bench: PacketBench) -> bool:
+    """Whether sums become bytes by code that clips where it is asked to."""
+    return "CLIPPED" in bench.features and (bench.case.header.narrow or bench.case.header.staged)
+
+
 def _no_sums(bench: PacketBench) -> bool:
     return bench.case.header.kernel in (Kernel.ADD, Kernel.REQUANTIZE, Kernel.MAX_POOL)
 
@@ -212,35 +228,44 @@ def _unscaled(bench: PacketBench) -> bool:
 
 UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     # A second operand of factor 0 is read anyhow.
-    "r_signed": lambda bench: _no_combine(bench) or bench.case.header.add_b == 0,
-    "y_signed": _no_combine,
+    "r_signed": lambda bench: _no_combine(bench) or _narrow(bench) or bench.case.header.add_b == 0,
+    "ready_r": lambda bench: not _narrow(bench) or bench.case.header.add_b == 0,
+    "y_signed": lambda bench: _no_combine(bench) or _narrow(bench),
+    # Vectors of the header are read for what else is in them.
+    "conf": _no_sums,
+    "q_zero": lambda bench: _unscaled(bench) or bench.case.header.staged,
+    "taps": lambda bench: bench.case.header.kernel != Kernel.MAX_POOL and (_no_sums(bench) or not _on_the_way(bench)),
+    "narrow_conf": lambda bench: not bench.case.header.narrow and (_unscaled(bench) or not bench.case.header.staged),
+    **dict.fromkeys(("mean_inner", "mean_outer", "scale_step"), lambda bench: not bench.case.header.mean),
+    "pad_word": lambda bench: not bench.case.call.pad_bytes,
+    **dict.fromkeys(("ready_x", "ready_y", "ready_round", "add_start"), lambda bench: not _narrow(bench)),
     "in_place": _no_combine,
     # How a multiply reads its input is said by its configuration word.
-    "x_signed": lambda bench: bench.case.header.kernel != Kernel.MAX_POOL and _no_combine(bench),
-    # A maximum is stored as it is, and who makes bytes on the way goes by `result_sign`; a sum of two tensors asks only
-    # if it is made in place.
+    "x_signed": lambda bench: bench.case.header.kernel != Kernel.MAX_POOL and (_no_combine(bench) or _narrow(bench)),
+    # Who makes bytes of sums goes by `result_sign`; a sum of two tensors asks only if it is made in place.
     "q_signed": lambda bench: (
-        not bench.case.call.last
-        or ((_no_sums(bench) or _on_the_way(bench)) and not (bench.case.header.combine and bench.case.header.in_place))
+        not bench.case.call.last or not (bench.case.header.combine and bench.case.header.in_place) or _narrow(bench)
     ),
     "r_offset": _no_combine,
     # For people and for the simulator: the core goes by the steps; reads beyond the last weights may touch them.
     **dict.fromkeys(
-        ("kernel", "direct", "narrow", "combine", "skip", "rows", "act_bytes", "size_words", "layer", "version"),
+        ("kernel", "direct", "narrow", "clipped", "combine", "combine_narrow", "skip", "rows", "act_bytes"),
         lambda bench: True,
     ),
+    **dict.fromkeys(("size_words", "layer", "version"), lambda bench: True),
     "groups_wide": lambda bench: not bench.case.call.last,
-    "staged": lambda bench: _unscaled(bench) or "STAGED" not in bench.features,
+    # Of the ways from the scratch the last one is not tested for.
+    "staged": lambda bench: _unscaled(bench) or not {"STAGED", "SCALE"} <= bench.features,
     "mean": lambda bench: _unscaled(bench) or not {"MEAN"} < bench.features & {"MEAN", "SCALE", "STAGED"},
     "first": lambda bench: _no_sums(bench) or _on_the_way(bench) or "PARTS" not in bench.features,
     # The core in row 0 has the first list, however many there are.
     **dict.fromkeys(("call_lists", "list_step"), lambda bench: True),
-    "then": lambda bench: bench.case.call.start == Step.COMBINE,
-    "after_combine": lambda bench: Step.COMBINE not in (bench.case.call.start, bench.case.call.then),
+    "then": lambda bench: bench.case.call.start in COMBINING,
+    "after_combine": lambda bench: not COMBINING & {bench.case.call.start, bench.case.call.then},
     # An average is rounded by words of the header, sums that stay in the scratch not at all.
     "shift": lambda bench: bench.case.header.mean or bench.case.header.direct or not bench.case.call.last,
     # Who makes bytes on the way has the word `chain`; only reads before the first weights touch the rest.
     **dict.fromkeys(("periods", "last", "blocks_wrap", "table_wrap"), _on_the_way),
-    "second_shift": lambda bench: not bench.case.header.narrow,
+    "second_shift": lambda bench: not bench.case.header.narrow and (_unscaled(bench) or not bench.case.header.staged),
 }
 """When a field that is read, or that shares a byte with others, has no meaning."""

@@ -259,13 +259,15 @@ class Maker:
     def _narrow(self, bias: Ints, acc: Ints, low: int, high: int) -> Ints:
         """A shift to 16 bits, a factor of 15, and a shift; the zero point is inside the second rounding."""
         draw, blocks = self.draw, self.shape.out_blocks
-        zero = draw.pick(low, high)
-        self.fields["q_zero"] = zero
+        clipped = self.fields["q_signed"] and draw.coin("clipped", 0.4)
+        zero = draw.pick(low, 0 if clipped else high)
+        self.fields |= {"q_zero": zero, "clipped": clipped, "narrow_conf": 312 if clipped else 824}
+        self.fields["result_sign"] = int(self.fields["q_signed"] and not clipped)
         first, second = draw.numbers(0, 12, blocks), draw.numbers(0, 22, blocks)
         factor = draw.numbers(0, (1 << 15) - 1, 8 * blocks)
         self._add_records(bias, factor, first, second)
         first, second = np.repeat(first, 8), np.repeat(second, 8)
-        held = np.clip(rhe(acc, first), -32768, 32767)
+        held = np.clip(rhe(acc, first), *((0, 65535) if clipped else (-32768, 32767)))
         return np.clip(rhe(held * factor + (zero << second), second), low, high)
 
     def _mean(self, bias: Ints, acc: Ints, shift: int) -> Ints:
@@ -311,14 +313,20 @@ class Maker:
         draw, fields = self.draw, self.fields
         x_zero, r_zero = draw.pick(*limits(fields["x_signed"])), draw.pick(*limits(fields["r_signed"]))
         y_zero, low, high = draw.zero_and_limits(fields["y_signed"])
-        bits = draw.pick(1, 30)
+        narrow = draw.coin("combine_narrow")
+        bits = draw.pick(1, 15 if narrow else 30)
         a, b = draw.pick(0, (1 << bits) - 1), draw.pick(0, (1 << bits) - 1)
-        shift = draw.pick(max(0, bits - 1), min(44, bits + draw.pick(0, 8)))
+        shift = draw.pick(max(0, bits - 1), min(22 if narrow else 44, bits + draw.pick(0, 8)))
         second = self.second
         if self.kernel is Kernel.REQUANTIZE or draw.coin("rescale", 0.2):
             b, second = 0, np.zeros_like(second)
         constant = -(x_zero * a + r_zero * b) + (y_zero << shift)
-        self.parts.add("constants", np.full(4, constant, np.int64), 32)
+        if narrow:
+            signed = fields["q_signed" if fields.get("in_place") else "x_signed"]
+            fields |= {"combine_narrow": True, "add_start": constant, "ready_x": signed, "ready_r": fields["r_signed"]}
+            fields |= {"ready_y": fields["y_signed"], "ready_round": 12 + y_zero % 2}
+        else:
+            self.parts.add("constants", np.full(4, constant, np.int64), 32)
         fields |= {"add_a": a, "add_b": b, "add_shift": shift, "y_min": low, "y_max": high, "y_odd": y_zero % 2 == 1}
         return np.clip(rhe((x - x_zero) * a + (second - r_zero) * b, shift) + y_zero, low, high)
 

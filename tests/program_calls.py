@@ -14,7 +14,8 @@ from tests.program_runs import Burden
 Wanted = tuple[Kernel, dict[str, Any]]
 
 FIRST = frozenset({Feature.DIRECT, Feature.SCALE, Feature.PARTS, Feature.COMBINE})
-SECOND = frozenset({Feature.NARROW, Feature.MEAN, Feature.MAX, Feature.COMBINE})
+SECOND = frozenset({Feature.NARROW, Feature.MEAN, Feature.MAX, Feature.COMBINE_NARROW})
+THIRD = frozenset({Feature.NARROW, Feature.STAGED, Feature.CLIPPED, Feature.COMBINE, Feature.COMBINE_NARROW})
 
 # Blocks of more periods than any loop holds in flight, and three sets.
 LONG: dict[str, Any] = {"kept": 9, "window": (2, 3), "in_blocks": 2, "out_blocks": 3, "dilation": (1, 1)}
@@ -22,6 +23,10 @@ LONG |= {"stride": (1, 1), "rows": 2, "wide": 5}
 # The same with blocks of different periods.
 UNEVEN = {name: value for name, value in LONG.items() if name != "kept"}
 RAW: dict[str, Any] = {"direct": False, "narrow": False, "staged": False}
+# Sums that become int8 by narrow factors, in one call or in the last of several.
+INT8: dict[str, Any] = {"direct": False, "q_signed": True}
+SMALL = {"wide": 1, "in_blocks": 1, "out_blocks": 1}
+ONCE, STAGED = {"narrow": True} | INT8, {"narrow": False, "staged": True, "first": True, "last": True} | INT8
 
 
 def _raw(first: bool, last: bool) -> dict[str, Any]:
@@ -51,6 +56,15 @@ CALLS: dict[frozenset[Feature], list[Wanted]] = {
         (Kernel.ADD, {}),
         (Kernel.REQUANTIZE, {}),
     ],
+    THIRD: [
+        *((Kernel.CONV, ONCE | {"clipped": clipped}) for clipped in (False, True)),
+        (Kernel.CONV, ONCE | {"clipped": True} | LONG),
+        *((Kernel.CONV, STAGED | {"clipped": clipped} | LONG) for clipped in (False, True)),
+        (Kernel.DEPTHWISE, ONCE | {"clipped": True, "combine": True}),
+        *((Kernel.ADD, {"combine_narrow": narrow}) for narrow in (False, True)),
+        *((Kernel.ADD, {"combine_narrow": True, "rows": rows} | SMALL) for rows in (1, 2)),
+        (Kernel.REQUANTIZE, {}),
+    ],
 }
 
 PLAIN: dict[str, Any] = {"combine": False, "clamped": False, "wild": False, "any_shift": False, "pads": True}
@@ -72,6 +86,11 @@ PACKETS: dict[frozenset[Feature], list[Wanted]] = {
         (Kernel.MAX_POOL, {"window": (2, 3), "in_blocks": 2, "out_blocks": 2} | _PLACES | PLAIN),
         (Kernel.REQUANTIZE, PLAIN),
     ],
+    THIRD: [
+        (Kernel.CONV, ONCE | {"clipped": False} | LONG | PLAIN),
+        (Kernel.CONV, STAGED | {"clipped": False} | LONG | PLAIN),
+        (Kernel.ADD, PLAIN | {"combine_narrow": True}),
+    ],
 }
 MOST_ALIKE = 0.5
 
@@ -80,7 +99,7 @@ def telling(features: frozenset[Feature]) -> list[Burden]:
     """Calls for faults in packets, the first of each kind whose results differ in all blocks and are of both signs."""
     found = []
     for wanted in PACKETS[features]:
-        calls = calls_for(features, [wanted], 40)
+        calls = calls_for(features, [wanted], 100)
         found.append(next(call for call in calls if _tells(call)))
     return found
 

@@ -31,6 +31,12 @@ STEERING = ("lc", "ls", "le", "r1", "r2", "r9", "r10", "r22", "r23", "r27")
 CONTROL = [*KEPT, "lc", "r1", "r2", "r9", "r27"]
 
 
+def variant_of(made: Recorded, name: str) -> Variant:
+    """The variant that a nest is of."""
+    variant = VARIANTS[name]
+    return mac.CLIPPED if variant is mac.NARROW and Feature.CLIPPED in made.features else variant
+
+
 @dataclass(frozen=True)
 class Mutant:
     """Other rows at some places of a listing."""
@@ -148,7 +154,7 @@ class Bench:
         return "", complete
 
     def _nest(self, name: str, rows: Sequence[Row]) -> list[str]:
-        variant = VARIANTS[name]
+        variant = variant_of(self.made, name)
         try:
             return [str(fault) for fault in nest_faults(self.made, name, variant, usual(variant), rows)]
         except (Lost, KeyError) as lost:
@@ -158,7 +164,7 @@ class Bench:
         """Whether a nest's counters, jumps and loop registers get the same values at every turn of several trips."""
         rows = mutant.rows(self.made.listing.rows)
         for name in self.made.nests:
-            variant = VARIANTS[name]
+            variant = variant_of(self.made, name)
             for blocks in (1, 2, 3):
                 for sets in (1, 2, 3):
                     trips = Trips(tuple(variant.least_periods + block % 2 for block in range(blocks)), sets)
@@ -255,7 +261,7 @@ def judge_latency(bench: Bench, features: frozenset[Feature], opcode: Opcode) ->
     rows = made.listing.rows
     faults = [str(fault) for piece in made.pieces for fault in piece_faults(piece, rows)]
     for name in made.nests:
-        variant = VARIANTS[name]
+        variant = variant_of(made, name)
         faults += [str(one) for one in nest_faults(made, name, variant, usual(variant))]
     faults += seam_faults(made) if not faults else []
     # The program may have another length, so that cycles say nothing.

@@ -13,11 +13,11 @@ from unittest.mock import patch
 
 from compiler.kernels.programs import mac, parts
 from compiler.kernels.programs import resident as home
-from compiler.kernels.programs.parts import BANKS, Listing
+from compiler.kernels.programs.parts import BANKS, Ahead, Listing
 from compiler.kernels.programs.resident import Feature, Resident
 from compiler.kernels.schedule import BlockSchedule, LoopCode, Row, Timeline, expand, schedule_block
 from compiler.kernels.schedule.checker import Violation, check_loop, prove
-from compiler.kernels.schedule.rules import branch_faults
+from compiler.kernels.schedule.rules import branch_faults, zero_overhead_faults
 
 NEST = "mac_"
 
@@ -28,7 +28,7 @@ class Piece:
 
     start: int
     end: int
-    made: BlockSchedule | LoopCode
+    made: BlockSchedule | LoopCode | Ahead
     name: str
 
 
@@ -40,6 +40,7 @@ class Recorded:
     program: Resident
     blocks: list[BlockSchedule]
     loops: list[LoopCode]
+    aheads: list[Ahead]
     lines: list[Timeline]
     features: frozenset[Feature]
     pieces: list[Piece] = field(default_factory=list)
@@ -68,7 +69,7 @@ class Recorded:
 
 def text_of(piece: Piece) -> str:
     """The last jump of a piece, as text."""
-    if isinstance(piece.made, LoopCode):
+    if not isinstance(piece.made, BlockSchedule):
         return ""
     return next((one.text() for one in reversed(piece.made.ops) if one.is_branch), "")
 
@@ -94,18 +95,22 @@ def make(features: frozenset[Feature]) -> Recorded:
     """The same without a memory: for tests that break the schedulers' tables."""
     blocks: list[BlockSchedule] = []
     loops: list[LoopCode] = []
+    aheads: list[Ahead] = []
     lines: list[Timeline] = []
     listings: list[Listing] = []
     mac.period.cache_clear()
     with (
         patch.object(parts, "schedule_block", _kept(schedule_block, blocks, lambda made, *_: made)),
         patch.object(parts, "expand", _kept(expand, loops, lambda made, *_: made)),
+        patch.object(parts, "Ahead", _kept(Ahead, aheads, lambda made, *_: made)),
         patch.object(mac, "solved", _kept(mac.solved, lines, lambda good, line: line if good else None)),
         patch.object(home, "Listing", _kept(Listing, listings, lambda made, *_: made)),
     ):
         program = home._resident.__wrapped__(features)
     mac.period.cache_clear()
-    made = Recorded(listings[0], program, blocks, loops, lines, features)
+    # The kernel of a loop that runs ahead is no piece of its own.
+    loops = [loop for loop in loops if all(loop.schedule is not one.schedule for one in aheads)]
+    made = Recorded(listings[0], program, blocks, loops, aheads, [*lines, *(one.line for one in aheads)], features)
     made.pieces = sorted(_located(made), key=lambda piece: piece.start)
     return made
 
@@ -125,6 +130,11 @@ def _located(made: Recorded) -> list[Piece]:
         end = start + len(parts_of)
         assert [_without_return(row) for row in rows[start:end]][: len(parts_of)] == parts_of, "a loop was changed"
         pieces.append(Piece(start, end, loop, f"loop at {start}"))
+    for one in made.aheads:
+        parts_of = [*one.rows, *one.kernel]
+        start = first[id(one.line.marks[0].op)] - one.line.marks[0].at
+        assert rows[start : start + len(parts_of)] == parts_of, "a loop that runs ahead was changed"
+        pieces.append(Piece(start, start + len(parts_of), one, f"loop ahead at {start}"))
     return pieces
 
 
@@ -138,6 +148,8 @@ def piece_faults(piece: Piece, rows: Sequence[Row], trips: int = 3) -> list[Viol
     if isinstance(piece.made, BlockSchedule):
         found = prove(piece.made.ops, here, BANKS)
         return [*found, *(Violation(f"bundle {at}", text) for at, text in branch_faults(here))]
+    if isinstance(piece.made, Ahead):
+        return _ahead_faults(piece.made, here, trips)
     loop = piece.made
     returns = [at for at, row in enumerate(here) if row != _without_return(row)]
     stray = [Violation(f"bundle {at}", "a return without 5 bundles behind") for at in returns if at != len(here) - 6]
@@ -145,3 +157,14 @@ def piece_faults(piece: Piece, rows: Sequence[Row], trips: int = 3) -> list[Viol
     ramp, body = len(loop.prologue), len(loop.kernel)
     code = LoopCode(loop.schedule, here[:ramp], here[ramp : ramp + body], here[ramp + body :], loop.least_trips)
     return [*stray, *check_loop(code, trips)]
+
+
+def _ahead_faults(loop: Ahead, here: Sequence[Row], trips: int) -> list[Violation]:
+    """For several trip counts; what is begun for iterations that do not come lands behind the last bundle."""
+    ramp = len(loop.rows)
+    setup = zero_overhead_faults(here, ramp, len(here) - 1)
+    found = [Violation(f"bundle {at}", text) for at, text in setup]
+    for count in range(1, trips + 1):
+        rows = [*here[:ramp], *(row for _ in range(count) for row in here[ramp:])]
+        found += prove(loop.program(count), rows, BANKS, in_flight=None)
+    return found

@@ -38,7 +38,7 @@ def compiled(case: Case, costs: KernelCosts) -> int:
     if kernel == Kernel.LOOKUP:
         cycles += cost.lookup_cycles(costs, groups, blocks)
     if call.last and header.combine:
-        cycles += cost.combine_cycles(costs, groups, blocks)
+        cycles += cost.combine_cycles(costs, groups, blocks, narrow=header.combine_narrow)
     return cycles + cost.fill_cycles(costs, call.pad_bytes)
 
 
@@ -75,5 +75,5 @@ def test_padding(pad_bytes: int) -> None:
     costs = cost.typical()
     header = WorkHeader(kernel=Kernel.ADD, combine=True, out_blocks=3, groups_wide=2)
     call = CallRecord(rows=1, groups=2, pad_bytes=pad_bytes, last=True, acquire_act=True, release_act=True)
-    whole = cost.combine_cycles(costs, 2, 3) + cost.fill_cycles(costs, pad_bytes)
+    whole = cost.combine_cycles(costs, 2, 3, narrow=False) + cost.fill_cycles(costs, pad_bytes)
     assert phase_cycles(random_call(Kernel.ADD, 0).packet, header, call, costs) == whole

@@ -14,7 +14,7 @@ import pytest
 from compiler.encoding.work import Kernel
 from compiler.kernels.programs.resident import Feature
 from tests.packet_mutants import PacketBench, packet_mutants
-from tests.program_calls import CALLS, FIRST, SECOND, Wanted, telling
+from tests.program_calls import CALLS, FIRST, SECOND, THIRD, Wanted, telling
 from tests.program_mutants import (
     Bench,
     Mutant,
@@ -28,13 +28,14 @@ from tests.program_mutants import (
 )
 from tests.program_pieces import recorded
 
-PROGRAMS = {"first": FIRST, "second": SECOND}
+PROGRAMS = {"first": FIRST, "second": SECOND, "third": THIRD}
 EACH = 2  # calls of every kind
 SAMPLED, SWEPT = 110, 700  # faults of a program beside those of its locks
 PACKET_SAMPLED, PACKET_SWEPT = 40, 1000
 ALONE: dict[str, Any] = {"combine": False}
 QUICK: dict[frozenset[Feature], list[Wanted]] = {
     frozenset({Feature.COMBINE}): [(Kernel.ADD, {}), (Kernel.REQUANTIZE, {})],
+    frozenset({Feature.COMBINE_NARROW}): [(Kernel.ADD, {}), (Kernel.REQUANTIZE, {})],
     frozenset({Feature.MAX}): [(Kernel.MAX_POOL, ALONE), (Kernel.MAX_POOL, ALONE | {"window": (2, 3)})],
 }
 

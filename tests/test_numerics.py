@@ -89,17 +89,66 @@ def test_factors_of_a_block_that_are_zero_stay_zero() -> None:
 
 @given(SCALES, SCALES, SCALES)
 @example(16.0, float(np.float32(1.9)), 2**-20)
-def test_add_factors(a: float, b: float, y: float) -> None:
-    ma, mb, shift = numerics.add_factors(a, b, y)
+def test_exact_add_factors(a: float, b: float, y: float) -> None:
+    ma, mb, shift = numerics.add_factors(a, b, y, exact=True)
     ratios = [Fraction(float(np.float32(one) / np.float32(y))) for one in (a, b)]
     assert 0 <= shift <= numerics.MAX_SHIFT and max(ma, mb) <= 1 << 24
     for multiplier, ratio in zip((ma, mb), ratios, strict=True):
         assert abs(Fraction(multiplier, 1 << shift) - ratio) <= max(ratios) / (1 << 24)
 
 
+@given(SCALES, SCALES, SCALES)
+def test_narrow_add_factors(a: float, b: float, y: float) -> None:
+    """15 bits, both rounded at the largest shift that holds them; larger ratios go the exact way."""
+    ma, mb, shift = numerics.add_factors(a, b, y)
+    ratios = [Fraction(float(np.float32(one) / np.float32(y))) for one in (a, b)]
+    if not numerics.fits_bytes((ma, mb), shift):
+        assert max(ratios) > numerics.NARROW_LIMIT
+        assert (ma, mb, shift) == numerics.add_factors(a, b, y, exact=True)
+        return
+    widest = max(s for s in range(23) if all(rhe(one * (1 << s)) < 1 << 15 for one in ratios))
+    assert [Fraction(m, 1 << shift) for m in (ma, mb)] == [
+        Fraction(rhe(one * (1 << widest)), 1 << widest) for one in ratios
+    ]
+    assert shift == 0 or (ma | mb) & 1
+    assert max(ratios) >= 64 or all(
+        abs(Fraction(m, 1 << shift) - one) * 255 < 0.25 for m, one in zip((ma, mb), ratios, strict=True)
+    )
+
+
+@given(SCALES, SCALES, SCALES, st.integers(0, 255), st.integers(0, 255), st.data())
+def test_narrow_sums_fit_32_bits_and_are_a_step_apart_at_most(
+    a: float, b: float, y: float, a_zero: int, b_zero: int, data: st.DataObject
+) -> None:
+    ma, mb, shift = numerics.add_factors(a, b, y)
+    if not numerics.fits_bytes((ma, mb), shift):
+        return
+    first, second = (data.draw(st.integers(0, 255)) for _ in range(2))
+    zero = data.draw(st.sampled_from([-128, 0, 255]))
+    start = -a_zero * ma - b_zero * mb + (zero << shift)
+    assert abs(start) + 255 * (ma + mb) < 1 << 31
+    ratios = [Fraction(float(np.float32(one) / np.float32(y))) for one in (a, b)]
+    found = int(
+        numerics.add_requantise(np.array(first - a_zero), np.array(second - b_zero), (ma, mb, shift), zero, -128, 255)
+    )
+    exact = rhe((first - a_zero) * ratios[0] + (second - b_zero) * ratios[1]) + zero
+    assert max(ratios) >= 64 or abs(found - min(max(exact, -128), 255)) <= 1
+
+
+@given(st.integers(-40, 14), st.integers(-8, 14))
+def test_a_change_between_powers_of_two_is_exact(x: int, y: int) -> None:
+    narrow = numerics.rescale_factor(2.0**x, 2.0**y)
+    wide = numerics.rescale_factor(2.0**x, 2.0**y, exact=True)
+    steps = np.arange(-255, 256)
+    assert x - y > 14 or numerics.fits_bytes(narrow[:1], narrow[1])
+    found, expected = (numerics.requantise(steps, *one, 3, -128, 127) for one in (narrow, wide))
+    assert np.array_equal(found, expected)
+
+
 @pytest.mark.parametrize(("a", "b", "y"), [(0, 0, 0), (-4, -7, -5), (-10, 2, 0), (3, 5, 1), (-3, 20, -1)])
-def test_add_of_powers_of_two_is_exact(a: int, b: int, y: int) -> None:
-    ma, mb, shift = numerics.add_factors(2.0**a, 2.0**b, 2.0**y)
+@pytest.mark.parametrize("exact", [False, True])
+def test_add_of_powers_of_two_is_exact(a: int, b: int, y: int, exact: bool) -> None:
+    ma, mb, shift = numerics.add_factors(2.0**a, 2.0**b, 2.0**y, exact)
     assert Fraction(ma, 1 << shift) == Fraction(2) ** (a - y)
     assert Fraction(mb, 1 << shift) == Fraction(2) ** (b - y)
 

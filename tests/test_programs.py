@@ -9,13 +9,13 @@ from compiler.kernels.programs import mac, weave
 from compiler.kernels.programs.parts import op
 from compiler.kernels.programs.resident import Feature
 from compiler.kernels.schedule.checker import check_timeline
-from tests.program_calls import FIRST, SECOND
-from tests.program_mutants import VARIANTS
+from tests.program_calls import FIRST, SECOND, THIRD
+from tests.program_mutants import VARIANTS, variant_of
 from tests.program_paths import Trips, nest_faults, seam_faults
 from tests.program_pieces import piece_faults, recorded
 
-PROGRAMS = [FIRST, SECOND, *(frozenset({one}) for one in Feature)]
-IDS = ["first", "second", *(one.name for one in Feature)]
+PROGRAMS = [FIRST, SECOND, THIRD, *(frozenset({one}) for one in Feature)]
+IDS = ["first", "second", "third", *(one.name for one in Feature)]
 every_program = pytest.mark.parametrize("features", PROGRAMS, ids=IDS)
 MORE_TRIPS = 6
 
@@ -40,7 +40,7 @@ def test_whole_multiply_accumulates(features: frozenset[Feature], more: tuple[in
     """From the first bundle to the jump away: output blocks of various periods, all set and block boundaries."""
     made = recorded(features)
     for name in made.nests:
-        variant = VARIANTS[name]
+        variant = variant_of(made, name)
         trips = Trips(tuple(variant.least_periods + one for one in more), sets)
         assert not [str(one) for one in nest_faults(made, name, variant, trips)], name
 

@@ -66,7 +66,7 @@ def test_a_core_takes_what_the_costs_say() -> None:
 
 def test_a_skipped_call_takes_the_activations_of_the_next() -> None:
     skip, rest = 0b10001, 0b01110 | Step.COMBINE << 8  # acquire and skip; release, first and last
-    script, arguments = one_core(calls=2, w32=skip, w40=rest)
+    script, arguments = one_core(calls=2, w40=skip, w48=rest)
     (call,) = script.run(TARGET, arguments).calls
     assert np.array_equal(arguments[2], halved(arguments[1], 1))
     assert call.end - call.start == STARTING + KERNEL_CYCLES
@@ -81,9 +81,9 @@ def test_a_skipped_call_takes_the_activations_of_the_next() -> None:
         ({"w0": 5 | 1 << 8}, "work-version"),
         ({"w1": 4}, "work-size"),
         ({"w2": 50}, "work-size"),
-        ({"w39": 8}, "act-size"),
-        ({"w34": 600}, "out-size"),
-        ({"w36": 64}, "kernel-read"),
+        ({"w47": 8}, "act-size"),
+        ({"w42": 600}, "out-size"),
+        ({"w44": 64}, "kernel-read"),
     ],
 )
 def test_wrong_work_is_refused(change: dict[str, int], code: str) -> None:

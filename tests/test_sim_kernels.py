@@ -80,7 +80,8 @@ def test_both_orders_of_pixels(window: tuple[int, int]) -> None:
 def test_the_random_calls_are_of_every_sort() -> None:
     cases = {kernel: [random_call(kernel, seed) for seed in SEEDS] for kernel in Kernel}
     convs = cases[Kernel.CONV]
-    for name in ("direct", "combine", "x_signed", "q_signed", "y_signed", "r_signed", "q_odd", "y_odd"):
+    flags = ("direct", "clipped", "combine", "combine_narrow", "q_odd", "y_odd")
+    for name in (*flags, "x_signed", "q_signed", "y_signed", "r_signed"):
         assert len({getattr(case.header, name) for case in convs}) == 2, name
     for name in ("first", "last"):
         assert len({getattr(case.call, name) for case in convs}) == 2, name
@@ -128,7 +129,9 @@ def test_cycles(kernel: Kernel, seed: int) -> None:
     if kernel is Kernel.LOOKUP:
         expected += cost.lookup_call + groups * blocks * cost.lookup_group
     if call.last and h.combine:
-        expected += cost.combine_call + cost.combine_group * 4 * -(-groups * blocks // 4)
+        wide = cost.combine_call + cost.combine_group * 4 * -(-groups * blocks // 4)
+        narrow = cost.combine_narrow_call + cost.combine_narrow_pair * -(-groups * blocks // 2)
+        expected += narrow if h.combine_narrow else wide
     if call.last and call.pad_bytes:
         expected += cost.fill_call + cost.fill_group * -(-call.pad_bytes // 32)
     assert phase_cycles(case.packet, h, call, cost) == expected
@@ -183,6 +186,28 @@ def test_words_that_contradict_the_header_are_faults(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"add_a": 1 << 15},
+        {"add_b": -1},
+        {"add_shift": 23},
+        {"add_start": -(1 << 31)},
+        {"ready_x": 2},
+        {"ready_round": 9},
+        {"y_min": 1, "y_max": 0},
+    ],
+)
+def test_a_narrow_combination_that_cannot_be_is_a_fault(changes: dict[str, int]) -> None:
+    assert refused(headed(random_call(Kernel.ADD, 1, combine_narrow=True), **changes)) == "work-header"
+
+
+def test_only_int8_is_clipped_and_around_no_more_than_zero() -> None:
+    case = random_call(Kernel.CONV, 1, direct=False, narrow=True, q_signed=True, clipped=True)
+    for changes in ({"q_zero": 1}, {"q_signed": False}):
+        assert refused(headed(case, **changes)) == "work-header"
+
+
+@pytest.mark.parametrize(
     ("code", "changes"),
     [
         ("work-header", {"add_a": 1 << 30}),
@@ -192,7 +217,7 @@ def test_words_that_contradict_the_header_are_faults(name: str) -> None:
     ],
 )
 def test_a_combination_that_cannot_be_is_a_fault(code: str, changes: dict[str, int]) -> None:
-    assert refused(headed(random_call(Kernel.ADD, 1), **changes)) == code
+    assert refused(headed(random_call(Kernel.ADD, 1, combine_narrow=False), **changes)) == code
 
 
 def test_tables_that_cannot_be_are_faults() -> None:
@@ -204,7 +229,7 @@ def test_tables_that_cannot_be_are_faults() -> None:
     word = records + 4 * 30
     assert refused(poked(poked(poked(conv, records + 4 * 25, 32), word + 2, 0), word + 3, 2)) == "kernel-shift"
     assert refused(poked(conv, records + 33, 0x70)) == "work-records"  # one copy of a factor
-    add = random_call(Kernel.ADD, 1)
+    add = random_call(Kernel.ADD, 1, combine_narrow=False)
     assert refused(poked(add, add.header.constants_offset + 8 + 5, 0x55)) == "work-table"
     depthwise = random_call(Kernel.DEPTHWISE, 1)
     assert refused(poked(depthwise, depthwise.header.blocks_offset + 40, 1)) == "work-table"

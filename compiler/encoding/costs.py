@@ -15,8 +15,8 @@ LIMIT_CYCLES = 1 << 16
 class KernelCosts:
     """Cycles, each of the thing that its name says; docs/plan-format.md, "Cycles", has the sums.
 
-    A `block` is an output block of a call, a `set` 4 groups of it, a `group` 4 pixels of 8 channels.  A multiply-
-    accumulate is `direct`, `narrow`, or raw: its sums start from their bias or from the scratch, and stay there.
+    A `block` is an output block of a call, a `set` 4 groups of it, a `pair` 2, a `group` 4 pixels of 8 channels.  A
+    multiply-accumulate is `direct`, `narrow`, or raw: its sums start from their bias or the scratch, and stay there.
     What a plan's program cannot do costs nothing.  The time line of a core is cut at its lock requests: `boot` leads
     from reset to asking for the first packet, `packet` from having one to its first call, `packet_next` from giving it
     back to asking for another; a call asks for activations `call_act` cycles from its beginning, for room for results
@@ -56,6 +56,8 @@ class KernelCosts:
     max_set: int
     combine_call: int
     combine_group: int
+    combine_narrow_call: int
+    combine_narrow_pair: int
     lookup_call: int
     lookup_group: int
     fill_call: int

@@ -49,9 +49,11 @@ SCRATCH_OFFSET = 1 << 15
 NARROW_PERIODS = 7
 """The same in a `narrow` packet, where results take longer from the sums to the out slot."""
 
+PAIR = 2
+"""Groups that are combined at a time by narrow factors."""
 
 HALF_TO_EVEN, HALF_TO_ODD = 12, 13
-"""Values of crRnd (aiev2_enums.h of llvm-aie)."""
+"""How a core rounds: values of its control register crRnd (aiev2_enums.h of llvm-aie)."""
 
 
 class Kernel(IntEnum):
@@ -85,12 +87,18 @@ class Step(IntEnum):
     LOOKUP = 24
     COMBINE = 28
     FILL = 32
+    COMBINE_NARROW = 36
 
 
 def multiply_conf(kernel: Kernel, x_signed: bool) -> int:
     """Configuration word of the multiply: int8 weights, 32-bit sums; 4x8 by 8x8, or 32 lanes of two products."""
     dense = 776 if x_signed else 264
     return dense + 32 if kernel in ELEMENTWISE else dense
+
+
+def narrow_conf(signed: bool) -> int:
+    """The same of 32 lanes of 16 by 16 bits into 32 bits; the second factor is signed (mul_elem_32 of llvm-aie)."""
+    return 824 if signed else 312
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,17 +135,20 @@ class CoreConfig(Record):
     step_lookup: int = bits(22, 19, 0)
     step_combine: int = bits(23, 19, 0)
     step_fill: int = bits(24, 19, 0)
+    step_combine_narrow: int = bits(25, 19, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkHeader(Record):
-    """The first 128 bytes of a work packet; offsets, masks and steps in bytes, widths in groups.
+    """The first 160 bytes of a work packet; offsets, masks and steps in bytes, widths in groups.
 
     `taps` are the table entries that all output blocks share, 0 if each has its own; `blocks_back` says the same of the
-    weights.  `result_sign` is `q_signed` and `rounding` what crRnd must hold for `direct` and `narrow`, as whole words.
+    weights.  Some words stand ready for a core: `result_sign` for crSRSSign, 0 if clipped and else `q_signed`;
+    `rounding` for crRnd where sums become bytes on the way; `narrow_conf`, by which 16-bit numbers are multiplied; and
+    the `ready` bytes, which say for a combining step what flags say.
     """
 
-    WORDS: ClassVar[int] = 32
+    WORDS: ClassVar[int] = 40
 
     kernel: int = bits(0, 7, 0, shown=True)
     version: int = bits(0, 15, 8, default=WORK_VERSION)
@@ -153,7 +164,8 @@ class WorkHeader(Record):
     q_odd: bool = flag(0, 25)
     narrow: bool = flag(0, 26)
     staged: bool = flag(0, 27)
-    call_lists: int = bits(0, 31, 28, default=1)
+    clipped: bool = flag(0, 28)
+    combine_narrow: bool = flag(0, 29)
     size_words: int = bits(1, 15, 0)
     layer: int = bits(1, 31, 16)
     calls: int = bits(2, 31, 0)
@@ -184,16 +196,23 @@ class WorkHeader(Record):
     mean_inner: int = bits(27, 31, 0)
     mean_outer: int = bits(28, 31, 0)
     scale_step: int = bits(29, 31, 0)
-    blocks_back: int = bits(30, 31, 0)
-    rounding: int = bits(31, 31, 0, default=HALF_TO_EVEN)
+    add_start: int = bits(30, 31, 0, signed=True)
+    ready_x: int = bits(31, 7, 0)
+    ready_r: int = bits(31, 15, 8)
+    ready_y: int = bits(31, 23, 16)
+    ready_round: int = bits(31, 31, 24)
+    blocks_back: int = bits(32, 31, 0)
+    rounding: int = bits(33, 31, 0, default=HALF_TO_EVEN)
+    narrow_conf: int = bits(34, 31, 0)
+    call_lists: int = bits(35, 31, 0, default=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallRecord(Record):
     """One kernel call of a work packet: which buffers it takes and gives back, and which rows it computes.
 
-    It begins with the program's step `start`, which goes on to `then`; `COMBINE` goes on to `after_combine`.  All three
-    are values of `Step`.  `groups` are rows * groups_wide; `x_offset` and `r_offset` count from the act slot,
+    It begins with the program's step `start`, which goes on to `then`; a combining one goes on to `after_combine`.  All
+    three are values of `Step`.  `groups` are rows * groups_wide; `x_offset` and `r_offset` count from the act slot,
     `scales_offset` from the packet's start, all in bytes.
     """
 
@@ -222,16 +241,20 @@ def with_steps(header: WorkHeader, call: CallRecord) -> CallRecord:
         return replace(call, start=Step.END, then=Step.END, after_combine=Step.END)
     start = _first_step(header, call)
     border = Step.FILL if call.last and call.pad_bytes else Step.END
-    if start is Step.COMBINE:
+    if start in (Step.COMBINE, Step.COMBINE_NARROW):
         return replace(call, start=start, then=Step.END, after_combine=border)
     if call.last and header.combine:
-        return replace(call, start=start, then=Step.COMBINE, after_combine=border)
+        return replace(call, start=start, then=_combine_step(header), after_combine=border)
     return replace(call, start=start, then=border, after_combine=Step.END)
+
+
+def _combine_step(header: WorkHeader) -> Step:
+    return Step.COMBINE_NARROW if header.combine_narrow else Step.COMBINE
 
 
 def _first_step(header: WorkHeader, call: CallRecord) -> Step:
     if header.kernel in (Kernel.ADD, Kernel.REQUANTIZE):
-        return Step.COMBINE
+        return _combine_step(header)
     if header.kernel in (Kernel.MAX_POOL, Kernel.LOOKUP):
         return Step.MAX_POOL if header.kernel == Kernel.MAX_POOL else Step.LOOKUP
     if header.direct or header.narrow:

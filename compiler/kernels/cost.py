@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import cache
 
 from compiler.encoding.costs import KernelCosts
-from compiler.encoding.work import GROUP_BYTES, SET
+from compiler.encoding.work import GROUP_BYTES, PAIR, SET
 from compiler.kernels.programs.resident import Feature, resident
 
 
@@ -16,7 +16,7 @@ def typical() -> KernelCosts:
 
     A plan's own program differs by a few cycles a call, as it tests for nothing that it cannot do.
     """
-    first = resident({Feature.DIRECT, Feature.NARROW, Feature.MAX, Feature.COMBINE, Feature.MEAN}).costs
+    first = resident({Feature.DIRECT, Feature.NARROW, Feature.MAX, Feature.COMBINE_NARROW, Feature.MEAN}).costs
     second = resident({Feature.STAGED, Feature.SCALE, Feature.PARTS, Feature.COMBINE}).costs
     names = [one.name for one in fields(KernelCosts)]
     return KernelCosts(**{name: getattr(first, name) or getattr(second, name) for name in names})
@@ -67,8 +67,10 @@ def max_cycles(costs: KernelCosts, groups: int, blocks: int, taps: int) -> int:
     return costs.max_call + blocks * (costs.max_block + ceil_div(groups, SET) * (SET * taps + costs.max_set))
 
 
-def combine_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
-    """A rescaling, or a sum of two operands; 4 groups at a time."""
+def combine_cycles(costs: KernelCosts, groups: int, blocks: int, *, narrow: bool) -> int:
+    """A rescaling, or a sum of two operands; 4 groups at a time, or 2 by narrow factors."""
+    if narrow:
+        return costs.combine_narrow_call + ceil_div(groups * blocks, PAIR) * costs.combine_narrow_pair
     return costs.combine_call + SET * ceil_div(groups * blocks, SET) * costs.combine_group
 
 

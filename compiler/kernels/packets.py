@@ -27,6 +27,7 @@ from compiler.encoding.work import (
     Kernel,
     WorkHeader,
     multiply_conf,
+    narrow_conf,
     with_steps,
 )
 from compiler.kernels.blocks import Blocks
@@ -63,7 +64,7 @@ class Sections:
     blocks: int = 0
     entries: int = 0
     sets: int = 0
-    combine: bool = False
+    wide: bool = False
     scale_bytes: int = 0
 
     @property
@@ -75,7 +76,7 @@ class Sections:
             ("records", BLOCK_RECORD_BYTES * self.records),
             ("blocks", BLOCK_BYTES * self.blocks),
             ("scales", self.scale_bytes),
-            ("constants", CONSTANT_BYTES * self.combine),
+            ("constants", CONSTANT_BYTES * self.wide),
             ("jumps", 4 * LANES * (self.sets + 1)),
             ("table", 4 * self.entries),
         )
@@ -106,7 +107,7 @@ def sections_of(
         blocks=entries if layer.sums else 0,
         entries=entries + TABLE_GUARD if entries else 0,
         sets=sets,
-        combine=layer.combines,
+        wide=layer.combines and not layer.combine_narrow,
         scale_bytes=scale_bytes,
     )
 
@@ -175,7 +176,7 @@ def build(
         parts["blocks"] = body.blocks
     if scales is not None:
         parts["scales"] = scales.data
-    if layer.combines:
+    if layer.combines and not layer.combine_narrow:
         parts["constants"] = np.full(CONSTANT_BYTES // 8, _factors(layer)[3], np.int64)
     offsets = sections.offsets
     places: dict[str, Any] = {
@@ -188,9 +189,12 @@ def build(
         direct=finish == "direct",
         narrow=finish == "narrow",
         staged=finish == "staged",
+        clipped=layer.clips,
         q_odd=odd,
         rounding=HALF_TO_ODD if odd else HALF_TO_EVEN,
-        result_sign=int(layer.first_signed),
+        # Clipped numbers have no sign until their last shift, which makes int8 whatever this says.
+        result_sign=int(layer.first_signed and not layer.clips),
+        narrow_conf=narrow_conf(signed=not layer.clips),
         layer=number,
         size_words=size_bytes // 4,
         calls=len(lists[0]),
@@ -293,13 +297,9 @@ def _jumps(layer: Layer, piece: Piece, lanes: Lanes, sets: int) -> NDArray[np.in
 def _factors(layer: Layer) -> tuple[int, int, int, int]:
     """(a, b, shift, K) of the stage that combines: y = rhe((K + a * x + b * r) / 2^shift)."""
     zero = layer.out[0]
-    if layer.kernel in ("add", "conv"):
-        a, b, shift = (1, 0, 0) if layer.clamps else layer.add
-        x_zero = layer.first_stage[0] if layer.is_conv else layer.x_zero
-        start = -x_zero * a - layer.r_zero * b
-    else:
-        (a, shift), b = layer.scale, 0
-        start = -layer.x_zero * a
+    a, b, shift = layer.factors
+    x_zero = layer.first_stage[0] if layer.is_conv else layer.x_zero
+    start = -x_zero * a - layer.r_zero * b
     # Behind so long a shift nothing is left of any operand, and the zero point would leave 64 bits.
     if (abs(a) + abs(b)) << 9 < 1 << max(shift - 1, 0):
         return 0, 0, 0, zero
@@ -332,8 +332,13 @@ def _fields(layer: Layer, piece: Piece, lanes: Lanes, scales: Scales | None) -> 
         "y_max": layer.out[2],
     }
     if layer.combines:
-        a, b, shift, _ = _factors(layer)
-        fields |= {"add_a": a, "add_b": b, "add_shift": shift, "y_odd": layer.out[0] % 2 == 1 and shift > 0}
+        a, b, shift, start = _factors(layer)
+        odd = layer.out[0] % 2 == 1 and shift > 0
+        fields |= {"add_a": a, "add_b": b, "add_shift": shift, "y_odd": odd}
+        if layer.combine_narrow:
+            fields |= {"combine_narrow": True, "add_start": start, "ready_r": layer.r_signed, "ready_y": layer.y_signed}
+            fields |= {"ready_x": fields["q_signed" if fields["in_place"] else "x_signed"]}
+            fields |= {"ready_round": HALF_TO_EVEN + odd}
     if scales is not None:
         inner = max(0, scales.shift - MEAN_GUARD_BITS)
         fields |= {"mean": True, "mean_inner": inner, "mean_outer": scales.shift - inner, "scale_step": scales.step}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from compiler.ir import UI8, Op, TensorType, Value
-from compiler.mapping.shapes import Layer
+from compiler.mapping.shapes import Layer, type_limits
+from compiler.numerics import fits_bytes
 from dialects import bsp
 
 Kernels = bsp.Conv2dOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp | bsp.RequantizeOp
@@ -42,6 +45,17 @@ def _second(op: Kernels) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
     return 0, (0, 0, 0), (0, 0, 0)
 
 
+def _clips(op: Kernels) -> bool:
+    """Whether narrow results are int8 and held to their zero point: so are sums of 16 bits without a sign.
+
+    A zero point above 0 could take their products out of 32 bits.
+    """
+    if not isinstance(op, bsp.Conv2dOp) or op.exact or op.residual is not None or op.y.type.element == UI8:
+        return False
+    low, high = type_limits(True)
+    return low < op.y_min == op.y_zero <= 0 and op.y_max == high
+
+
 def layer_of(op: Kernels) -> Layer:
     """The layer an op stands for; where there is one output row or column, nothing strides."""
     inputs = tensors_of(op)
@@ -62,7 +76,7 @@ def layer_of(op: Kernels) -> Layer:
         params = op.scales
     elif isinstance(op, bsp.MaxPoolOp | bsp.RequantizeOp):
         scale = (op.multiplier, op.shift)
-    return Layer(
+    layer = Layer(
         kernel=_KERNEL_OF[type(op)],
         channels=shape[3],
         out_height=y_shape[1],
@@ -83,8 +97,12 @@ def layer_of(op: Kernels) -> Layer:
         kept_blocks=kept,
         exact=isinstance(op, bsp.Conv2dOp) and bool(op.exact),
         counted_pads=op.counted_pads if isinstance(op, bsp.AvgPoolOp) and op.count_include_pad else (0, 0, 0, 0),
+        clips=_clips(op),
+        combine_narrow=False,
         **window,
     )
+    a, b, shift = layer.factors
+    return replace(layer, combine_narrow=layer.combines and fits_bytes((a, b), shift))
 
 
 _KERNEL_OF: dict[type[Op], str] = {

@@ -113,19 +113,35 @@ class Planner:
         return Facts(density, heaviest, direct, counts, held)
 
     def choose(self) -> None:
-        """Mappings and homes for all layers; where cores have no room for all programs, factors do the shifts."""
+        """Mappings and homes for all layers; where a core has no room for all programs, fewer do the same."""
+        if any(node.layer.is_conv and not (node.layer.exact or node.layer.first_signed) for node in self.nodes):
+            # Narrow code either clips or makes uint8.
+            self._forget_clips()
         self._facts = [self.facts(node) for node in self.nodes]
         if any(self._is_narrow(node) for node in self.nodes):
             # Shifts alone are a case of narrow factors: the program that has these needs no other code.
             self._forget_shifts()
-        try:
-            self._choose()
-            resident(self._features())
-        except DoesNotFit as error:
-            if error.diagnostic.code != "program-memory" or Feature.DIRECT not in self._features():
-                raise
+        while True:
+            try:
+                self._choose()
+                resident(self._features())
+                return
+            except DoesNotFit as error:
+                if error.diagnostic.code != "program-memory" or not self._simplified():
+                    raise
+
+    def _simplified(self) -> bool:
+        """Do without code whose work other code of the program does as well; False if there is none left."""
+        features = self._features()
+        if Feature.DIRECT in features:
             self._forget_shifts()
-            self._choose()
+        elif {Feature.COMBINE, Feature.COMBINE_NARROW} <= features:
+            self._forget_narrow_combines()
+        elif Feature.CLIPPED in features:
+            self._forget_clips(combine_narrow=Feature.COMBINE not in features)
+        else:
+            return False
+        return True
 
     def _is_narrow(self, node: Node) -> bool:
         """Whether a layer needs narrow factors, as a shift alone does not do."""
@@ -133,6 +149,16 @@ class Planner:
 
     def _forget_shifts(self) -> None:
         self._facts = [replace(one, direct=False) for one in self._facts]
+
+    def _forget_narrow_combines(self) -> None:
+        for node in self.nodes:
+            node.layer = replace(node.layer, combine_narrow=False)
+
+    def _forget_clips(self, combine_narrow: bool = True) -> None:
+        """Clamp behind narrow results, by a factor of 1."""
+        for node in self.nodes:
+            if node.layer.clips:
+                node.layer = replace(node.layer, clips=False, combine_narrow=combine_narrow)
 
     def _choose(self) -> None:
         """Settle the cheapest mappings with more or less room for work packets, and take what then is cheapest."""
@@ -211,8 +237,10 @@ class Planner:
                 found.add(Feature.PARTS)
             if node.layer.kernel == "max_pool":
                 found.add(Feature.MAX)
+            if node.layer.clips:
+                found.add(Feature.CLIPPED)
             if node.layer.combines:
-                found.add(Feature.COMBINE)
+                found.add(Feature.COMBINE_NARROW if node.layer.combine_narrow else Feature.COMBINE)
         return frozenset(found)
 
     def _map(self, node: Node, ways: Sequence[str]) -> None:

@@ -179,7 +179,7 @@ class Trial:
         if layer.kernel == "max_pool":
             total += cost.max_cycles(costs, groups, blocks, layer.taps)
         if layer.combines:
-            total += cost.combine_cycles(costs, groups, blocks)
+            total += cost.combine_cycles(costs, groups, blocks, narrow=layer.combine_narrow)
         return total
 
     def descriptors(self) -> tuple[int, int]:

@@ -89,7 +89,11 @@ class Storage(DialectAttribute, mnemonic="tile.storage"):
 
 @dataclass(frozen=True)
 class Layer(DialectAttribute, mnemonic="tile.layer"):
-    """One kernel's work on whole tensors; symbols name arrays of the module's store ('' for none)."""
+    """One kernel's work on whole tensors; symbols name arrays of the module's store ('' for none).
+
+    `clips` says that narrow results are held to their zero point on the way, `combine_narrow` that what ends the layer
+    multiplies by 15 bits.  Both are cheaper ways to the same numbers, which a plan may do without.
+    """
 
     kernel: str
     channels: int
@@ -115,6 +119,8 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
     kept_blocks: int
     counted_pads: tuple[int, ...]
     exact: bool
+    clips: bool = False
+    combine_narrow: bool = False
 
     @property
     def is_conv(self) -> bool:
@@ -143,7 +149,9 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
     @property
     def clamps(self) -> bool:
         """Whether a convolution's results, which saturate as their type does, are clamped behind that."""
-        return self.is_conv and not self.exact and self.operands == 1 and self.out[1:] != type_limits(self.y_signed)
+        if not self.is_conv or self.exact or self.clips:
+            return False
+        return self.operands == 1 and self.out[1:] != type_limits(self.y_signed)
 
     @property
     def combines(self) -> bool:
@@ -152,6 +160,13 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
             same = self.x_signed == self.y_signed and self.x_zero == self.out[0]
             return not (same and self.out[1:] == type_limits(self.y_signed) and self.scale[0] == 1 << self.scale[1])
         return self.kernel in ("add", "requantize") or self.operands == 2 or self.clamps
+
+    @property
+    def factors(self) -> tuple[int, int, int]:
+        """(a, b, shift) of what it is combined by: y = (a * x + b * r) / 2^shift without zero points."""
+        if self.kernel in ("add", "conv"):
+            return (1, 0, 0) if self.clamps or not self.add else (self.add[0], self.add[1], self.add[2])
+        return (self.scale[0], 0, self.scale[1]) if self.scale else (1, 0, 0)
 
     @property
     def in_blocks(self) -> int:

@@ -49,7 +49,7 @@ def conv(op: nn.QConv2dOp, inputs: list[Array], module: Module) -> Array:
 
 def add(op: nn.QAddOp, inputs: list[Array], module: Module) -> Array:
     """Addition with one common shift."""
-    factors = numerics.add_factors(quant(op.a).scale, quant(op.b).scale, op.quant.scale)
+    factors = numerics.add_factors(quant(op.a).scale, quant(op.b).scale, op.quant.scale, bool(op.exact))
     a, b = centred(inputs[0], op.a), centred(inputs[1], op.b)
     y = numerics.add_requantise(a, b, factors, op.quant.zero, op.y_min, op.y_max)
     return y.astype(op.quant.dtype)
@@ -73,7 +73,7 @@ def average_pool(op: nn.QAveragePoolOp, inputs: list[Array], module: Module) -> 
 
 def requantize(op: nn.RequantizeOp, inputs: list[Array], module: Module) -> Array:
     """From one scale to another."""
-    factor = numerics.rescale_factor(quant(op.x).scale, op.quant.scale)
+    factor = numerics.rescale_factor(quant(op.x).scale, op.quant.scale, bool(op.exact))
     x = centred(inputs[0], op.x)
     return numerics.requantise(x, *factor, op.quant.zero, op.y_min, op.y_max).astype(op.quant.dtype)
 

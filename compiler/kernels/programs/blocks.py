@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from compiler.encoding.work import BLOCK_RECORD_BYTES, RECORD_WORDS, CallRecord, CoreConfig, WorkHeader
+from compiler.encoding.work import BLOCK_RECORD_BYTES, HALF_TO_EVEN, RECORD_WORDS, CallRecord, CoreConfig
 from compiler.kernels.programs import scale, weave
-from compiler.kernels.programs.convention import CONFIG, HALF_TO_EVEN, flag_to, result_places
+from compiler.kernels.programs.convention import CONFIG, result_places
 from compiler.kernels.programs.mac import (
     BIAS,
     BIAS_RAW,
+    CLIPPED,
     DIRECT,
     NARROW,
     QUARTERS,
@@ -114,7 +115,7 @@ def _raw(listing: Listing, variant: Variant) -> dict[str, int]:
 def multiply(listing: Listing, features: Set[str]) -> dict[str, int]:
     """The steps that multiply, with the variants that these features need."""
     costs: dict[str, int] = {}
-    for variant in (DIRECT, NARROW):
+    for variant in (DIRECT, CLIPPED if "CLIPPED" in features else NARROW):
         if variant.name.upper() in features:
             costs |= _chain(listing, variant)
     if features & {"SCALE", "MEAN", "STAGED", "PARTS"}:
@@ -157,7 +158,7 @@ def _arguments() -> list[Op | str]:
         header("r29", "act_step"),
         call_word("r3", "x_offset"),
         call_word("r10", "groups"),
-        op(f"lda.u8 r1, [p3, #{offset(WorkHeader, 'direct')}]", "work"),
+        header("r1", "result_sign"),
         "add r4, r4, r18",
         "add r5, r5, r18",
         "add r6, r6, r18",
@@ -169,9 +170,8 @@ def _arguments() -> list[Op | str]:
         "lshl r10, r10, r22",
         *result_places("r9"),
         # The sign of the results.
-        *flag_to("r22", "r1", bit(WorkHeader, "q_signed")),
-        "mov crSRSSign, r22",
-        "mov crPackSign, r22",
+        "mov crSRSSign, r1",
+        "mov crPackSign, r1",
         f"mov crRnd, #{HALF_TO_EVEN}",
         f"movxm p7, #{CONFIG:#x}",
         op(f"lda r8, [p7, #{offset(CoreConfig, 'acc_address')}]", "config"),

@@ -19,9 +19,9 @@ from compiler.encoding.work import (
     MIN_PERIODS,
     RECORD_WORDS,
 )
-from compiler.kernels.programs.mac import BIAS, DIRECT, GROUPS, NARROW, ZERO, Variant, first_sums, period
-from compiler.kernels.programs.parts import call_word, header, op, ops
-from compiler.kernels.programs.scale import NARROW as ELEMENTWISE
+from compiler.kernels.programs.mac import BIAS, DIRECT, GROUPS, ZERO, Variant, first_sums, period
+from compiler.kernels.programs.parts import INTO_HEADER, call_word, op, ops
+from compiler.kernels.programs.parts import header as any_header
 from compiler.kernels.schedule import Op
 
 # Steps of the four input pointers to the next set: modifiers that no two-dimensional step uses.
@@ -41,6 +41,11 @@ class Wraps(NamedTuple):
 
     table: int
     blocks: int
+
+
+def header(dst: str, name: str) -> Op:
+    """Load a word of the work packet's header; p3 stands within it."""
+    return any_header(dst, name, INTO_HEADER)
 
 
 def _word(dst: str, name: str, records: int = 1) -> Op:
@@ -123,7 +128,7 @@ def setup(variant: Variant) -> list[Op]:
 def setup_behind(variant: Variant, at: Wraps) -> Late:
     """The rest of a block's registers, which are set while its first set has begun."""
     found = {number: list(code) for number, code in wraps(at).items()}
-    if variant is NARROW:
+    if variant.end == "narrow":
         found[at.blocks] += [_word("r22", "second_shift", 2), op("mov s1, r22")]
         found[at.blocks] += ops(f"vmov bml{ZERO}, x11", f"vmov bmh{ZERO}, x11")
     return found
@@ -132,7 +137,7 @@ def setup_behind(variant: Variant, at: Wraps) -> Late:
 def _addresses() -> list[Op]:
     """Pointers into the packet."""
     return [
-        *ops("mov p3, r18", "mov m0, r18"),
+        *ops("mov p3, r18", f"paddb [p3], #{INTO_HEADER}", "mov m0, r18"),
         header("r2", "records_offset"),
         header("p7", "jumps_offset"),
         header("p0", "table_offset"),
@@ -192,7 +197,7 @@ def _first_block(variant: Variant) -> list[Op]:
 
 def opening(variant: Variant, label: str) -> list[Op]:
     """Everything from the dispatcher's registers to those of the first set."""
-    code = [
+    return [
         *_addresses(),
         *_starts(),
         header("r0", "conf"),
@@ -203,6 +208,7 @@ def opening(variant: Variant, label: str) -> list[Op]:
         header("r26", "taps"),
         header("r11", "blocks_back"),
         header("r29", "act_step"),
+        *([header("r12", "narrow_conf")] if variant.end == "narrow" else []),
         *_inputs(),
         *ops("mov dj1, #32", "mov dj2, #4", f"mov dc1, #{UNCOUNTED}", f"mov dc2, #{UNCOUNTED}"),
         *(one for some in counters() for one in some),
@@ -212,7 +218,6 @@ def opening(variant: Variant, label: str) -> list[Op]:
         *steps(),
         *ops(f"movxm ls, #.L{label}", f"movxm le, #.L{label}_end"),
     ]
-    return [*code, *ops(f"movx r12, #{ELEMENTWISE}")] if variant is NARROW else code
 
 
 class Reads(NamedTuple):

@@ -7,7 +7,7 @@ lower; K comes in by an addition of accumulators.
 from __future__ import annotations
 
 from compiler.encoding.work import WorkHeader
-from compiler.kernels.programs.convention import HALF_TO_EVEN, flag_to, return_to, rounding
+from compiler.kernels.programs.convention import flag_to, return_to, rounding
 from compiler.kernels.programs.parts import Listing, bit, block, call_word, header, offset, op, ops, pipelined
 from compiler.kernels.programs.scale import STAGES, WIDE_SHIFTED
 from compiler.kernels.schedule import LoopCode, Op
@@ -54,7 +54,7 @@ def _factor(name: str, upper: str, lower: str) -> list[Op]:
 
 
 def combine(listing: Listing) -> dict[str, int]:
-    """The program from `combine` on."""
+    """The step `combine`."""
     loop = _loop()
     fixed = listing.add(
         block(
@@ -118,7 +118,7 @@ def combine(listing: Listing) -> dict[str, int]:
     fixed += listing.add(loop.prologue)
     listing.loop(loop.kernel, "combine_loop")
     fixed += listing.add(loop.epilogue) - (loop.least_trips - 1) * loop.schedule.interval
-    fixed += listing.add(block(f"mov crRnd, #{HALF_TO_EVEN}", "ret lr"))
+    fixed += listing.add(block("ret lr"))
     return {"combine_call": fixed, "combine_group": loop.schedule.interval}
 
 

@@ -41,8 +41,8 @@ CONFIG = CORE_MEMORY_BYTES["own"] + work.CONFIG_ADDRESS
 STEPS = CORE_MEMORY_BYTES["own"] + work.STEPS_ADDRESS
 """Where it has the addresses of the program's steps there."""
 
-# crRnd: half to even, and half to odd behind it; crSat: saturate (aiev2_enums.h of llvm-aie).
-HALF_TO_EVEN, SATURATE = work.HALF_TO_EVEN, 1
+# crSat (aiev2_enums.h of llvm-aie).
+SATURATE = 1
 
 
 def return_to(name: str, register: str = "lr") -> Code:
@@ -66,7 +66,7 @@ def flag_to(register: str, byte: str, flag: int) -> Code:
 
 def rounding(byte: str, odd: int) -> Code:
     """Ties to even, or to odd where the zero point that is already in the sum is odd."""
-    return [*flag_to("r22", byte, odd), f"add r22, r22, #{HALF_TO_EVEN}", "mov crRnd, r22"]
+    return [*flag_to("r22", byte, odd), f"add r22, r22, #{work.HALF_TO_EVEN}", "mov crRnd, r22"]
 
 
 def result_places(blocks: str) -> Code:

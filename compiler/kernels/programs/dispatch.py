@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from compiler.encoding.work import CallRecord, CoreConfig
-from compiler.kernels.programs.convention import CONFIG, HALF_TO_EVEN, SATURATE, return_to
+from compiler.kernels.programs.convention import CONFIG, SATURATE, return_to
 from compiler.kernels.programs.parts import Code, Listing, bit, block, call_byte, header, offset, op
 from compiler.kernels.schedule import Op, Row
 
@@ -59,7 +59,6 @@ def boot(listing: Listing) -> int:
             "mov r30, #6",
             "mov r31, #2",
             f"mov crSat, #{SATURATE}",
-            f"mov crRnd, #{HALF_TO_EVEN}",
             _lock("r22", "work_free_lock"),
             _lock("r23", "work_full_lock"),
             # No packet to give back yet.

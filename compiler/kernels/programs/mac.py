@@ -41,13 +41,15 @@ class Variant:
     """Where sums start (the bias, or the scratch) and what becomes of them.
 
     `end` is `direct` (a shift makes bytes of them), `narrow` (a shift to 16 bits, a factor of 16 bits for each
-    channel, and a shift to bytes) or `raw` (they go to the scratch).
+    channel, and a shift to bytes) or `raw` (they go to the scratch).  Narrow code that `clips` makes int8 only, of 16
+    bits with or without a sign: without one no result is below the zero point.
     """
 
     name: str
     from_scratch: bool
     end: str
     least_periods: int
+    clips: bool = False
 
     @property
     def peeled(self) -> int:
@@ -57,6 +59,7 @@ class Variant:
 
 DIRECT = Variant("direct", False, "direct", MIN_PERIODS)
 NARROW = Variant("narrow", False, "narrow", NARROW_PERIODS)
+CLIPPED = Variant("narrow", False, "narrow", NARROW_PERIODS, clips=True)
 BIAS_RAW = Variant("bias_raw", False, "raw", MIN_PERIODS)
 SCRATCH_RAW = Variant("scratch_raw", True, "raw", MIN_PERIODS)
 
@@ -107,15 +110,17 @@ def stores(variant: Variant) -> list[Op]:
     if variant.end == "direct":
         return [op(f"vst.2d.srs.d8.s32 cm{g}, s0, [p6], d3", "out") for g in GROUPS]
     if variant.end == "narrow":
+        # Instructions of the d form go by crSRSSign, and only one of the two may here.
+        halves, byte = ("d16", "s8") if variant.clips else ("s16", "d8")
         return [
-            *(op(f"vsrs.s16.s32 x{g + 1}, cm{g}, s0") for g in GROUPS),
+            *(op(f"vsrs.{halves}.s32 x{g + 1}, cm{g}, s0") for g in GROUPS),
             # Accumulators 4 to 6 in turn: 7 and 8 hold the zero point and the bias.
             *(
                 one
                 for g in GROUPS
                 for one in (
                     op(f"vmac cm{4 + g % 3}, cm{ZERO}, x{g + 1}, x5, r12"),
-                    op(f"vst.2d.srs.d8.s32 cm{4 + g % 3}, s1, [p6], d3", "out"),
+                    op(f"vst.2d.srs.{byte}.s32 cm{4 + g % 3}, s1, [p6], d3", "out"),
                 )
             ),
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, cast
 
 from compiler.encoding.fields import Bits, Record
@@ -12,15 +12,18 @@ from compiler.encoding.work import CallRecord, WorkHeader
 from compiler.kernels.schedule import (
     Banks,
     LoopCode,
+    LoopSchedule,
     Op,
     Row,
     ScheduleError,
+    Timeline,
     bundles,
     expand,
     modulo_schedule,
     schedule_block,
 )
 from compiler.kernels.schedule.ops import DELAY_SLOTS
+from compiler.kernels.schedule.rules import SETUP_BUNDLES
 
 PROGRAM_BYTES = 16 * 1024
 """Program memory of a core (AM020, "AIE-ML Tile Architecture")."""
@@ -92,9 +95,13 @@ def bit(record: type[Record], name: str) -> int:
     return 1 << declared.pieces[0].lo % 8
 
 
-def header(dst: str, name: str, pointer: str = "p3") -> Op:
-    """Load a word of the work packet's header."""
-    return op(f"lda {dst}, [{pointer}, #{offset(WorkHeader, name)}]", "work")
+INTO_HEADER = 32
+"""Where a pointer stands from which loads reach all words of a header: they go 128 bytes back and 124 on."""
+
+
+def header(dst: str, name: str, into: int = 0) -> Op:
+    """Load a word of the work packet's header; p3 stands so many bytes behind the packet's start."""
+    return op(f"lda {dst}, [p3, #{offset(WorkHeader, name) - into}]", "work")
 
 
 def call_word(dst: str, name: str, pointer: str = "p2") -> Op:
@@ -136,3 +143,62 @@ def pipelined(code: Sequence[Op], stages: int, least: int = 1) -> LoopCode:
         if schedule.stages <= stages:
             return expand(schedule)
     raise ScheduleError(f"no schedule with at most {stages} iterations in flight")
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A zero-overhead loop that begins while its setup still runs, and does not drain.
+
+    Its kernel is passed once for each iteration.  Only the last stage stores, so what the stages before it do for
+    iterations that do not come is seen by nobody.
+    """
+
+    setup: tuple[Op, ...]
+    schedule: LoopSchedule
+    line: Timeline
+    rows: tuple[Row, ...]
+    kernel: tuple[Row, ...]
+
+    def program(self, trips: int) -> list[Op]:
+        """What so many passes of the kernel stand for, in program order."""
+        found = list(self.setup)
+        stages, interval = self.schedule.stages, self.schedule.interval
+        for iteration in range(trips + stages - 1):
+            begun = stages - 1 - max(0, iteration - trips + 1)
+            timed = zip(self.schedule.ops, self.schedule.times, strict=True)
+            found += [one for one, time in timed if time // interval <= begun]
+        return found
+
+
+def _storing_last(schedule: LoopSchedule) -> LoopSchedule:
+    """The same cut into stages elsewhere, so that all stores are in the last one."""
+    for later in range(schedule.interval):
+        moved = replace(schedule, times=tuple(time + later for time in schedule.times))
+        last = (moved.stages - 1) * moved.interval
+        timed = zip(moved.ops, moved.times, strict=True)
+        if all(time >= last for one, time in timed if (use := one.ins.opcode.memory) and use.store):
+            return moved
+    raise ScheduleError("the stores of an iteration lie in two stages")
+
+
+def ahead(setup: Code, body: Sequence[Op], label: str, trips: str) -> Ahead:
+    """A loop with its setup, the shorter the better; a register holds how many iterations there are."""
+    schedule = _storing_last(modulo_schedule(body, BANKS))
+    interval, stages = schedule.interval, schedule.stages
+    counter = ops(f"movxm ls, #.L{label}", f"movxm le, #.L{label}_end", f"add.nc lc, {trips}, #0")
+    code = [op(one, "work") if isinstance(one, str) else one for one in setup]
+    for start in range(4 * len(code)):
+        end = start + (stages - 1) * interval
+        line = Timeline(BANKS)
+        for one in code:
+            line.add(one, (0, end - 1))
+        for one in counter:
+            line.add(one, (0, end + interval - 1 - SETUP_BUNDLES))
+        line.iterations(schedule, 0, stages, start=start)
+        try:
+            line.solve()
+        except ScheduleError:
+            continue
+        kernel = expand(schedule).kernel
+        return Ahead((*code, *counter), schedule, line, line.bundles(0, end), kernel)
+    raise ScheduleError(f"no setup of the loop {label} was found")

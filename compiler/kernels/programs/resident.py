@@ -14,6 +14,7 @@ from compiler.encoding.work import CoreConfig, Kernel, Step, WorkHeader
 from compiler.errors import Diagnostic, DoesNotFit
 from compiler.kernels.programs.blocks import multiply
 from compiler.kernels.programs.combine import combine, fill
+from compiler.kernels.programs.combine_narrow import combine_narrow
 from compiler.kernels.programs.dispatch import boot, dispatch
 from compiler.kernels.programs.lookup import lookup
 from compiler.kernels.programs.parts import PROGRAM_BYTES, Listing
@@ -26,12 +27,14 @@ class Feature(Enum):
     DIRECT = "sums made bytes by a shift"
     NARROW = "sums made bytes by a 16-bit factor"
     STAGED = "the same for sums of several calls"
+    CLIPPED = "both also held to their zero point, and int8 only"
     SCALE = "sums made bytes by a 30-bit factor"
     MEAN = "averages with a factor for each pixel"
     PARTS = "sums of several calls"
     MAX = "maximum of a window"
     LOOKUP = "a function of each byte"
-    COMBINE = "two tensors added, or one rescaled"
+    COMBINE = "two tensors added, or one rescaled, by 30-bit factors"
+    COMBINE_NARROW = "the same by 15-bit factors"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ STEP_LABELS = {
     Step.LOOKUP: "lookup",
     Step.COMBINE: "combine",
     Step.FILL: "fill",
+    Step.COMBINE_NARROW: "combine_narrow",
 }
 
 
@@ -86,8 +90,10 @@ def features_of(header: WorkHeader, parts: bool) -> frozenset[Feature]:
             if header.staged
             else Feature.SCALE
         )
+    if header.clipped:
+        found.add(Feature.CLIPPED)
     if header.combine:
-        found.add(Feature.COMBINE)
+        found.add(Feature.COMBINE_NARROW if header.combine_narrow else Feature.COMBINE)
     return frozenset(found)
 
 
@@ -105,6 +111,8 @@ def _resident(features: frozenset[Feature]) -> Resident:
         lengths |= lookup(listing)
     if "COMBINE" in names:
         lengths |= combine(listing)
+    if "COMBINE_NARROW" in names:
+        lengths |= combine_narrow(listing)
     lengths |= fill(listing)
     lengths |= dispatch(listing)
     lengths["boot"] += booted

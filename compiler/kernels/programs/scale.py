@@ -8,21 +8,36 @@ half is A and whose lower half is B + 2^15: adding 2^15 in 16 bits makes it B.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
+from functools import partial
 
-from compiler.encoding.work import BLOCK_RECORD_BYTES, RECORD_WORDS, WorkHeader
-from compiler.kernels.programs.parts import Listing, bit, block, call_word, ending, header, offset, op, ops, pipelined
+from compiler.encoding.work import BLOCK_RECORD_BYTES, GROUP_BYTES, RECORD_WORDS, WorkHeader
+from compiler.kernels.programs.parts import (
+    INTO_HEADER,
+    Code,
+    Listing,
+    ahead,
+    bit,
+    block,
+    call_word,
+    ending,
+    header,
+    offset,
+    op,
+    ops,
+    pipelined,
+)
 from compiler.kernels.schedule import LoopCode, Op
 
 # Configuration words of elementwise 16 x 16 multiplies into 16 lanes of 64 bits, and with the accumulator shifted
 # left by 16 first (aiev2_vmult.h of llvm-aie: mul_elem_16_2, shift16).
 WIDE, WIDE_SHIFTED = 858, 858 + 1024
-# 32 lanes of 16 by 16 bits into 32 bits (mul_elem_32).
-NARROW = 824
 # vshuffle mode that splits 32-bit lanes: lower halves to the lower half of a vector (T16_16x2, aiev2_enums.h).
 SPLIT = 44
 # Groups come in fours, so no loop over them may need more iterations than that.
 STAGES = 4
+# How far behind the scratch the loop over its groups reads at most: 4 groups of 128 bytes.
+SCRATCH_AHEAD = 512
 # Averages are few: their loop is kept short rather than fast.
 MEAN_STAGES = 1
 
@@ -136,7 +151,8 @@ def rescale(listing: Listing, features: Set[str]) -> dict[str, int]:
     Called with `jl`; keeps r2 to r11 and p6.
     """
     wanted = [name for name in _FLAGS if name in features]
-    ways = {"MEAN": _mean, "STAGED": _staged, "SCALE": _scale}
+    staged = partial(_staged, clips="CLIPPED" in features)
+    ways: dict[str, Callable[[Listing, int], dict[str, int]]] = {"MEAN": _mean, "STAGED": staged, "SCALE": _scale}
     spent = 0
     costs: dict[str, int] = {}
     listing.add([], "rescale")
@@ -210,35 +226,36 @@ def _mean(listing: Listing, entry: int) -> dict[str, int]:
     return {"mean_block": entry + setup + fixed, "mean_group": each}
 
 
-def _staged_loop() -> LoopCode:
+def _staged_body(clips: bool) -> list[Op]:
+    halves, byte = ("d16", "s8") if clips else ("s16", "d8")
     body = [op(f"vlda {quarter}4, [p0], #32", "scratch") for quarter in ("amll", "amlh", "amhl", "amhh")]
-    body += ops("vsrs.s16.s32 x0, cm4, s0", "vmac cm5, cm7, x0, x5, r12")
-    return pipelined([*body, op("vst.2d.srs.d8.s32 cm5, s1, [p7], d3", "out")], STAGES)
+    body += ops(f"vsrs.{halves}.s32 x0, cm4, s0", "vmac cm5, cm7, x0, x5, r12")
+    return [*body, op(f"vst.2d.srs.{byte}.s32 cm5, s1, [p7], d3", "out")]
 
 
-def _staged(listing: Listing, entry: int) -> dict[str, int]:
+def _staged(listing: Listing, entry: int, clips: bool) -> dict[str, int]:
     """What `narrow` does on the way, for sums that several calls make: no offset is in them."""
-    loop = _staged_loop()
-    setup = listing.add(
-        block(
-            "mov p3, r18",
-            _counter("staged", loop),
-            "mov p0, r8",
-            "mov p7, r7",
-            "mov dc3, #0",
-            "mov p2, r6",
-            op(f"lda r1, [p2, #{RECORD_WORDS['second_shift'] - BLOCK_RECORD_BYTES}]", "work"),
-            header("r12", "q_zero"),
-            "mov s1, r1",
-            "lshl r12, r12, r1",
-            "vbcst.32 x11, r12",
-            "vmov bml7, x11",
-            "vmov bmh7, x11",
-            "vlda wl5, [p2, #-96]",
-            "vlda wh5, [p2, #-64]",
-            f"movxm r12, #{NARROW}",
-        ),
-        "rescale_staged",
-    )
-    fixed, each = _run(listing, loop, "staged")
-    return {"staged_block": entry + setup + fixed, "staged_group": each}
+    setup: Code = [
+        "mov p3, r18",
+        f"padda [p3], #{INTO_HEADER}",
+        "mov p2, r6",
+        op(f"lda r1, [p2, #{RECORD_WORDS['second_shift'] - BLOCK_RECORD_BYTES}]", "work"),
+        op(f"lda r23, [p2, #{RECORD_WORDS['zero'] - BLOCK_RECORD_BYTES}]", "work"),
+        "mov p0, r8",
+        "mov p7, r7",
+        "mov dc3, #0",
+        "mov s1, r1",
+        "vbcst.32 x11, r23",
+        "vmov bml7, x11",
+        "vmov bmh7, x11",
+        "vlda wl5, [p2, #-96]",
+        "vlda wh5, [p2, #-64]",
+        header("r12", "narrow_conf", INTO_HEADER),
+        "lshl r23, r10, r31",
+    ]
+    loop = ahead(setup, _staged_body(clips), "staged", "r23")
+    assert 4 * GROUP_BYTES * (loop.schedule.stages - 1) <= SCRATCH_AHEAD, "the loop reads further ahead than is said"
+    fixed = listing.add(loop.rows, "rescale_staged")
+    listing.loop(loop.kernel, "staged")
+    fixed += listing.add(block("ret lr"))
+    return {"staged_block": entry + fixed, "staged_group": len(loop.kernel)}
