@@ -10,6 +10,9 @@ from compiler.encoding.work import CONFIG_ADDRESS
 from compiler.mapping.shapes import CoreLayout
 from compiler.target import Target
 
+SCRATCH_BYTES = 7168
+"""For 32-bit sums that wait for other calls: 4 times the bytes of their results, but such calls are long anyway."""
+
 
 def core_layouts(target: Target) -> tuple[CoreLayout, ...]:
     """The layouts to choose from: large activation slots with small weight slots, and the reverse."""
@@ -18,8 +21,8 @@ def core_layouts(target: Target) -> tuple[CoreLayout, ...]:
     # The last bank keeps the stack below the configuration record; results and accumulators share the rest.
     free = CONFIG_ADDRESS - target.core.stack_bytes - last
     tiles = 4 if shares_output(target.core_rows) else 2
-    out = free // (tiles + 4) // 32 * 32
-    results = ((last, last + out), out, last + tiles * out, 4 * out)
+    out = (free - SCRATCH_BYTES) // tiles // 32 * 32
+    results = ((last, last + out), out, last + tiles * out, SCRATCH_BYTES)
     return (
         CoreLayout((0, bank), bank, (2 * bank, 2 * bank + bank // 2), bank // 2, *results),
         CoreLayout((0, bank // 2), bank // 2, (bank, 2 * bank), bank, *results),

@@ -22,7 +22,7 @@ from compiler.target import Target
 ONE_CALL = ("direct", "narrow")
 """How sums become bytes without waiting in the scratch."""
 
-NEARLY = 0.03
+NEARLY = 0.01
 """Estimates that differ by so little say nothing: then the tiles that cores are better at are taken."""
 
 ENDS = {"staged": cost.staged_cycles, "scale": cost.scale_cycles, "mean": cost.mean_cycles}
