@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +41,7 @@ from compiler.target import Target
 from dialects import bsp, tile
 from passes.block_compaction import BlockCompaction, Mode
 from runtime_sim.machine import simulate
-from runtime_sim.report import Timing, timing_of
+from runtime_sim.report import Timing, layer_by_stretches, timing_of
 from runtime_sim.trace import trace_json
 
 STAGE_FILES = {
@@ -192,20 +191,19 @@ def _clock(
     module: Module,
     target: Target,
     sizes: Sequence[int],
-    ranges: Sequence[tuple[int, int]],
+    ranges: Sequence[Sequence[tuple[int, int]]],
     names: Sequence[str],
 ) -> tuple[Timing, str]:
     """Run the simulator without data."""
     arguments = {number: np.zeros(size, np.uint8) for number, size in enumerate(sizes)}
     arguments[0][...] = module.store[CONSTANTS]
-    firsts = [first for first, _ in ranges]
     result = simulate(
         control,
         target,
         arguments,
         KernelCosts.from_dict(json.loads(module.store[COSTS].tobytes()), COSTS),
         compute=False,
-        layer_of_op=lambda op: bisect.bisect_right(firsts, op) - 1,
+        layer_of_op=layer_by_stretches(ranges),
         program=hashlib.sha256(module.store[PROGRAM].tobytes()).hexdigest(),
     )
     return timing_of(result, target, names), trace_json(result, target, names)

@@ -102,7 +102,9 @@ def _layer(module: Module, index: int, runs: Sequence[tile.RunOp], end_bytes: in
     )
 
 
-def layers_json(layers: Sequence[LayerInfo], ranges: Sequence[tuple[int, int]], target: Target) -> list[dict[str, Any]]:
+def layers_json(
+    layers: Sequence[LayerInfo], ranges: Sequence[Sequence[tuple[int, int]]], target: Target
+) -> list[dict[str, Any]]:
     """The content of layers.json."""
     return [
         {
@@ -122,7 +124,7 @@ def layers_json(layers: Sequence[LayerInfo], ranges: Sequence[tuple[int, int]], 
             "passes": one.passes,
             "compute_bound_us": one.compute_us(target),
             "ddr_bound_us": one.ddr_us(target),
-            "control": list(ranges[one.index]),
+            "control": [list(stretch) for stretch in ranges[one.index]],
         }
         for one in layers
     ]

@@ -222,7 +222,7 @@ class SyncOp(Op):
 
 
 class LayerOp(Op):
-    """From here on the control stream works for this layer (an index of layers.json)."""
+    """From here on the control stream works for this layer (an index of layers.json), begun before or new."""
 
     name = "aie2.layer"
     index: int = prop()

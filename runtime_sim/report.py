@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -165,13 +166,34 @@ def layer_table(layers: Any, place: str) -> list[str]:
 def layer_of_operation(layers: Any, place: str) -> Callable[[int], int]:
     """From the number of a control operation to the layer it serves by layers.json; -1 for set-up."""
     names = layer_table(layers, place)
-    firsts = []
     for number, one in enumerate(layers):
         control = one.get("control")
-        if not (isinstance(control, list) and len(control) == 2 and all(type(op) is int for op in control)):
-            text = f"layer {number} '{names[number]}' has no control operations [first, last)"
+        if not (isinstance(control, list) and all(map(_is_stretch, control))):
+            text = f"layer {number} '{names[number]}' has no stretches of control operations [first, last)"
             raise UnreadableInput(Diagnostic("plan-layers", text, place))
-        firsts.append(control[0])
-    if firsts != sorted(firsts):
-        raise UnreadableInput(Diagnostic("plan-layers", "layers are not in the order of their operations", place))
-    return lambda operation: bisect_right(firsts, operation) - 1
+    stretches = _in_order([one["control"] for one in layers])
+    for (_, last, one), (first, _, other) in pairwise(stretches):
+        if first < last:
+            text = f"control operation {first} belongs to layer {one} and to layer {other}"
+            raise UnreadableInput(Diagnostic("plan-layers", text, place))
+    return layer_by_stretches([one["control"] for one in layers])
+
+
+def layer_by_stretches(layers: Sequence[Sequence[tuple[int, int]]]) -> Callable[[int], int]:
+    """From the number of a control operation to the layer in one of whose stretches [first, last) it is, or -1."""
+    stretches = _in_order(layers)
+    firsts = [first for first, _, _ in stretches]
+
+    def layer_of(operation: int) -> int:
+        at = bisect_right(firsts, operation) - 1
+        return stretches[at][2] if at >= 0 and operation < stretches[at][1] else -1
+
+    return layer_of
+
+
+def _in_order(layers: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, int, int]]:
+    return sorted((first, last, number) for number, one in enumerate(layers) for first, last in one)
+
+
+def _is_stretch(found: Any) -> bool:
+    return isinstance(found, list) and len(found) == 2 and all(type(one) is int for one in found)

@@ -45,7 +45,7 @@ def parts(target: str = "aie2-2x2") -> tuple[dict[str, bytes], dict[str, Any]]:
         "weights.bin": bytes(range(64)),
         "cores/costs.json": json_bytes(COSTS.to_dict()),
         "cores/resident.bin": bytes(16),
-        "layers.json": json_bytes([{"name": "conv", "control": [0, 0]}]),
+        "layers.json": json_bytes([{"name": "conv", "control": []}]),
         "ir/nn.mlir": b"module\n",
     }
     manifest = {

@@ -205,15 +205,17 @@ def test_header_layers_and_listing() -> None:
             BdOp(0, 0, 0, 0, 4, (1,), (), argument=1),
             LayerOp(1, "pool8"),
             SyncOp(0, 0, "S2MM", 0, loc=node),
+            LayerOp(0, "conv7", loc=node),
+            SyncOp(0, 0, "S2MM", 0),
         ),
         TARGET,
     )
     read = read_transactions(stream)
-    assert (read.header.rows, read.header.columns, read.header.operations) == (4, 2, 4)
-    assert layers == [(1, 3), (3, 4)]
+    assert (read.header.rows, read.header.columns, read.header.operations) == (4, 2, 5)
+    assert layers == [[(1, 3), (4, 5)], [(3, 4)]]
     lines = text.splitlines()
     assert [line.split(";")[1].strip() for line in lines] == [
-        "set-up", f"conv7 [{node}]", f"conv7 [{node}]", f"pool8: {node}",
+        "set-up", f"conv7 [{node}]", f"conv7 [{node}]", f"pool8: {node}", f"conv7 [{node}]",
     ]  # fmt: skip
 
 

@@ -109,15 +109,19 @@ def test_an_empty_run() -> None:
 
 
 def test_operations_belong_to_layers() -> None:
-    layers = [{"name": "a", "control": [3, 5]}, {"name": "b", "control": [5, 9]}]
+    layers = [
+        {"name": "a", "control": [[3, 5], [7, 8]]},
+        {"name": "b", "control": [[5, 7]]},
+        {"name": "c", "control": []},
+    ]
     layer = layer_of_operation(layers, "test")
-    assert [layer(op) for op in (0, 2, 3, 4, 5, 8)] == [-1, -1, 0, 0, 1, 1]
+    assert [layer(op) for op in (0, 2, 3, 4, 5, 6, 7, 8)] == [-1, -1, 0, 0, 1, 1, 0, -1]
 
 
 @pytest.mark.parametrize(
     "layers",
     [{}, [1], [{"name": "a"}], [{"name": "a", "control": [5]}],
-     [{"name": "a", "control": [5, 6]}, {"name": "b", "control": [1, 2]}]],
+     [{"name": "a", "control": [5, 6]}], [{"name": "a", "control": [[5, 7]]}, {"name": "b", "control": [[6, 8]]}]],
 )  # fmt: skip
 def test_bad_layers_are_refused(layers: object) -> None:
     with pytest.raises(UnreadableInput, match="plan-layers"):

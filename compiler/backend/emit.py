@@ -84,8 +84,8 @@ def header_of(target: Target) -> TransactionHeader:
     return TransactionHeader(rows=target.first_core_row + target.core_rows, columns=target.columns)
 
 
-def emit_control(module: Module, target: Target) -> tuple[bytes, str, list[tuple[int, int]]]:
-    """The control stream, its listing, and for each layer the operations `[first, last)` that serve it."""
+def emit_control(module: Module, target: Target) -> tuple[bytes, str, list[list[tuple[int, int]]]]:
+    """The control stream, its listing, and for each layer the stretches `[first, last)` of operations that serve it."""
     emitter = _Emitter(header_of(target), module.store)
     for op in module.function().body.ops:
         emitter.add(op)
@@ -104,7 +104,7 @@ class _Emitter:
         self.writer = TransactionWriter(header)
         self.notes: list[str] = []
         self.title = SETUP
-        self.firsts: list[int] = []
+        self.entered: list[tuple[int, int]] = []
 
     def add(self, op: Op) -> None:
         """Emit one operation of `main`."""
@@ -117,16 +117,21 @@ class _Emitter:
                 self.notes.append(note)
 
     def enter(self, op: LayerOp) -> None:
-        """Begin a layer; they come in order, each once."""
-        if op.index != len(self.firsts):
-            text = f"layer {op.index} ('{op.title}') begins, expected layer {len(self.firsts)}"
+        """Begin a layer, or go on with one; they begin in order."""
+        begun = 1 + max((index for index, _ in self.entered), default=-1)
+        if not 0 <= op.index <= begun:
+            text = f"layer {op.index} ('{op.title}') begins, expected layer {begun} or one before it"
             raise InternalError(Diagnostic("emit-layer", text, op.loc))
-        self.firsts.append(self.writer.operations)
+        self.entered.append((op.index, self.writer.operations))
         self.title = op.title if op.loc == UNKNOWN else f"{op.title} [{op.loc}]"
 
-    def ranges(self) -> list[tuple[int, int]]:
-        """The operations of each layer; the last has all up to the end."""
-        return list(pairwise([*self.firsts, self.writer.operations]))
+    def ranges(self) -> list[list[tuple[int, int]]]:
+        """The operations of each layer, stretch by stretch."""
+        found: list[list[tuple[int, int]]] = [[] for _ in range(1 + max((i for i, _ in self.entered), default=-1))]
+        for (index, first), (_, last) in pairwise([*self.entered, (0, self.writer.operations)]):
+            if first < last:
+                found[index].append((first, last))
+        return found
 
 
 def transactions_of(op: Op, header: TransactionHeader, store: WeightStore) -> list[Transaction]:

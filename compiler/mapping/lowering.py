@@ -72,6 +72,7 @@ class Lowering:
         self.makers: dict[int, PacketMaker] = {}
         self.later: list[tuple[Channel, Task]] = []
         self.features: set[Feature] = set()
+        self.layer = -1
 
     def set_up(self) -> None:
         """Constants, and the fixed part of every core: rings, locks, configuration."""
@@ -102,11 +103,7 @@ class Lowering:
                 stores[op.into] = op.epoch
         done: set[Op] = set()
         by_epoch = {op.epoch: op for op in ops if isinstance(op, tile.StoreOp)}
-        layer = -1
         for run in runs:
-            if run.layer_index != layer:
-                layer = run.layer_index
-                self.control.emit(aie2.LayerOp(layer, run.title))
             self._run(run, [one for one in loads[run.epoch] if one not in done])
             following = runs[run.epoch + 1] if run.epoch + 1 < len(runs) else None
             if following is not None:
@@ -115,11 +112,18 @@ class Lowering:
                     if stores.get(one.source, -1) < run.epoch:
                         self._load(one)
                         done.add(one)
+            self._serve(run)
             if run.epoch in by_epoch:
                 self._store(by_epoch[run.epoch])
         self.control.drain(len(runs) + 1)
         self.module.store[CONSTANTS] = np.concatenate(self.constants)
         load_programs(self.module, self.features)
+
+    def _serve(self, run: tile.RunOp) -> None:
+        """What follows is for the layer of this run."""
+        if run.layer_index != self.layer:
+            self.layer = run.layer_index
+            self.control.emit(aie2.LayerOp(run.layer_index, run.title))
 
     def _channel(self, column: int, direction: Direction, number: int) -> Channel:
         return Channel(column, self.target.memory_tile_row, TileKind.MEMTILE, direction, number)
@@ -160,6 +164,7 @@ class Lowering:
 
     def _run(self, run: tile.RunOp, loads: Sequence[tile.LoadOp]) -> None:
         """Wait for what the run needs, then push what its activation and output channels do."""
+        self._serve(run)
         if run.epoch == 0:
             self._work(run)
         self.control.drain(run.epoch - 1)
@@ -244,6 +249,7 @@ class Lowering:
 
     def _work(self, run: tile.RunOp) -> None:
         """Work packets of a run: DDR to a ring of slots in the memory tile, and from there to the cores."""
+        self._serve(run)
         self.control.loc = run.loc
         free, full = 2 * (run.epoch % 2), 2 * (run.epoch % 2) + 1
         row = self.target.memory_tile_row
