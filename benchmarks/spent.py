@@ -127,7 +127,6 @@ def _parts(packet: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCos
     end, needed = variant(header, call), kept * call.rows * width / LANES
     raw = "bias_raw" if call.first else "scratch_raw"
     mac = end if end in ("direct", "narrow") else raw
-    to_bytes = {"staged": cost.staged_cycles, "scale": cost.scale_cycles}.get(end)
     combines = header.combine and call.last
     values = (
         needed,
@@ -137,7 +136,7 @@ def _parts(packet: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCos
         sets * blocks * getattr(costs, f"mac_set_{mac}"),
         blocks * getattr(costs, f"mac_block_{mac}"),
         getattr(costs, f"mac_call_{mac}"),
-        to_bytes(costs, call.groups, blocks) if to_bytes else 0,
+        cost.rescale_cycles(costs, end, call.groups, blocks) if end in ("staged", "scale") else 0,
         cost.combine_cycles(costs, call.groups, blocks, narrow=header.combine_narrow) if combines else 0,
         cost.fill_cycles(costs, call.pad_bytes) if call.last else 0,
     )

@@ -79,7 +79,7 @@ def _check_steps(header: WorkHeader, call: CallRecord) -> None:
     if call.skip and call.last:
         raise fault("work-call", "a call that computes nothing is flagged as the last of its tile")
     expected = with_steps(header, call)
-    for name in ("start", "then", "after_combine"):
+    for name in ("start", "then", "after_rescale", "after_combine"):
         found, right = getattr(call, name), getattr(expected, name)
         if found != right:
             text = f"a call's step `{name}` is {found}, its packet is made for {right} ({Step(right).name})"

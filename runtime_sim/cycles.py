@@ -47,15 +47,16 @@ def _mac(packet: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts
 
 
 def _staged(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
-    return header.out_blocks * (costs.staged_block + _sets(call) * SET * costs.staged_group)
+    each = costs.staged_block + _sets(call) * SET * costs.staged_group
+    return costs.staged_call + header.out_blocks * each
 
 
 def _scale(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
-    return header.out_blocks * (costs.scale_block + _sets(call) * SET * costs.scale_group)
+    return costs.scale_call + header.out_blocks * (costs.scale_block + _sets(call) * SET * costs.scale_group)
 
 
 def _mean(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
-    return header.out_blocks * (costs.mean_block + _sets(call) * SET * costs.mean_group)
+    return costs.mean_call + header.out_blocks * (costs.mean_block + _sets(call) * SET * costs.mean_group)
 
 
 def _max(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:

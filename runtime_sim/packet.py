@@ -19,6 +19,7 @@ from compiler.encoding.work import (
     LANES,
     MIN_PERIODS,
     NARROW_PERIODS,
+    RAW_PERIODS,
     SET,
     BlockRecords,
     CallRecord,
@@ -67,9 +68,8 @@ def _part(packet: Bytes, offset: int, count: int, aligned: int) -> Bytes:
 def block_records(packet: Bytes, header: WorkHeader) -> BlockRecords:
     """The records of a packet's output blocks; equal ones are decoded once."""
     data = vectors(packet, header.records_offset, (header.out_blocks + 1) * BLOCK_RECORD_BYTES)
-    return _block_records(
-        data.tobytes(), header.narrow or header.staged, NARROW_PERIODS if header.narrow else MIN_PERIODS
-    )
+    least = MIN_PERIODS if header.direct else NARROW_PERIODS if header.narrow else RAW_PERIODS
+    return _block_records(data.tobytes(), header.narrow or header.staged, least)
 
 
 @lru_cache(maxsize=_PACKETS_KEPT)
@@ -110,8 +110,7 @@ class Entries:
 def entries(packet: Bytes, header: WorkHeader) -> Entries:
     """What a packet multiplies; masks say whether the blocks share a table, and weights."""
     periods = block_records(packet, header).periods
-    if header.direct or header.narrow:
-        _check_chain(header, periods)
+    _check_chain(header, periods)
     block = np.repeat(np.arange(header.out_blocks, dtype=np.int64), periods)
     starts = np.cumsum(periods) - periods
     every = np.arange(block.size, dtype=np.int64)
@@ -132,7 +131,7 @@ def _shares(name: str, mask: int) -> bool:
 
 
 def _check_chain(header: WorkHeader, periods: Index) -> None:
-    """Refuse words for `direct` and `narrow` that say otherwise than the rest of the header."""
+    """Refuse words for whoever multiplies that say otherwise than the rest of the header."""
     every = int(periods[0]) if periods.size else 0
     wanted = {
         "taps": 0 if header.table_mask else every,

@@ -29,6 +29,7 @@ from tests.program_mutants import Verdict
 from tests.program_runs import HALF, LEAST_CYCLES, plain, random_state
 
 COMBINING = {Step.COMBINE, Step.COMBINE_NARROW}
+RESCALING = {Step.STAGED, Step.SCALE, Step.MEAN}
 DATA = 4  # fills of the activations that a fault in a packet is tried with
 NUMBERS = (
     *("q_min", "q_max", "y_min", "y_max", "add_a", "add_b", "add_start", "q_odd", "y_odd", "ready_round"),
@@ -169,8 +170,6 @@ class PacketBench:
             return "a step to groups that do not count"
         if mutant.place in UNUSED and UNUSED[mutant.place](self):
             return "a field for what this program or this call does not do"
-        if mutant.place in ("table_mask", "blocks_mask"):
-            return "a bit of a mask that no step has: steps are multiples of 4 and 64"
         old, new = _word(self.case.packet, mutant.at), int.from_bytes(mutant.new, "little", signed=True)
         if mutant.place == "result_sign" and old and new:
             return "any number but zero says that results have a sign"
@@ -196,6 +195,10 @@ class PacketBench:
     def _beyond(self, index: int) -> bool:
         """Pointer index % 4 steps on to set index // 4, whose group may be none of the call's."""
         return index >= self.case.call.groups
+
+
+def _steps(bench: PacketBench) -> set[int]:
+    return {bench.case.call.start, bench.case.call.then, bench.case.call.after_rescale}
 
 
 def _no_combine(bench: PacketBench) -> bool:
@@ -234,7 +237,7 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     # Vectors of the header are read for what else is in them.
     "conf": _no_sums,
     "q_zero": lambda bench: _unscaled(bench) or bench.case.header.staged,
-    "taps": lambda bench: bench.case.header.kernel != Kernel.MAX_POOL and (_no_sums(bench) or not _on_the_way(bench)),
+    "taps": lambda bench: bench.case.header.kernel != Kernel.MAX_POOL and _no_sums(bench),
     "narrow_conf": lambda bench: not bench.case.header.narrow and (_unscaled(bench) or not bench.case.header.staged),
     **dict.fromkeys(("mean_inner", "mean_outer", "scale_step"), lambda bench: not bench.case.header.mean),
     "pad_word": lambda bench: not bench.case.call.pad_bytes,
@@ -249,23 +252,24 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "r_offset": _no_combine,
     # For people and for the simulator: the core goes by the steps; reads beyond the last weights may touch them.
     **dict.fromkeys(
-        ("kernel", "direct", "narrow", "clipped", "combine", "combine_narrow", "skip", "rows", "act_bytes"),
+        ("kernel", "direct", "narrow", "staged", "mean", "clipped", "combine", "combine_narrow"),
+        lambda bench: True,
+    ),
+    **dict.fromkeys(
+        ("first", "skip", "rows", "act_bytes"),
         lambda bench: True,
     ),
     **dict.fromkeys(("size_words", "layer", "version"), lambda bench: True),
     "groups_wide": lambda bench: not bench.case.call.last,
-    # Of the ways from the scratch the last one is not tested for.
-    "staged": lambda bench: _unscaled(bench) or not {"STAGED", "SCALE"} <= bench.features,
-    "mean": lambda bench: _unscaled(bench) or not {"MEAN"} < bench.features & {"MEAN", "SCALE", "STAGED"},
-    "first": lambda bench: _no_sums(bench) or _on_the_way(bench) or "PARTS" not in bench.features,
     # The core in row 0 has the first list, however many there are.
     **dict.fromkeys(("call_lists", "list_step"), lambda bench: True),
     "then": lambda bench: bench.case.call.start in COMBINING,
-    "after_combine": lambda bench: not COMBINING & {bench.case.call.start, bench.case.call.then},
+    "after_rescale": lambda bench: bench.case.call.then not in RESCALING,
+    "after_combine": lambda bench: not COMBINING & _steps(bench),
     # An average is rounded by words of the header, sums that stay in the scratch not at all.
     "shift": lambda bench: bench.case.header.mean or bench.case.header.direct or not bench.case.call.last,
-    # Who makes bytes on the way has the word `chain`; only reads before the first weights touch the rest.
-    **dict.fromkeys(("periods", "last", "blocks_wrap", "table_wrap"), _on_the_way),
+    # A core has the word `chain`; only reads before the first weights touch the rest.
+    **dict.fromkeys(("periods", "last", "blocks_wrap", "table_wrap"), lambda bench: True),
     "second_shift": lambda bench: not bench.case.header.narrow and (_unscaled(bench) or not bench.case.header.staged),
 }
 """When a field that is read, or that shares a byte with others, has no meaning."""

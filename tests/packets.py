@@ -164,7 +164,7 @@ class Maker:
         mean = self.kernel is Kernel.AVG_POOL and not direct and not narrow and draw.coin("mean", 0.7)
         staged = not direct and not narrow and not mean and draw.coin("staged", 0.5)
         self.fields |= {"direct": direct, "narrow": narrow, "mean": mean, "staged": staged}
-        self.least = 7 if narrow else 5
+        self.least = 5 if direct else 7 if narrow else 8
         self.fields["conf"] = (CONF if self.kernel is Kernel.CONV else ELEMENTWISE_CONF)[signed]
         sums = self._dense_sums() if self.kernel is Kernel.CONV else self._elementwise_sums()
         wild = not direct and not narrow and not staged and draw.coin("wild", 0.2)
@@ -222,7 +222,7 @@ class Maker:
 
     def _add_weights(self, table: list[int], blocks: Ints, *, shared_table: bool, shared_blocks: bool) -> None:
         self.parts.add("blocks", blocks.astype(np.int8), 32)
-        self.parts.add("table", np.array([0, *table, *[0] * 7], np.int32), 4)
+        self.parts.add("table", np.array([0, *table, *[0] * 8], np.int32), 4)
         self.fields["table_offset"] += 4
         self.fields |= {"table_mask": 0 if shared_table else ALL, "blocks_mask": 0 if shared_blocks else ALL}
         back = self.periods[0]
@@ -305,7 +305,7 @@ class Maker:
         if second is not None:
             words[:, 31] = (self.fields["q_zero"] << second) & 0xFFFFFFFF
         behind = np.zeros((1, 32), np.uint32)  # of the block that a core begins behind the last one
-        behind[0, 24:31] = [7, 0, 0, 6, (32 - 64 * 7) & 0xFFFFFFFF, (4 - 4 * 7) & 0xFFFFFFFF, 6]
+        behind[0, 24:31] = [8, 0, 0, 7, (32 - 64 * 8) & 0xFFFFFFFF, (4 - 4 * 8) & 0xFFFFFFFF, 7]
         self.parts.add("records", np.concatenate([words, behind]), 32)
 
     def _combined(self, x: Ints) -> Ints:

@@ -60,6 +60,8 @@ CALLS: dict[frozenset[Feature], list[Wanted]] = {
         *((Kernel.CONV, ONCE | {"clipped": clipped}) for clipped in (False, True)),
         (Kernel.CONV, ONCE | {"clipped": True} | LONG),
         *((Kernel.CONV, STAGED | {"clipped": clipped} | LONG) for clipped in (False, True)),
+        # As many groups as are begun before the loop over them.
+        (Kernel.CONV, STAGED | LONG | {"rows": 1, "wide": 3}),
         (Kernel.DEPTHWISE, ONCE | {"clipped": True, "combine": True}),
         *((Kernel.ADD, {"combine_narrow": narrow}) for narrow in (False, True)),
         *((Kernel.ADD, {"combine_narrow": True, "rows": rows} | SMALL) for rows in (1, 2)),

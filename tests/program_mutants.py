@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from unittest.mock import patch
 
@@ -14,27 +14,35 @@ from compiler.encoding.isa.codec import BUNDLE_BYTES
 from compiler.encoding.isa.kinds import KINDS, Label, NumberKind, RegisterKind
 from compiler.encoding.isa.model import CellAccess, Instruction, Opcode
 from compiler.encoding.isa.registers import CELL, Register
-from compiler.encoding.work import Kernel
-from compiler.kernels.programs import mac
-from compiler.kernels.programs.mac import Variant
+from compiler.encoding.work import SET, Kernel
+from compiler.kernels.programs import mac, scale
 from compiler.kernels.programs.resident import Feature, Resident, features_of, resident
 from compiler.kernels.schedule import Op, Row, ScheduleError, bundles
 from compiler.kernels.schedule.terms import Pipeline, Terms
 from tests.packets import Case, random_call
-from tests.program_paths import KEPT, Lost, Trips, nest_faults, nest_trace, seam_faults
+from tests.program_paths import KEPT, Lost, Nest, Trips, nest_faults, nest_trace, seam_faults
 from tests.program_pieces import Recorded, make, piece_faults
 from tests.program_runs import LEAST_CYCLES, Burden, Seen, burden, fits
 
 VARIANTS = {f"mac_{one.name}": one for one in (mac.DIRECT, mac.NARROW, mac.BIAS_RAW, mac.SCRATCH_RAW)}
 # What says how often loops go round, and what that is made from.
 STEERING = ("lc", "ls", "le", "r1", "r2", "r9", "r10", "r22", "r23", "r27")
+STEERING_GROUPS = (*STEERING, "r4", "r5", "r6", "p4")
 CONTROL = [*KEPT, "lc", "r1", "r2", "r9", "r27"]
 
 
-def variant_of(made: Recorded, name: str) -> Variant:
-    """The variant that a nest is of."""
-    variant = VARIANTS[name]
-    return mac.CLIPPED if variant is mac.NARROW and Feature.CLIPPED in made.features else variant
+@cache
+def nest_of(features: frozenset[Feature], name: str) -> Nest:
+    """What a program's loop over output blocks is made from."""
+    if name in VARIANTS:
+        variant = VARIANTS[name]
+        return mac.CLIPPED if variant is mac.NARROW and Feature.CLIPPED in features else variant
+    return next(one for one in scale.loops({one.name for one in features}) if one.name == name)
+
+
+def least_of(nest: Nest) -> int:
+    """The fewest periods, or groups, of an output block."""
+    return nest.least_periods if isinstance(nest, mac.Variant) else SET
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,8 @@ class Bench:
                 found = [str(fault) for fault in piece_faults(piece, rows)]
             elif nest is not None:
                 found = self._nest(nest, rows)
-                complete = complete and not any(_controls(one) for one in (*rows[at], *self.made.listing.rows[at]))
+                both = *rows[at], *self.made.listing.rows[at]
+                complete = complete and not any(_controls(nest, one) for one in both)
             else:
                 found, complete = [], False
             if found:
@@ -154,9 +163,9 @@ class Bench:
         return "", complete
 
     def _nest(self, name: str, rows: Sequence[Row]) -> list[str]:
-        variant = variant_of(self.made, name)
+        nest = nest_of(self.made.features, name)
         try:
-            return [str(fault) for fault in nest_faults(self.made, name, variant, usual(variant), rows)]
+            return [str(fault) for fault in nest_faults(self.made, name, nest, usual(nest), rows)]
         except (Lost, KeyError) as lost:
             return [f"{name}: {lost}"]
 
@@ -164,16 +173,16 @@ class Bench:
         """Whether a nest's counters, jumps and loop registers get the same values at every turn of several trips."""
         rows = mutant.rows(self.made.listing.rows)
         for name in self.made.nests:
-            variant = variant_of(self.made, name)
+            nest = nest_of(self.made.features, name)
             for blocks in (1, 2, 3):
                 for sets in (1, 2, 3):
-                    trips = Trips(tuple(variant.least_periods + block % 2 for block in range(blocks)), sets)
+                    trips = Trips(tuple(least_of(nest) + block % 2 for block in range(blocks)), sets)
                     terms = Terms()
                     old, new = (
-                        Pipeline(nest_trace(self.made, name, variant, trips, which), terms).run()
+                        Pipeline(nest_trace(self.made, name, nest, trips, which), terms).run()
                         for which in (self.made.listing.rows, rows)
                     )
-                    cells = [CELL[cell] for cell in CONTROL]
+                    cells = [CELL[cell] for cell in (*CONTROL, *(() if name in VARIANTS else STEERING_GROUPS))]
                     same = [old.cells.get(cell) for cell in cells] == [new.cells.get(cell) for cell in cells]
                     stores = sorted(number for number, _ in old.stores) == sorted(number for number, _ in new.stores)
                     acts = [number for number, _ in old.acts] == [number for number, _ in new.acts]
@@ -182,16 +191,17 @@ class Bench:
         return not seam_faults(self.made, rows)
 
 
-def usual(variant: Variant) -> Trips:
+def usual(nest: Nest) -> Trips:
     """Trips that go round every loop, and from one output block to another whose record the one before has read."""
-    least = variant.least_periods
+    least = least_of(nest)
     return Trips((least + 1, least, least + 2), 3)
 
 
-def _controls(one: Op) -> bool:
+def _controls(nest: str, one: Op) -> bool:
     """Whether an op of a nest steers it: its proof knows beforehand where control goes."""
     written = {cell for cell, _, _ in one.ins.cells_written()}
-    return one.is_branch or bool(written & {CELL[name] for name in STEERING})
+    steering = STEERING if nest in VARIANTS else STEERING_GROUPS
+    return one.is_branch or bool(written & {CELL[name] for name in steering})
 
 
 @dataclass(frozen=True)
@@ -205,10 +215,6 @@ class Verdict:
     proof: str = ""
 
 
-NOT_LAST = ("jz r1, #.Lmac_bias_raw_next ",)
-"""Jumps of calls that are not the last of a tile: programs without PARTS get none such."""
-
-
 def judge(bench: Bench, mutant: Mutant) -> Verdict:
     """Ask the checker, then the core, then for a proof."""
     checker, complete = bench.caught_by_checker(mutant)
@@ -216,12 +222,8 @@ def judge(bench: Bench, mutant: Mutant) -> Verdict:
     proof = ""
     if not checker and complete:
         proof = "same results, by the checker"
-    elif not checker and not run:
-        if mutant.jumps:
-            never = Feature.PARTS not in bench.made.features and any(one in mutant.text for one in NOT_LAST)
-            proof = "a jump for calls that this program gets none of" if never else ""
-        elif bench.same_control(mutant):
-            proof = "same results and counters, by the checker"
+    elif not checker and not run and not mutant.jumps and bench.same_control(mutant):
+        proof = "same results and counters, by the checker"
     return Verdict(mutant.kind, mutant.text, checker, run, proof)
 
 
@@ -261,8 +263,8 @@ def judge_latency(bench: Bench, features: frozenset[Feature], opcode: Opcode) ->
     rows = made.listing.rows
     faults = [str(fault) for piece in made.pieces for fault in piece_faults(piece, rows)]
     for name in made.nests:
-        variant = variant_of(made, name)
-        faults += [str(one) for one in nest_faults(made, name, variant, usual(variant))]
+        nest = nest_of(features, name)
+        faults += [str(one) for one in nest_faults(made, name, nest, usual(nest))]
     faults += seam_faults(made) if not faults else []
     # The program may have another length, so that cycles say nothing.
     run = bench.caught_by_run(code, cycles=False, program=made.program)

@@ -5,25 +5,26 @@ Only labels, jumps and hardware loops are known here, and nothing of the schedul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from compiler.encoding.isa.kinds import Label
 from compiler.encoding.isa.registers import CELL, CELLS
 from compiler.kernels.programs import chain, weave
-from compiler.kernels.programs.blocks import setup
-from compiler.kernels.programs.mac import Variant, first_sums, loads, move_pointers, period, stores
-from compiler.kernels.programs.parts import BANKS, Listing, op, ops
+from compiler.kernels.programs.group_loop import GroupLoop
+from compiler.kernels.programs.mac import Variant
+from compiler.kernels.programs.parts import BANKS, Listing
 from compiler.kernels.programs.resident import STEP_LABELS
 from compiler.kernels.schedule import Op, Row
 from compiler.kernels.schedule.checker import Violation, prove
 from compiler.kernels.schedule.rules import SETUP_BUNDLES, resource_faults
-from tests.program_pieces import Piece, Recorded
+from tests.program_pieces import Recorded
 
 DELAY = 5
 REACH = 9  # cycles: no instruction of these programs is under way longer
+NEXT_BLOCK = "j p4"  # of a loop over groups: to the loop, past it, or to the step behind
 KEPT = [*(f"r{number}" for number in (13, 14, 15, 16, 17, 18, 19, 20, 21, 24, 25, 30, 31)), "lr"]
-TABLE, BLOCKS = "lda.2d dj0, [p0], d2", ("vlda wl8, [p5], #32", "vlda.2d wh8, [p5], d1")  # what a period reads
 LOOP_CELLS = {CELL[name] for name in ("lc", "ls", "le")}
 
 
@@ -39,19 +40,27 @@ class Flow:
         names = [value.name.removeprefix(".L") for value in one.ins.values if isinstance(value, Label)]
         return self.labels[names[0]] if names else None
 
-    def targets(self, one: Op) -> list[int]:
+    def targets(self, row: int, one: Op) -> list[int]:
         found = self.target(one)
-        return self._returns() if found is None else [found]
+        if found is not None:
+            return [found]
+        steps = sorted({self.labels[name] for name in STEP_LABELS.values() if name in self.labels})
+        return steps + (self._blocks(row) if one.text() == NEXT_BLOCK else [])
 
-    def _returns(self) -> list[int]:
-        """Behind the delay slots of every call, and every step of a packet's calls."""
-        calls = [at + DELAY + 1 for at, row in enumerate(self.rows) for one in row if one.ins.opcode.mnemonic == "jl"]
-        return calls + sorted({self.labels[name] for name in STEP_LABELS.values() if name in self.labels})
+    def _blocks(self, row: int) -> list[int]:
+        """Where a block begins in the piece that a row belongs to: at its loop, or behind it."""
+        started = {at: name for name, at in self.labels.items() if name.endswith("_start") and at <= row}
+        name = started[max(started)].removesuffix("_start")
+        return [self.labels[name], self.labels[f"{name}_leave"]]
 
     @property
     def ends(self) -> dict[int, int]:
         """The first row of each hardware loop by its last one."""
-        return {at: self.labels[name.removesuffix("_end")] for name, at in self.labels.items() if name.endswith("_end")}
+        found = {
+            at: self.labels[name.removesuffix("_end")] for name, at in self.labels.items() if name.endswith("_end")
+        }
+        # The step `call_end` stands before `call`.
+        return {at: start for at, start in found.items() if start <= at}
 
     def paths(self, start: int, length: int) -> Iterator[tuple[int, ...]]:
         """All ways of `length` rows from a row that lies in no delay slot."""
@@ -76,8 +85,8 @@ class Flow:
             return
         for one in self.rows[row]:
             if one.is_branch:
-                yield from ((row + 1, (target, DELAY)) for target in self.targets(one))
-                if one.ins.opcode.mnemonic in ("j", "jl", "ret"):
+                yield from ((row + 1, (target, DELAY)) for target in self.targets(row, one))
+                if one.ins.opcode.mnemonic in ("j", "ret"):
                     return
         if row in ends:
             yield ends[row], None
@@ -179,18 +188,21 @@ def _meetings(at: int, one: Op, later: int, other: Op) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Trips:
-    """How often the loops of a nest go round: periods of each output block, and sets."""
+    """How often the loops of a nest go round: periods, or groups, of each output block, and sets."""
 
     periods: tuple[int, ...]
     sets: int
 
 
+Nest = Variant | GroupLoop
+
+
 def nest_faults(
-    made: Recorded, name: str, variant: Variant, trips: Trips, rows: Sequence[Row] | None = None
+    made: Recorded, name: str, nest: Nest, trips: Trips, rows: Sequence[Row] | None = None
 ) -> list[Violation]:
-    """A multiply-accumulate from its first bundle until it jumps away, against its program in order."""
-    trace = [tuple(one for one in row if not one.is_branch) for row in nest_trace(made, name, variant, trips, rows)]
-    wanted = _raw(made, name, variant, trips) if variant.end == "raw" else _chain(name, variant, trips)
+    """A loop over output blocks from its first bundle until it jumps away, against its program in order."""
+    trace = [tuple(one for one in row if not one.is_branch) for row in nest_trace(made, name, nest, trips, rows)]
+    wanted = nest.program(trips.periods) if isinstance(nest, GroupLoop) else _chain(name, nest, trips)
     program = [one for one in wanted if not one.is_branch]
     return prove(program, trace, BANKS, live_out=[CELL[cell] for cell in KEPT], in_flight=None)
 
@@ -199,9 +211,7 @@ class Lost(Exception):
     """A walk that leaves its nest or does not end."""
 
 
-def nest_trace(
-    made: Recorded, name: str, variant: Variant, trips: Trips, rows: Sequence[Row] | None = None
-) -> list[Row]:
+def nest_trace(made: Recorded, name: str, nest: Nest, trips: Trips, rows: Sequence[Row] | None = None) -> list[Row]:
     """The rows in the order in which a core executes them; what counters would say is said here."""
     listing = Listing(list(made.listing.rows if rows is None else rows), made.listing.labels)
     start, end = made.nests[name]
@@ -216,13 +226,16 @@ def nest_trace(
             raise Lost(f"{name} does not end")
         taken = next((one for one in row if one.is_branch), None)
         if at == listing.labels[name] and not left:
-            left = trips.periods[min(block, len(trips.periods) - 1)] - variant.peeled
+            left = trips.periods[min(block, len(trips.periods) - 1)] - nest.peeled
         following = at + 1
         if branch is not None:
             target, slots = branch
             branch = (target, slots - 1)
             if slots == 1:
                 following, branch = target, None
+        elif taken is not None and taken.text() == NEXT_BLOCK:
+            block += at >= listing.labels[name]
+            branch = (_next_block(listing, name, nest, block, trips, end), DELAY)
         elif taken is not None and _goes(taken, name, block, done, trips):
             target_row = flow.target(taken)
             branch = (end if target_row is None else target_row, DELAY)
@@ -235,31 +248,26 @@ def nest_trace(
     return found
 
 
+def _next_block(listing: Listing, name: str, nest: Nest, block: int, trips: Trips, end: int) -> int:
+    """Where a block of a loop over groups begins; the end of the nest if there is none."""
+    if block == len(trips.periods):
+        return end
+    return listing.labels[name if trips.periods[block] > nest.peeled else f"{name}_leave"]
+
+
 def _goes(one: Op, name: str, block: int, done: int, trips: Trips) -> bool:
     """Whether a jump is taken."""
     if not conditional(one):
-        return one.ins.opcode.mnemonic != "jl"
+        return True
     text = one.text()
     if "r9" in text:
         return block < len(trips.periods) - 1
-    if text.endswith((f"{name}_leave", f"{name}_next")):
-        return text.endswith("_next") or done == trips.sets - 1
-    return done < trips.sets - 1
+    return done == trips.sets - 1
 
 
 def _counted(one: Op, name: str, block: int, done: int, trips: Trips) -> tuple[int, int]:
     """Blocks and sets behind a jump that counts them."""
-    text = one.text()
-    if "r9" in text:
-        return block + 1, 0
-    return block, done if text.endswith("_next") else done + 1
-
-
-def _set(variant: Variant, periods: int) -> list[Op]:
-    """The periods of a set whose sums go to the scratch."""
-    sums = first_sums(variant)
-    first = [sums.get(one.ins.text(), one) for one in period().ops]
-    return first + list(period().ops) * (periods - 1)
+    return (block + 1, 0) if "r9" in one.text() else (block, done + 1)
 
 
 def _chain(name: str, variant: Variant, trips: Trips) -> list[Op]:
@@ -267,8 +275,8 @@ def _chain(name: str, variant: Variant, trips: Trips) -> list[Op]:
     inner = weave.boundary(variant, name, f"{name}_leave")
     outer = weave.block_boundary(variant, name, inner)
     first_counter, second_counter = chain.counters()
-    inside = _together({0: first_counter, 1: second_counter}, chain.wraps(inner.choice.wraps))
-    begun = _together({0: second_counter}, chain.setup_behind(variant, outer.choice.wraps))
+    inside = chain.together({0: first_counter, 1: second_counter}, _behind(variant, inner.choice, chain.wraps))
+    begun = chain.together({0: second_counter}, _behind(variant, outer.choice, partial(chain.setup_behind, variant)))
     found = chain.opening(variant, name)
     for block, periods in enumerate(trips.periods):
         for number in range(trips.sets):
@@ -277,41 +285,13 @@ def _chain(name: str, variant: Variant, trips: Trips) -> list[Op]:
             elif block:
                 found += chain.set_program(variant, periods, weave.reads_behind(inner), begun)
             else:
-                found += chain.set_program(variant, periods, chain.Reads(0, 0, chain.UNCOUNTED))
+                found += chain.set_program(variant, periods, chain.OPENING)
             if number < trips.sets - 1:
-                found += [*stores(variant), *chain.pointers(), *chain.shared(variant), *chain.steps()]
-        found += [*inner.begun(), *stores(variant), *chain.setup(variant)]
+                found += [*chain.results(variant), *chain.pointers(), *chain.shared(variant), *chain.steps()]
+        found += [*inner.begun(), *chain.results(variant), *chain.setup(variant)]
     return found
 
 
-def _together(first: Mapping[int, Sequence[Op]], second: Mapping[int, Sequence[Op]]) -> dict[int, list[Op]]:
-    return {number: [*first.get(number, ()), *second.get(number, ())] for number in {*first, *second}}
-
-
-def _passed_over(variant: Variant) -> list[Op]:
-    """Reads of a period that the loop has begun and the boundary begins anew, if it holds up the next set at once.
-
-    The next set then runs its periods from the second on and the first one last: table and blocks go round together,
-    and the order of additions in 2^32 does not matter.
-    """
-    return ops(TABLE, *BLOCKS) if variant.end == "raw" else []
-
-
-def _program(piece: Piece) -> list[Op]:
-    return list(getattr(piece.made, "ops", ()))
-
-
-def _raw(made: Recorded, name: str, variant: Variant, trips: Trips) -> list[Op]:
-    begin, end = made.nests[name]
-    behind = [one for piece in made.pieces if begin <= piece.start < end for one in _program(piece)]
-    call = next((at for at, one in enumerate(behind) if one.ins.opcode.mnemonic == "jl"), None)
-    assert call is not None
-    found: list[Op] = []
-    for periods in trips.periods:
-        found += [*ops(f"movxm ls, #.L{name}", f"movxm le, #.L{name}_end"), *setup(variant), *loads(variant, 0)]
-        for _ in range(trips.sets):
-            found += [*_set(variant, periods), *_passed_over(variant), *stores(variant)]
-            found += [*loads(variant, 512), *move_pointers()]
-            found += [op("padds [p6], #512")] if variant.from_scratch else []
-        found += behind
-    return found
+def _behind(variant: Variant, choice: weave.Choice, code: Callable[[chain.Wraps], chain.Late]) -> chain.Late:
+    """What a boundary has behind the periods of its set."""
+    return chain.together(code(choice.wraps), chain.added(variant, choice.pause))

@@ -19,8 +19,6 @@ from compiler.kernels.schedule import BlockSchedule, LoopCode, Row, Timeline, ex
 from compiler.kernels.schedule.checker import Violation, check_loop, prove
 from compiler.kernels.schedule.rules import branch_faults, zero_overhead_faults
 
-NEST = "mac_"
-
 
 @dataclass(frozen=True)
 class Piece:
@@ -47,31 +45,17 @@ class Recorded:
 
     @property
     def nests(self) -> dict[str, tuple[int, int]]:
-        """The rows of each multiply-accumulate, from its opening to behind its last boundary."""
-        starts = {
-            name.removesuffix("_start"): at
-            for name, at in self.listing.labels.items()
-            if name.startswith(NEST) and name.endswith("_start")
-        }
-        return {name: (at, self._end(name, at)) for name, at in starts.items()}
+        """The rows of each loop over output blocks, from its opening to behind its last boundary."""
+        labels = self.listing.labels
+        starts = {name.removesuffix("_start"): at for name, at in labels.items() if name.endswith("_start")}
+        return {name: (at, self._end(labels[f"{name}_leave"])) for name, at in starts.items()}
 
-    def _end(self, name: str, start: int) -> int:
-        """A nest ends with the block that returns from it, or behind what leaves an output block."""
-        leave = self.listing.labels.get(f"{name}_leave")
-        if leave is not None:
-            return min(at for at in self.listing.labels.values() if at > leave)
-        leaves = [piece.end for piece in self.pieces if piece.start > start and text_of(piece) == "ret lr"]
-        return min(leaves)
+    def _end(self, leave: int) -> int:
+        """A nest ends behind what leaves an output block."""
+        return min(at for at in self.listing.labels.values() if at > leave)
 
     def piece_at(self, row: int) -> Piece | None:
         return next((piece for piece in self.pieces if piece.start <= row < piece.end), None)
-
-
-def text_of(piece: Piece) -> str:
-    """The last jump of a piece, as text."""
-    if not isinstance(piece.made, BlockSchedule):
-        return ""
-    return next((one.text() for one in reversed(piece.made.ops) if one.is_branch), "")
 
 
 def _kept(call: Callable[..., Any], into: list[Any], pick: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,7 +87,7 @@ def make(features: frozenset[Feature]) -> Recorded:
         patch.object(parts, "schedule_block", _kept(schedule_block, blocks, lambda made, *_: made)),
         patch.object(parts, "expand", _kept(expand, loops, lambda made, *_: made)),
         patch.object(parts, "Ahead", _kept(Ahead, aheads, lambda made, *_: made)),
-        patch.object(mac, "solved", _kept(mac.solved, lines, lambda good, line: line if good else None)),
+        patch.object(parts, "solved", _kept(parts.solved, lines, lambda good, line: line if good else None)),
         patch.object(home, "Listing", _kept(Listing, listings, lambda made, *_: made)),
     ):
         program = home._resident.__wrapped__(features)

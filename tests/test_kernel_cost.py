@@ -31,8 +31,8 @@ def compiled(case: Case, costs: KernelCosts) -> int:
     if case.periods:
         cycles += cost.mac_cycles(costs, variant(case), groups, blocks, sum(case.periods))
         if call.last and variant(case).endswith("raw"):
-            ways = (cost.mean_cycles, header.mean), (cost.staged_cycles, header.staged), (cost.scale_cycles, True)
-            cycles += next(way for way, taken in ways if taken)(costs, groups, blocks)
+            way = "mean" if header.mean else "staged" if header.staged else "scale"
+            cycles += cost.rescale_cycles(costs, way, groups, blocks)
     if kernel == Kernel.MAX_POOL:
         cycles += cost.max_cycles(costs, groups, blocks, header.taps)
     if kernel == Kernel.LOOKUP:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from compiler.encoding.isa.registers import CELLS
-from compiler.kernels.programs import mac, weave
+from compiler.kernels.programs import weave
 from compiler.kernels.programs.parts import op
 from compiler.kernels.programs.resident import Feature
 from compiler.kernels.schedule.checker import check_timeline
 from tests.program_calls import FIRST, SECOND, THIRD
-from tests.program_mutants import VARIANTS, variant_of
+from tests.program_mutants import VARIANTS, least_of, nest_of
 from tests.program_paths import Trips, nest_faults, seam_faults
 from tests.program_pieces import piece_faults, recorded
 
@@ -36,13 +36,13 @@ def test_every_time_line_does_what_its_program_says(features: frozenset[Feature]
 @every_program
 @pytest.mark.parametrize("sets", [1, 2, 3])
 @pytest.mark.parametrize("more", [(0,), (1, 0), (0, 3, 1)], ids=str)
-def test_whole_multiply_accumulates(features: frozenset[Feature], more: tuple[int, ...], sets: int) -> None:
+def test_whole_loops_over_output_blocks(features: frozenset[Feature], more: tuple[int, ...], sets: int) -> None:
     """From the first bundle to the jump away: output blocks of various periods, all set and block boundaries."""
     made = recorded(features)
     for name in made.nests:
-        variant = variant_of(made, name)
-        trips = Trips(tuple(variant.least_periods + one for one in more), sets)
-        assert not [str(one) for one in nest_faults(made, name, variant, trips)], name
+        nest = nest_of(features, name)
+        trips = Trips(tuple(least_of(nest) + one for one in more), sets)
+        assert not [str(one) for one in nest_faults(made, name, nest, trips)], name
 
 
 @every_program
@@ -76,10 +76,6 @@ def test_the_lint_of_seams_sees_a_late_result() -> None:
 def test_searches_from_nothing_find_nothing_shorter(name: str) -> None:
     """`KNOWN` only saves time: without it the boundaries come out as long."""
     variant = VARIANTS[name]
-    if variant.end == "raw":
-        gap = mac.boundary(variant, name, known={}).gap
-        assert gap == mac.boundary(variant, name).gap == mac.KNOWN["boundary", variant.name]
-        return
     inner = weave.boundary(variant, name, f"{name}_leave", {})
     outer = weave.block_boundary(variant, name, inner, {})
     assert inner.choice == weave.boundary(variant, name, f"{name}_leave").choice == weave.KNOWN["set", variant.name]

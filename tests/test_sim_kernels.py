@@ -10,7 +10,16 @@ import pytest
 from numpy.typing import NDArray
 
 from compiler.encoding.costs import KernelCosts
-from compiler.encoding.work import BLOCK_RECORD_BYTES, BlockRecords, Kernel, WorkHeader, halves
+from compiler.encoding.work import (
+    BLOCK_RECORD_BYTES,
+    BlockRecords,
+    CallRecord,
+    Kernel,
+    Step,
+    WorkHeader,
+    halves,
+    with_steps,
+)
 from compiler.errors import BsccError, SimulationFault
 from runtime_sim.cycles import phase_cycles
 from runtime_sim.kernels import run_call
@@ -123,7 +132,8 @@ def test_cycles(kernel: Kernel, seed: int) -> None:
         expected += sum(each["block"] + sets * (4 * periods + each["set"]) for periods in case.periods)
         if call.last and variant == raw:
             way = "mean" if h.mean else "staged" if h.staged else "scale"
-            expected += blocks * (getattr(cost, f"{way}_block") + 4 * sets * getattr(cost, f"{way}_group"))
+            each = {name: getattr(cost, f"{way}_{name}") for name in ("call", "block", "group")}
+            expected += each["call"] + blocks * (each["block"] + 4 * sets * each["group"])
     if kernel is Kernel.MAX_POOL:
         expected += cost.max_call + blocks * (cost.max_block + sets * (4 * h.taps + cost.max_set))
     if kernel is Kernel.LOOKUP:
@@ -256,3 +266,23 @@ def test_records_come_back_and_differing_copies_do_not() -> None:
     data[48] ^= 1
     with pytest.raises(BsccError, match="field-fixed"):
         BlockRecords.decode(data)
+
+
+@pytest.mark.parametrize(
+    ("flags", "way"), [({}, Step.SCALE), ({"staged": True}, Step.STAGED), ({"mean": True}, Step.MEAN)]
+)
+def test_steps_of_calls_that_sum_up_a_tile(flags: dict[str, bool], way: Step) -> None:
+    header = WorkHeader(kernel=Kernel.CONV, combine=True, **flags)
+    found = [
+        (call.start, call.then, call.after_rescale, call.after_combine)
+        for call in (
+            with_steps(header, CallRecord(first=True)),
+            with_steps(header, CallRecord(last=True, pad_bytes=32)),
+            with_steps(replace(header, combine=False), CallRecord(last=True, pad_bytes=32)),
+        )
+    ]
+    assert found == [
+        (Step.BIAS_RAW, Step.END, Step.END, Step.END),
+        (Step.SCRATCH_RAW, way, Step.COMBINE, Step.FILL),
+        (Step.SCRATCH_RAW, way, Step.FILL, Step.END),
+    ]

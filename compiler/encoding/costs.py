@@ -45,10 +45,13 @@ class KernelCosts:
     mac_call_scratch_raw: int
     mac_block_scratch_raw: int
     mac_set_scratch_raw: int
+    staged_call: int
     staged_block: int
     staged_group: int
+    scale_call: int
     scale_block: int
     scale_group: int
+    mean_call: int
     mean_block: int
     mean_group: int
     max_call: int

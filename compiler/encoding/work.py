@@ -7,6 +7,7 @@ from them is written in docs/plan-format.md and implemented on each side by itse
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, ClassVar, Self
@@ -24,7 +25,7 @@ STEPS_ADDRESS = CONFIG_ADDRESS + 64
 """Where the `CoreConfig` has the addresses of the program's steps, one word each."""
 
 CONFIG_MAGIC = 0x31435342  # "BSC1" in memory order
-WORK_VERSION = 3
+WORK_VERSION = 4
 BLOCK = 8
 """Channels of an activation block and both sides of a weight block."""
 
@@ -48,6 +49,9 @@ SCRATCH_OFFSET = 1 << 15
 
 NARROW_PERIODS = 7
 """The same in a `narrow` packet, where results take longer from the sums to the out slot."""
+
+RAW_PERIODS = 8
+"""The same where sums go to the scratch, one quarter of an accumulator a cycle."""
 
 PAIR = 2
 """Groups that are combined at a time by narrow factors."""
@@ -88,6 +92,9 @@ class Step(IntEnum):
     COMBINE = 28
     FILL = 32
     COMBINE_NARROW = 36
+    STAGED = 40
+    SCALE = 44
+    MEAN = 48
 
 
 def multiply_conf(kernel: Kernel, x_signed: bool) -> int:
@@ -136,6 +143,9 @@ class CoreConfig(Record):
     step_combine: int = bits(23, 19, 0)
     step_fill: int = bits(24, 19, 0)
     step_combine_narrow: int = bits(25, 19, 0)
+    step_staged: int = bits(26, 19, 0)
+    step_scale: int = bits(27, 19, 0)
+    step_mean: int = bits(28, 19, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,9 +221,9 @@ class WorkHeader(Record):
 class CallRecord(Record):
     """One kernel call of a work packet: which buffers it takes and gives back, and which rows it computes.
 
-    It begins with the program's step `start`, which goes on to `then`; a combining one goes on to `after_combine`.  All
-    three are values of `Step`.  `groups` are rows * groups_wide; `x_offset` and `r_offset` count from the act slot,
-    `scales_offset` from the packet's start, all in bytes.
+    It begins with the program's step `start`, which goes on to `then`; a rescaling one goes on to `after_rescale`, a
+    combining one to `after_combine`.  All four are values of `Step`.  `groups` are rows * groups_wide; `x_offset` and
+    `r_offset` count from the act slot, `scales_offset` from the packet's start, all in bytes.
     """
 
     WORDS: ClassVar[int] = 8
@@ -226,26 +236,52 @@ class CallRecord(Record):
     start: int = bits(0, 15, 8)
     then: int = bits(0, 23, 16)
     after_combine: int = bits(0, 31, 24)
-    rows: int = bits(1, 31, 0)
+    after_rescale: int = bits(1, 31, 0)
     groups: int = bits(2, 31, 0)
     pad_bytes: int = bits(3, 31, 0)
     x_offset: int = bits(4, 31, 0)
     r_offset: int = bits(5, 31, 0)
     scales_offset: int = bits(6, 31, 0)
-    act_bytes: int = bits(7, 31, 0)
+    act_bytes: int = bits(7, 19, 0)
+    rows: int = bits(7, 31, 20)
 
 
 def with_steps(header: WorkHeader, call: CallRecord) -> CallRecord:
     """A call with the steps that follow from what else its packet and its record say."""
-    if call.skip:
-        return replace(call, start=Step.END, then=Step.END, after_combine=Step.END)
-    start = _first_step(header, call)
-    border = Step.FILL if call.last and call.pad_bytes else Step.END
-    if start in (Step.COMBINE, Step.COMBINE_NARROW):
-        return replace(call, start=start, then=Step.END, after_combine=border)
-    if call.last and header.combine:
-        return replace(call, start=start, then=_combine_step(header), after_combine=border)
-    return replace(call, start=start, then=border, after_combine=Step.END)
+    found = dict.fromkeys(("start", "then", "after_rescale", "after_combine"), Step.END)
+    before = "start"
+    for step in () if call.skip else _steps(header, call):
+        found[before] = step
+        before = _NEXT.get(step, "then")
+    return replace(
+        call,
+        start=found["start"],
+        then=found["then"],
+        after_rescale=found["after_rescale"],
+        after_combine=found["after_combine"],
+    )
+
+
+_NEXT = {
+    Step.COMBINE: "after_combine",
+    Step.COMBINE_NARROW: "after_combine",
+    Step.STAGED: "after_rescale",
+    Step.SCALE: "after_rescale",
+    Step.MEAN: "after_rescale",
+}
+"""Where a call record says what a step goes on to, if not by `then`."""
+
+
+def _steps(header: WorkHeader, call: CallRecord) -> Iterator[Step]:
+    """The steps of a call in order, up to its end."""
+    first = _first_step(header, call)
+    yield first
+    if call.last and first in (Step.BIAS_RAW, Step.SCRATCH_RAW):
+        yield Step.MEAN if header.mean else Step.STAGED if header.staged else Step.SCALE
+    if call.last and header.combine and first not in (Step.COMBINE, Step.COMBINE_NARROW):
+        yield _combine_step(header)
+    if call.last and call.pad_bytes:
+        yield Step.FILL
 
 
 def _combine_step(header: WorkHeader) -> Step:
@@ -268,7 +304,7 @@ def halves(factors: NDArray[np.int32]) -> tuple[NDArray[np.int16], NDArray[np.in
 
 
 BLOCK_RECORD_BYTES = 128
-TABLE_GUARD = 7
+TABLE_GUARD = 8
 """Zero entries behind a packet's table: a core reads so far ahead, for a block that does not come."""
 
 RECORD_WORDS = {
@@ -334,7 +370,7 @@ class BlockRecords:
             every["zero"] = 0 if self.zero is None else self.zero
         every["periods"] = self.periods
         every["shift"] = self.shift
-        records["periods"][-1] = NARROW_PERIODS
+        records["periods"][-1] = RAW_PERIODS
         records["last"] = records["periods"] - 1
         records["blocks_wrap"] = BLOCK_BYTES // 2 - BLOCK_BYTES * records["periods"]
         records["table_wrap"] = 4 - 4 * records["periods"]

@@ -47,19 +47,13 @@ def mac_cycles(costs: KernelCosts, variant: str, groups: int, blocks: int, perio
     return int(total + sets * (blocks * getattr(costs, f"mac_set_{variant}") + SET * periods))
 
 
-def staged_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
-    """From sums to results by two shifts and a narrow factor; whole sets."""
-    return blocks * (costs.staged_block + SET * ceil_div(groups, SET) * costs.staged_group)
+def rescale_cycles(costs: KernelCosts, way: str, groups: int, blocks: int) -> int:
+    """From sums in the scratch to results, in whole sets.
 
-
-def scale_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
-    """From sums to results, a factor for each channel; whole sets."""
-    return blocks * (costs.scale_block + SET * ceil_div(groups, SET) * costs.scale_group)
-
-
-def mean_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
-    """From sums to means, a factor for each pixel; whole sets."""
-    return blocks * (costs.mean_block + SET * ceil_div(groups, SET) * costs.mean_group)
+    `way` is `staged` (two shifts and a narrow factor), `scale` (a factor for each channel) or `mean` (for each pixel).
+    """
+    call, block, group = (getattr(costs, f"{way}_{of}") for of in ("call", "block", "group"))
+    return int(call + blocks * (block + SET * ceil_div(groups, SET) * group))
 
 
 def max_cycles(costs: KernelCosts, groups: int, blocks: int, taps: int) -> int:

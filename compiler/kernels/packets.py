@@ -18,7 +18,6 @@ from compiler.encoding.work import (
     HALF_TO_EVEN,
     HALF_TO_ODD,
     LANES,
-    MIN_PERIODS,
     SCRATCH_OFFSET,
     SET,
     TABLE_GUARD,
@@ -96,9 +95,9 @@ class Sections:
 def sections_of(
     layer: Layer, calls: int, rows: int, width: int, out_blocks: int, taps: int, periods: int, scale_bytes: int
 ) -> Sections:
-    """The sections of a packet with `taps` window taps, whose convolution has `periods` table entries in all."""
+    """The sections of a packet whose convolution has `periods` table entries in all, and whose pool has `taps`."""
     sets = -(-rows * lanes_of(layer, width).wide // SET)
-    shared = max(taps, MIN_PERIODS) if layer.kernel in ("avg_pool", "max_pool") else 0
+    shared = taps if layer.kernel in ("avg_pool", "max_pool") else 0
     entries = periods if layer.is_conv else shared
     return Sections(
         calls=calls,
@@ -154,7 +153,6 @@ def build(
     """
     lanes, finish = lanes_of(layer, piece.width), piece.mapping.finish
     body = _conv(layer, piece, lanes, data) if data is not None else _pool(layer, piece, lanes)
-    taps = (piece.window[1] - piece.window[0]) * layer.window[1]
     records = [call for one in lists for call in one]
     sections = sections_of(
         layer,
@@ -162,7 +160,7 @@ def build(
         piece.rows,
         piece.width,
         piece.out_blocks[1] - piece.out_blocks[0],
-        taps,
+        len(body.table),
         len(body.table),
         0 if scales is None else scales.data.size,
     )
@@ -254,7 +252,7 @@ def _pool(layer: Layer, piece: Piece, lanes: Lanes) -> _Body:
     high, wide = piece.window[1] - piece.window[0], layer.window[1]
     ky, kx = (one.reshape(-1) for one in np.indices((high, wide)))
     taps = _offsets(layer, piece, lanes, ky, kx, np.zeros_like(ky)).astype(np.int32)
-    table = np.zeros(max(taps.size, MIN_PERIODS), np.int32)
+    table = np.zeros(max(taps.size, piece.mapping.least_periods), np.int32)
     table[: taps.size], table[taps.size :] = taps, taps[0]
     if not layer.sums:
         return _Body(table)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from compiler.encoding.work import GROUP_BYTES, LANES, MIN_PERIODS
+from compiler.encoding.work import GROUP_BYTES, LANES
 from compiler.kernels import cost
 from compiler.kernels.packets import SCALE_BYTES, Sections, sections_of
 from compiler.mapping.patterns import MAX_CHAIN
@@ -25,7 +25,7 @@ ONE_CALL = ("direct", "narrow")
 NEARLY = 0.01
 """Estimates that differ by so little say nothing: then the tiles that cores are better at are taken."""
 
-ENDS = {"staged": cost.staged_cycles, "scale": cost.scale_cycles, "mean": cost.mean_cycles}
+ENDS = ("staged", "scale", "mean")
 """What becomes of those in the scratch."""
 
 
@@ -147,7 +147,7 @@ class Trial:
             mapping.rows,
             mapping.width,
             mapping.out_blocks,
-            mapping.window_rows * layer.window[1],
+            max(mapping.window_rows * layer.window[1], mapping.least_periods),
             periods,
             scales,
         )
@@ -169,13 +169,13 @@ class Trial:
         total = cost.call_cycles(costs, lock_cycles, last=True) + cost.fill_cycles(costs, sizes.border_bytes)
         total += (parts - 1) * cost.call_cycles(costs, lock_cycles, last=False)
         if layer.sums:
-            taps = self.mapping.window_rows * layer.window[1]
-            periods = blocks * (self.periods(self.facts.density) if layer.is_conv else max(MIN_PERIODS, taps))
+            taps, least = self.mapping.window_rows * layer.window[1], self.mapping.least_periods
+            periods = blocks * (self.periods(self.facts.density) if layer.is_conv else max(least, taps))
             first = finish if finish in ONE_CALL else "bias_raw"
             total += cost.mac_cycles(costs, first, groups, blocks, periods)
             total += (parts - 1) * cost.mac_cycles(costs, "scratch_raw", groups, blocks, periods)
         if finish in ENDS:
-            total += ENDS[finish](costs, groups, blocks)
+            total += cost.rescale_cycles(costs, finish, groups, blocks)
         if layer.kernel == "max_pool":
             total += cost.max_cycles(costs, groups, blocks, layer.taps)
         if layer.combines:

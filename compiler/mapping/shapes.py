@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compiler.encoding.work import BLOCK, LANES, MIN_PERIODS, NARROW_PERIODS
+from compiler.encoding.work import BLOCK, LANES, MIN_PERIODS, NARROW_PERIODS, RAW_PERIODS
 from compiler.ir import DialectAttribute
 
 
@@ -218,7 +218,7 @@ class Mapping(DialectAttribute, mnemonic="tile.mapping"):
     @property
     def least_periods(self) -> int:
         """Fewest table entries of an output block."""
-        return NARROW_PERIODS if self.finish == "narrow" else MIN_PERIODS
+        return {"direct": MIN_PERIODS, "narrow": NARROW_PERIODS, "": MIN_PERIODS}.get(self.finish, RAW_PERIODS)
 
 
 @dataclass(frozen=True)

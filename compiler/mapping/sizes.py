@@ -106,7 +106,7 @@ def _packets(node: Node, target: Target, module: Module, piece: int, sums: NDArr
         scales = max_scale_bytes(means, tiles, layer.out_width, width, len(parts)) if means else 0
         for out in sorted(outs):
             for part in parts:
-                taps = (part.window[1] - part.window[0]) * layer.window[1]
+                taps = max((part.window[1] - part.window[0]) * layer.window[1], mapping.least_periods)
                 periods = kept_periods(sums, out, part, mapping.least_periods) if layer.is_conv else 0
                 yield sections_of(layer, calls, rows, width, out[1] - out[0], taps, periods, scales)
 

@@ -1,4 +1,4 @@
-"""What DIRECT and NARROW run, in program order: all output blocks of a call one behind the other without a stop.
+"""What a multiply-accumulate runs, in program order: all output blocks of a call one behind the other without a stop.
 
 Table and weights flow on from one output block to the next: in a block's last set the pointers' steps at its end lead
 on instead of back.  They lead one period too low, so that behind that set the period that is begun first is one that
@@ -18,9 +18,24 @@ from compiler.encoding.work import (
     CHAIN_SHIFT,
     MIN_PERIODS,
     RECORD_WORDS,
+    CoreConfig,
 )
-from compiler.kernels.programs.mac import BIAS, DIRECT, GROUPS, ZERO, Variant, first_sums, period
-from compiler.kernels.programs.parts import INTO_HEADER, call_word, op, ops
+from compiler.kernels.programs.convention import CONFIG
+from compiler.kernels.programs.mac import (
+    BIAS,
+    DIRECT,
+    GROUPS,
+    ZERO,
+    Variant,
+    additions,
+    first_sums,
+    last_sums,
+    loads,
+    period,
+    reloads,
+    stores,
+)
+from compiler.kernels.programs.parts import INTO_HEADER, call_word, offset, op, ops
 from compiler.kernels.programs.parts import header as any_header
 from compiler.kernels.schedule import Op
 
@@ -54,8 +69,13 @@ def _word(dst: str, name: str, records: int = 1) -> Op:
 
 
 def next_bias() -> Op:
-    """The bias of the block to come: the loop reads it time and again, since it has a slot to spare."""
+    """The bias of the block to come."""
     return op(f"vlda wl9, [sp, #-{BLOCK_RECORD_BYTES}]", "work")
+
+
+def spare(variant: Variant) -> list[Op]:
+    """What the loop over periods reads time and again: it has a slot to spare."""
+    return [] if variant.from_scratch else [next_bias()]
 
 
 def counters() -> tuple[list[Op], list[Op]]:
@@ -80,6 +100,22 @@ def wraps(at: Wraps) -> Late:
     return {at.table: _table_wrap(), at.blocks: _blocks_wrap()}
 
 
+def added(variant: Variant, pause: int) -> Late:
+    """Sums from the scratch join a set that is held up from the period `pause` on: until then none can multiply."""
+    return {pause - 1: additions()} if variant.from_scratch else {}
+
+
+def together(*several: Late) -> dict[int, list[Op]]:
+    """What is behind each period in all of them."""
+    numbers = sorted({number for late in several for number in late})
+    return {number: [one for late in several for one in late.get(number, ())] for number in numbers}
+
+
+def results(variant: Variant) -> list[Op]:
+    """Behind each set: its results go out, and sums of the next one come in."""
+    return [*stores(variant), *reloads(variant)]
+
+
 def shared(variant: Variant) -> list[Op]:
     """Behind each set, whatever follows: the next loop's count, and what a block's start has no time for."""
     found = ops("extend.u16 r22, r2", f"add.nc lc, r22, #{1 - variant.peeled}")
@@ -99,7 +135,10 @@ def steps() -> list[Op]:
     return ops(*(f"lda {step}, [p7], #4" for step in STEPS[1:3]), f"lda.2d {STEPS[3]}, [p7], d4")
 
 
-def _fill_bias() -> list[Op]:
+def _fill_bias(variant: Variant) -> list[Op]:
+    """The bias in every row, where sums start from it."""
+    if variant.from_scratch:
+        return []
     return ops("vmov wh9, wl9", f"vmov bml{BIAS}, x9", f"vmov bmh{BIAS}, x9")
 
 
@@ -115,14 +154,15 @@ def _factors() -> list[Op]:
 def setup(variant: Variant) -> list[Op]:
     """Registers of a block that follows another one; sp and r23 are moved on to the block after."""
     code = ops(f"paddb [sp], #{BLOCK_RECORD_BYTES}")
-    if variant is DIRECT:
+    if variant.end == "direct":
         code += ops("mov s0, r12")
-    else:
+    if variant.end == "narrow":
         code += [_word("r22", "zero", 2), op("vbcst.32 x11, r22"), _word("r22", "shift", 2), op("mov s0, r22")]
         code += _factors()
-    code += [_word("r23", "chain"), *_inputs(), *_fill_bias(), *steps()]
-    code += ops("mov p6, r7", "add r7, r7, r28", "mova dc3, #0", "add r27, r10, #0", "add r9, r9, #-1")
-    return code
+    code += [_word("r23", "chain"), *_inputs(), *_fill_bias(variant), *steps()]
+    if variant.end != "raw":
+        code += ops("mov p6, r7", "add r7, r7, r28", "mova dc3, #0")
+    return [*code, *ops("add r27, r10, #0", "add r9, r9, #-1")]
 
 
 def setup_behind(variant: Variant, at: Wraps) -> Late:
@@ -165,8 +205,10 @@ def _sets() -> list[Op]:
     ]
 
 
-def _places() -> list[Op]:
-    """Where results go: see `result_places`, with other temporary registers."""
+def _places(variant: Variant) -> list[Op]:
+    """Where results go: see `result_places`, with other temporary registers.  Sums lie one behind the other."""
+    if variant.end == "raw":
+        return [header("r9", "out_blocks"), op("add r27, r10, #0")]
     return [
         header("r7", "groups_wide"),
         header("r9", "out_blocks"),
@@ -176,39 +218,53 @@ def _places() -> list[Op]:
     ]
 
 
-def _modes() -> list[Op]:
+def _modes(variant: Variant) -> list[Op]:
     """The sign of the results, and how ties are rounded."""
+    if variant.end == "raw":
+        return []
     sign = [header("r26", "result_sign"), op("mov crSRSSign, r26")]
     return [*sign, header("r11", "rounding"), op("mov crRnd, r11")]
 
 
 def _first_block(variant: Variant) -> list[Op]:
     """The first record, and the chain word of the second."""
-    code = [next_bias(), *_fill_bias(), _word("r2", "chain")]
+    code = [*spare(variant), *_fill_bias(variant), _word("r2", "chain")]
     code += ops("extend.u16 r22, r2", f"add.nc lc, r22, #{1 - variant.peeled}")
     if variant is DIRECT:
         code += ops(f"movx r12, #-{CHAIN_SHIFT}", "lshl r12, r2, r12", "mov s0, r12")
-    else:
+    if variant.end == "narrow":
         code += [_word("r22", "zero"), op("vbcst.32 x11, r22"), *ops(f"vmov bml{ZERO}, x11", f"vmov bmh{ZERO}, x11")]
         code += [_word("r22", "shift"), op("mov s0, r22"), _word("r22", "second_shift"), op("mov s1, r22")]
         code += ops("vlda wl5, [sp, #-96]", "vlda wh5, [sp, #-64]")
     return [*code, *ops(f"paddb [sp], #{BLOCK_RECORD_BYTES}"), _word("r23", "chain")]
 
 
+def _scratch(variant: Variant) -> list[Op]:
+    """Where sums go, and what those of the first set start from."""
+    if variant.end != "raw":
+        return []
+    acc = offset(CoreConfig, "acc_address")
+    code = [op(f"movxm p7, #{CONFIG:#x}"), op(f"lda p6, [p7, #{acc}]", "config")]
+    return [*code, *loads()] if variant.from_scratch else code
+
+
 def opening(variant: Variant, label: str) -> list[Op]:
     """Everything from the dispatcher's registers to those of the first set."""
     return [
+        *_scratch(variant),
         *_addresses(),
         *_starts(),
         header("r0", "conf"),
         *_first_block(variant),
         *_sets(),
-        *_places(),
-        *_modes(),
+        *_places(variant),
+        *_modes(variant),
         header("r26", "taps"),
         header("r11", "blocks_back"),
         header("r29", "act_step"),
         *([header("r12", "narrow_conf")] if variant.end == "narrow" else []),
+        # By 0, accumulators are added in lanes of 32 bits.
+        *ops(*(["mov r12, #0"] if variant.from_scratch else [])),
         *_inputs(),
         *ops("mov dj1, #32", "mov dj2, #4", f"mov dc1, #{UNCOUNTED}", f"mov dc2, #{UNCOUNTED}"),
         *(one for some in counters() for one in some),
@@ -221,11 +277,15 @@ def opening(variant: Variant, label: str) -> list[Op]:
 
 
 class Reads(NamedTuple):
-    """How many of the first reads of a set's table and of its weights go without counters, from which ones on."""
+    """How many of the first reads of a set's table and of its weights go without counters, from which ones on.
+
+    `opens` says that the set is a call's first one.
+    """
 
     first_table: int = 0
     first_blocks: int = 0
     number: int = 0
+    opens: bool = False
 
     def changed(self, period: int) -> dict[str, str]:
         """By what reads of a period are replaced."""
@@ -235,13 +295,16 @@ class Reads(NamedTuple):
 
 
 COUNTED = Reads()
+OPENING = Reads(0, 0, UNCOUNTED, opens=True)
 
 
-def replaced(variant: Variant, reads: Reads, number: int, one: Op) -> Op:
+def replaced(variant: Variant, reads: Reads, number: int, one: Op, *, last: bool = False) -> Op:
     """What stands for an op of a set's period."""
     text = one.ins.text()
     if number == 0:
-        one = first_sums(variant).get(text, one)
+        one = first_sums(variant, loaded=reads.opens).get(text, one)
+    if last:
+        one = last_sums(variant).get(text, one)
     other = reads.changed(number).get(text)
     return one if other is None else op(other, "work")
 
@@ -250,6 +313,6 @@ def set_program(variant: Variant, periods: int, reads: Reads = COUNTED, late: La
     """A set in program order."""
     found = []
     for number in range(periods):
-        found += [replaced(variant, reads, number, one) for one in period().ops]
+        found += [replaced(variant, reads, number, one, last=number == periods - 1) for one in period().ops]
         found += (late or {}).get(number, ())
-    return [*found, next_bias()]
+    return [*found, *spare(variant)]

@@ -9,13 +9,15 @@ from __future__ import annotations
 from compiler.encoding.work import WorkHeader
 from compiler.kernels.programs.convention import flag_to, return_to, rounding
 from compiler.kernels.programs.parts import Listing, bit, block, call_word, header, offset, op, ops, pipelined
-from compiler.kernels.programs.scale import STAGES, WIDE_SHIFTED
+from compiler.kernels.programs.scale import WIDE_SHIFTED
 from compiler.kernels.schedule import LoopCode, Op
 
 # vshuffle modes that put the lower, or the upper, halves of two vectors side by side (T256_2x2, aiev2_enums.h).
 LOWER, UPPER = 10, 11
 # Addition of accumulators with 16 lanes of 64 bits.
 ADD_WIDE = 2
+# Groups come in fours, so the loop may need no more iterations than that.
+STAGES = 4
 
 
 def _loop() -> LoopCode:

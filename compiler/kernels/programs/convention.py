@@ -1,39 +1,45 @@
 """Which register holds what while the resident program runs.
 
     r0          configuration word of the multiply
-    r1, r2, r12 temporary; in a raw multiply-accumulate r1 counts sets, r2 holds the periods of the output block
-    r3 .. r8    of the current output block: input, table, weight blocks, record, results, scratch
+    r1, r2, r12 temporary
+    r3 .. r8    of the current output block: input, table, and in r7 results
     r9          output blocks left             r10  sets of 4 groups        r11  jumps table
     r13, r14    call record, calls left        r15  flags of the call
-    lr          the step behind the one that runs, which ends with `ret lr`; in dc4 while it calls others
+    lr          the step behind the one that runs, which ends by going there
     r16 .. r21  slots: activations now and other, work now and other, results now and other
     r22, r23    temporary; r23 takes the masks of vector comparisons, which nobody reads
-    r24, r25    -1 (acquire at least one), 1   r26, r27  masks of table and weight steps
+    r24, r25    -1 (acquire at least one), 1   r26, r27  conditions
     r28, r29    steps of results and input from one output block to the next
     r30, r31    6, 2 (shifts)
     d3          places of results: 32 bytes on, and over the other output blocks at the end of a row
 
-DIRECT and NARROW (`chain.py`), which keep none of the temporary ones for anybody, use others:
+What multiplies (`chain.py`), and keeps none of the temporary ones for anybody, uses others:
 
     r1, r8      -4, -64: bytes that table and weights go back for an entry, the weights 32 more
     r2          chain word of the block of the set to come: entries less one, and from bit 20 on the shift
     r3 .. r6    inputs of the next block       r7   results of the next block
     r10         sets less one                  r27  sets that follow this one in its block
-    r12         DIRECT: shift of the next block; NARROW: configuration word of the second multiply
+    r12         DIRECT: shift of the next block; NARROW: configuration word of the second multiply; SCRATCH_RAW: 0
     r23         chain word of the next block   r26, r11  entries that table and weights go back behind a block
     m0, m5 .. m7  steps of the inputs to the next set
     d1, d2, d4  weights, table and steps go round with a set, with a set, and with a block
     sp          behind the record of the next block, whose bias is in wl9
-    x5, cm7, cm8  NARROW: factors, zero point; both: bias
+    x5, cm7, cm8  NARROW: factors, zero point; all but SCRATCH_RAW: bias
+    p6          results, or sums in the scratch, which leave from cm4 .. cm7
+
+A loop over groups (`group_loop.py`) counts blocks in r27 and jumps to where r4 says; r6 says what is behind the call's.
 
 A pointer is kept only within a piece of the program.  p3 is the work packet, p2 a record, except in a chain.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from compiler.encoding import work
 from compiler.encoding.tiles import CORE_MEMORY_BYTES
 from compiler.kernels.programs.parts import Code, call_byte, header, op
+from compiler.kernels.schedule import Op
 
 CONFIG = CORE_MEMORY_BYTES["own"] + work.CONFIG_ADDRESS
 """Where a core sees its `CoreConfig`."""
@@ -45,10 +51,10 @@ STEPS = CORE_MEMORY_BYTES["own"] + work.STEPS_ADDRESS
 SATURATE = 1
 
 
-def return_to(name: str, register: str = "lr") -> Code:
+def return_to(name: str, register: str = "lr", load: Callable[[str, str], Op] = call_byte) -> Code:
     """The address of a step that the call record at p2 names, into `lr` or a pointer; p6, dj4 and r12 are changed."""
     return [
-        call_byte("r12", name),
+        load("r12", name),
         f"movxm p6, #{STEPS:#x}",
         "mov dj4, r12",
         op(f"lda {register}, [p6, dj4]", "config"),
@@ -69,10 +75,13 @@ def rounding(byte: str, odd: int) -> Code:
     return [*flag_to("r22", byte, odd), f"add r22, r22, #{work.HALF_TO_EVEN}", "mov crRnd, r22"]
 
 
-def result_places(blocks: str) -> Code:
-    """d3 and r28 for a tile `[rows][blocks][groups]`, from the number of blocks; r12 and r22 are changed."""
+def result_places(blocks: str, into: int = 0) -> Code:
+    """d3 and r28 for a tile `[rows][blocks][groups]`, from the number of blocks; r12 and r22 are changed.
+
+    p3 stands so many bytes behind the packet's start.
+    """
     return [
-        header("r12", "groups_wide"),
+        header("r12", "groups_wide", into),
         "movx r22, #5",
         "lshl r28, r12, r22",
         "add r12, r12, #-1",

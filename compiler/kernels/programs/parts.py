@@ -28,6 +28,9 @@ from compiler.kernels.schedule.rules import SETUP_BUNDLES
 PROGRAM_BYTES = 16 * 1024
 """Program memory of a core (AM020, "AIE-ML Tile Architecture")."""
 
+NODES = 3000
+"""The effort of finding cycles for what is free on a time line."""
+
 BANKS: Banks = {
     "act": "act",
     "work": "work",
@@ -118,10 +121,15 @@ Code = Sequence["Op | str"]
 """Instructions in program order; a text that touches memory touches the work packet."""
 
 
+def written(code: Code) -> list[Op]:
+    """Code with its texts made instructions."""
+    return [op(one, "work") if isinstance(one, str) else one for one in code]
+
+
 def block(*pieces: Op | str | Code) -> tuple[Row, ...]:
     """Straight-line code as the fewest bundles, with nothing in flight behind it."""
     code = [one for piece in pieces for one in ([piece] if isinstance(piece, Op | str) else piece)]
-    return schedule_block([op(one, "work") if isinstance(one, str) else one for one in code], banks=BANKS).rows
+    return schedule_block(written(code), banks=BANKS).rows
 
 
 def ending(rows: Sequence[Row], jump: str) -> tuple[Row, ...]:
@@ -134,6 +142,15 @@ def ending(rows: Sequence[Row], jump: str) -> tuple[Row, ...]:
         return (*found, *block(one))
     found[at] = (*found[at], one)
     return tuple(found)
+
+
+def solved(line: Timeline) -> bool:
+    """Whether the free ops of a time line found their cycles."""
+    try:
+        line.solve(NODES)
+    except ScheduleError:
+        return False
+    return True
 
 
 def pipelined(code: Sequence[Op], stages: int, least: int = 1) -> LoopCode:
@@ -170,7 +187,7 @@ class Ahead:
         return found
 
 
-def _storing_last(schedule: LoopSchedule) -> LoopSchedule:
+def storing_last(schedule: LoopSchedule) -> LoopSchedule:
     """The same cut into stages elsewhere, so that all stores are in the last one."""
     for later in range(schedule.interval):
         moved = replace(schedule, times=tuple(time + later for time in schedule.times))
@@ -183,10 +200,10 @@ def _storing_last(schedule: LoopSchedule) -> LoopSchedule:
 
 def ahead(setup: Code, body: Sequence[Op], label: str, trips: str) -> Ahead:
     """A loop with its setup, the shorter the better; a register holds how many iterations there are."""
-    schedule = _storing_last(modulo_schedule(body, BANKS))
+    schedule = storing_last(modulo_schedule(body, BANKS))
     interval, stages = schedule.interval, schedule.stages
     counter = ops(f"movxm ls, #.L{label}", f"movxm le, #.L{label}_end", f"add.nc lc, {trips}, #0")
-    code = [op(one, "work") if isinstance(one, str) else one for one in setup]
+    code = written(setup)
     for start in range(4 * len(code)):
         end = start + (stages - 1) * interval
         line = Timeline(BANKS)

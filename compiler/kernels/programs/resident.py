@@ -61,13 +61,16 @@ STEP_LABELS = {
     Step.END: "call_end",
     Step.DIRECT: "mac_direct_start",
     Step.NARROW: "mac_narrow_start",
-    Step.BIAS_RAW: "mac_raw",
-    Step.SCRATCH_RAW: "mac_raw",
+    Step.BIAS_RAW: "mac_bias_raw_start",
+    Step.SCRATCH_RAW: "mac_scratch_raw_start",
     Step.MAX_POOL: "max_pool",
     Step.LOOKUP: "lookup",
     Step.COMBINE: "combine",
     Step.FILL: "fill",
     Step.COMBINE_NARROW: "combine_narrow",
+    Step.STAGED: "staged_start",
+    Step.SCALE: "scale_start",
+    Step.MEAN: "mean_start",
 }
 
 

@@ -4,50 +4,43 @@ AIE2 multiplies 16 by 16 bits into 64-bit lanes, two products a lane.  A sum a =
 M = H * 2^16 + L, all four signed 16-bit numbers, give a * M = ((A*H) * 2^16 + (B*H + A*L)) * 2^16 + B*L: three
 multiplies, the accumulator shifted left by 16 before the second and third.  The scratch holds a + 2^15, whose upper
 half is A and whose lower half is B + 2^15: adding 2^15 in 16 bits makes it B.
+
+Each way is a step of its own, over all output blocks of a call (`group_loop.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
-from functools import partial
+from collections.abc import Set
 
-from compiler.encoding.work import BLOCK_RECORD_BYTES, GROUP_BYTES, RECORD_WORDS, WorkHeader
-from compiler.kernels.programs.parts import (
-    INTO_HEADER,
-    Code,
-    Listing,
-    ahead,
-    bit,
-    block,
-    call_word,
-    ending,
-    header,
-    offset,
-    op,
-    ops,
-    pipelined,
-)
-from compiler.kernels.schedule import LoopCode, Op
+from compiler.encoding.work import BLOCK_RECORD_BYTES, GROUP_BYTES, HALF_TO_EVEN, LANES, RECORD_WORDS, CoreConfig
+from compiler.kernels.programs.convention import CONFIG, result_places, return_to
+from compiler.kernels.programs.group_loop import GroupLoop, scheduled
+from compiler.kernels.programs.parts import INTO_HEADER, Listing, call_word, header, offset, op, ops, written
+from compiler.kernels.schedule import Op
 
 # Configuration words of elementwise 16 x 16 multiplies into 16 lanes of 64 bits, and with the accumulator shifted
 # left by 16 first (aiev2_vmult.h of llvm-aie: mul_elem_16_2, shift16).
 WIDE, WIDE_SHIFTED = 858, 858 + 1024
 # vshuffle mode that splits 32-bit lanes: lower halves to the lower half of a vector (T16_16x2, aiev2_enums.h).
 SPLIT = 44
-# Groups come in fours, so no loop over them may need more iterations than that.
-STAGES = 4
-# How far behind the scratch the loop over its groups reads at most: 4 groups of 128 bytes.
+# Groups come in fours, so no more of them may be begun before a loop.
+STAGES = 5
+# How far behind the scratch reads go at most: what is multiplied begins a set too many, 4 groups of 128 bytes.
 SCRATCH_AHEAD = 512
 # Averages are few: their loop is kept short rather than fast.
 MEAN_STAGES = 1
 
 
+def _header(dst: str, name: str) -> Op:
+    return header(dst, name, INTO_HEADER)
+
+
 def limits(low: str, high: str, zero: str) -> list[Op]:
     """Vectors of the limits without zero point, and of the zero point, into the three registers."""
     return [
-        header("r1", "q_min"),
-        header("r22", "q_max"),
-        header("r12", "q_zero"),
+        _header("r1", "q_min"),
+        _header("r22", "q_max"),
+        _header("r12", "q_zero"),
         *ops(
             "sub r1, r1, r12",
             "sub r22, r22, r12",
@@ -71,11 +64,6 @@ def _constants() -> list[Op]:
         f"movxm r12, #{WIDE_SHIFTED}",
         f"movx r22, #{SPLIT}",
     )
-
-
-def _sums() -> list[Op]:
-    """Pointers to the two halves of a scratch vector, the results, and the counter of a loop over the groups."""
-    return ops("mov p0, r8", "mov p1, r8", "padda [p1], #32", "mov p7, r7", "mov dc3, #0")
 
 
 def _halves(number: int, data: str, factors: tuple[str, str, str]) -> list[Op]:
@@ -103,14 +91,14 @@ def _finish(low: str, high: str, zero: str) -> list[Op]:
     ]
 
 
-def _scale_loop() -> LoopCode:
+def _scale_body() -> list[Op]:
     factors = "x4", "x5", "x6"
     body = [*_halves(4, "x0", factors), *_halves(5, "x9", factors)]
     body += ops("vsrs.s16.s64 wl11, cm4, s0", "vsrs.s16.s64 wh11, cm5, s0")
-    return pipelined([*body, *_finish("x1", "x2", "x3")], STAGES)
+    return [*body, *_finish("x1", "x2", "x3")]
 
 
-def _mean_loop() -> LoopCode:
+def _mean_body() -> list[Op]:
     body: list[Op] = []
     for half in range(2):
         high, low = 32 * half, 64 + 32 * half
@@ -119,143 +107,87 @@ def _mean_loop() -> LoopCode:
         body += _halves(4 + half, "x0", ("x1", "x2", "x3"))
         body += ops(f"vsrs.s32.s64 x{9 + half}, cm{4 + half}, s1", f"vmov bm{'lh'[half]}6, x{9 + half}")
     body += ops("padda [p3], m0", "vsrs.s16.s32 x11, cm6, s2")
-    return pipelined([*body, *_finish("x4", "x5", "x6")], MEAN_STAGES)
+    return [*body, *_finish("x4", "x5", "x6")]
 
 
-def _run(listing: Listing, code: LoopCode, name: str) -> tuple[int, int]:
-    """Append a loop and the return; (cycles beside its iterations, cycles of one)."""
-    interval = code.schedule.interval
-    fixed = listing.add(code.prologue)
-    listing.loop(code.kernel, name)
-    fixed += listing.add(ending(code.epilogue, "ret lr"))
-    return fixed - (code.least_trips - 1) * interval, interval
-
-
-def _counter(name: str, code: LoopCode) -> list[Op]:
-    """Registers of the loop over all groups of the sets, r12 being free."""
-    return ops(
-        f"movxm ls, #.L{name}",
-        f"movxm le, #.L{name}_end",
-        "lshl r12, r10, r31",
-        f"add.nc lc, r12, #{1 - code.least_trips}",
-    )
-
-
-# The ways from sums to bytes, with the flag of the packet that asks for each; SCALE is what no flag asks for.
-_FLAGS = {"MEAN": "mean", "STAGED": "staged", "SCALE": ""}
-
-
-def rescale(listing: Listing, features: Set[str]) -> dict[str, int]:
-    """`rescale`: the sums of one output block in the scratch become bytes; r6 is behind its record.
-
-    Called with `jl`; keeps r2 to r11 and p6.
-    """
-    wanted = [name for name in _FLAGS if name in features]
-    staged = partial(_staged, clips="CLIPPED" in features)
-    ways: dict[str, Callable[[Listing, int], dict[str, int]]] = {"MEAN": _mean, "STAGED": staged, "SCALE": _scale}
-    spent = 0
-    costs: dict[str, int] = {}
-    listing.add([], "rescale")
-    for position, name in enumerate(wanted):
-        if position < len(wanted) - 1:
-            flag = _FLAGS[name]
-            spent += listing.add(
-                block(
-                    "mov p3, r18",
-                    op(f"lda.u8 r1, [p3, #{offset(WorkHeader, flag)}]", "work"),
-                    f"movx r12, #{bit(WorkHeader, flag)}",
-                    "and r1, r1, r12",
-                    f"jnz r1, #.Lrescale_{name.lower()}",
-                )
-            )
-        else:
-            costs |= ways[name](listing, spent)
-        costs[f"{name.lower()}_tests"] = spent
-    for name in wanted[:-1]:
-        costs |= ways[name](listing, costs[f"{name.lower()}_tests"])
-    return {name: cycles for name, cycles in costs.items() if not name.endswith("_tests")}
-
-
-def _scale(listing: Listing, entry: int) -> dict[str, int]:
-    loop = _scale_loop()
-    setup = listing.add(
-        block(
-            "mov p3, r18",
-            _counter("scale", loop),
-            limits("x1", "x2", "x3"),
-            _sums(),
-            _constants(),
-            "mov p2, r6",
-            "vmov wl4, wl11",
-            "vlda wh4, [p2, #-96]",
-            "vlda wl5, [p2, #-96]",
-            "vlda wh5, [p2, #-64]",
-            "vlda wl6, [p2, #-64]",
-            "vmov wh6, wl11",
-        ),
-        "rescale_scale",
-    )
-    fixed, each = _run(listing, loop, "scale")
-    return {"scale_block": entry + setup + fixed, "scale_group": each}
-
-
-def _mean(listing: Listing, entry: int) -> dict[str, int]:
-    loop = _mean_loop()
-    setup = listing.add(
-        block(
-            "mov p3, r18",
-            _counter("mean_loop", loop),
-            limits("x4", "x5", "x6"),
-            _sums(),
-            header("r1", "mean_inner"),
-            "mov s1, r1",
-            header("r1", "mean_outer"),
-            "mov s2, r1",
-            header("m0", "scale_step"),
-            "mov p3, r13",
-            call_word("r1", "scales_offset", "p3"),
-            "add r1, r1, r18",
-            "mov p3, r1",
-            _constants(),
-            "vmov wl1, wl11",
-            "vmov wh3, wl11",
-        ),
-        "rescale_mean",
-    )
-    fixed, each = _run(listing, loop, "mean_loop")
-    return {"mean_block": entry + setup + fixed, "mean_group": each}
-
-
-def _staged_body(clips: bool) -> list[Op]:
+def _staged_body(*, clips: bool) -> list[Op]:
     halves, byte = ("d16", "s8") if clips else ("s16", "d8")
     body = [op(f"vlda {quarter}4, [p0], #32", "scratch") for quarter in ("amll", "amlh", "amhl", "amhh")]
     body += ops(f"vsrs.{halves}.s32 x0, cm4, s0", "vmac cm5, cm7, x0, x5, r12")
     return [*body, op(f"vst.2d.srs.{byte}.s32 cm5, s1, [p7], d3", "out")]
 
 
-def _staged(listing: Listing, entry: int, clips: bool) -> dict[str, int]:
-    """What `narrow` does on the way, for sums that several calls make: no offset is in them."""
-    setup: Code = [
-        "mov p3, r18",
-        f"padda [p3], #{INTO_HEADER}",
-        "mov p2, r6",
-        op(f"lda r1, [p2, #{RECORD_WORDS['second_shift'] - BLOCK_RECORD_BYTES}]", "work"),
-        op(f"lda r23, [p2, #{RECORD_WORDS['zero'] - BLOCK_RECORD_BYTES}]", "work"),
-        "mov p0, r8",
-        "mov p7, r7",
-        "mov dc3, #0",
-        "mov s1, r1",
-        "vbcst.32 x11, r23",
-        "vmov bml7, x11",
-        "vmov bmh7, x11",
-        "vlda wl5, [p2, #-96]",
-        "vlda wh5, [p2, #-64]",
-        header("r12", "narrow_conf", INTO_HEADER),
-        "lshl r23, r10, r31",
+def _call() -> list[Op]:
+    """Registers of a call: the next step, where records, sums and results are, and how many; p3 is in the header."""
+    return [
+        *ops("mov p3, r18", f"padda [p3], #{INTO_HEADER}", "mov p2, r13"),
+        call_word("r10", "groups"),
+        *written(return_to("after_rescale", load=call_word)),
+        *ops("add r10, r10, #3", "movx r22, #-2", "lshl r10, r10, r22", "lshl r10, r10, r31"),
+        _header("r9", "out_blocks"),
+        *written(result_places("r9", INTO_HEADER)),
+        _header("r1", "result_sign"),
+        *ops("mov crSRSSign, r1", "mov crPackSign, r1", f"mov crRnd, #{HALF_TO_EVEN}"),
+        op(f"movxm p7, #{CONFIG:#x}"),
+        op(f"lda p0, [p7, #{offset(CoreConfig, 'acc_address')}]", "config"),
+        _header("r2", "records_offset"),
+        *ops("add r2, r2, r18", "mov p2, r2", "mov r7, r20"),
     ]
-    loop = ahead(setup, _staged_body(clips), "staged", "r23")
-    assert 4 * GROUP_BYTES * (loop.schedule.stages - 1) <= SCRATCH_AHEAD, "the loop reads further ahead than is said"
-    fixed = listing.add(loop.rows, "rescale_staged")
-    listing.loop(loop.kernel, "staged")
-    fixed += listing.add(block("ret lr"))
-    return {"staged_block": entry + fixed, "staged_group": len(loop.kernel)}
+
+
+def _places() -> list[Op]:
+    """Where the results of the next block go."""
+    return ops("mov p7, r7", "add r7, r7, r28", "mova dc3, #0")
+
+
+def _word(dst: str, name: str) -> Op:
+    return op(f"lda {dst}, [p2, #{RECORD_WORDS[name]}]", "work")
+
+
+_NEXT_RECORD = f"padda [p2], #{BLOCK_RECORD_BYTES}"
+_FACTORS = 8 * LANES  # bytes of a record before them
+
+
+def _scale() -> GroupLoop:
+    low, high = f"[p2, #{_FACTORS}]", f"[p2, #{_FACTORS + 32}]"
+    factors = ops(f"vlda wh4, {low}", f"vlda wl5, {low}", f"vlda wh5, {high}", f"vlda wl6, {high}")
+    each = [*_places(), *factors, _word("r2", "shift"), *ops("mov s0, r2", _NEXT_RECORD)]
+    once = [*_call(), *ops("mov r3, p0", "mov p1, r3", "padda [p1], #32"), *limits("x1", "x2", "x3"), *_constants()]
+    once += ops("vmov wl4, wl11", "vmov wh6, wl11")
+    return GroupLoop("scale", (*once, *each), tuple(each), scheduled(_scale_body(), STAGES))
+
+
+def _mean() -> GroupLoop:
+    each = [*_places(), *ops("mov p3, r3")]
+    once = [*_call(), *ops("mov r3, p0", "mov p1, r3", "padda [p1], #32"), *limits("x4", "x5", "x6")]
+    once += [_header("r1", "mean_inner"), op("mov s1, r1"), _header("r1", "mean_outer"), op("mov s2, r1")]
+    once += [_header("m0", "scale_step"), *ops("mov p2, r13"), call_word("r3", "scales_offset")]
+    once += [*ops("add r3, r3, r18"), *_constants(), *ops("vmov wl1, wl11", "vmov wh3, wl11")]
+    return GroupLoop("mean", (*once, *each), tuple(each), scheduled(_mean_body(), MEAN_STAGES))
+
+
+def _staged(*, clips: bool) -> GroupLoop:
+    """What `narrow` does on the way, for sums that several calls make: no offset is in them."""
+    each = [*_places(), _word("r2", "shift"), _word("r3", "second_shift"), _word("r11", "zero")]
+    each += ops(f"vlda wl5, [p2, #{_FACTORS}]", f"vlda wh5, [p2, #{_FACTORS + 32}]", _NEXT_RECORD)
+    each += ops("mov s0, r2", "mov s1, r3", "vbcst.32 x11, r11", "vmov bml7, x11", "vmov bmh7, x11")
+    once = [*_call(), _header("r12", "narrow_conf")]
+    return GroupLoop("staged", (*once, *each), tuple(each), scheduled(_staged_body(clips=clips), STAGES))
+
+
+def loops(features: Set[str]) -> list[GroupLoop]:
+    """The ways from sums to bytes that a program with these features has."""
+    found = [_mean()] if "MEAN" in features else []
+    if "STAGED" in features:
+        found.append(_staged(clips="CLIPPED" in features))
+    return [*found, _scale()] if "SCALE" in features else found
+
+
+def rescale(listing: Listing, features: Set[str]) -> dict[str, int]:
+    """The steps that bring sums from the scratch to bytes."""
+    costs: dict[str, int] = {}
+    for loop in loops(features):
+        # Reads of sums behind the last block, which somebody may write at the time.
+        assert LANES * GROUP_BYTES * loop.peeled <= SCRATCH_AHEAD, "the loop reads further ahead than is said"
+        costs |= loop.add(listing)
+    return costs

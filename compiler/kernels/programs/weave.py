@@ -1,4 +1,4 @@
-"""The peeled code of DIRECT and NARROW: time lines in which one set ends and another begins, and the searches for them.
+"""The peeled code of multiply-accumulates: time lines in which one set ends and another begins, and their searches.
 
 Cycles count from the start of the stream of the set that follows in the same output block.  All boundaries begin at
 `LEAD`, and the jump of those who leave for the next block stands there; what runs up to `LEFT` both share.
@@ -11,27 +11,30 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import NamedTuple
 
-from compiler.kernels.programs import mac
+from compiler.kernels.programs import parts
 from compiler.kernels.programs.chain import (
     COUNTED,
     LOWER,
+    OPENING,
     TABLE,
-    UNCOUNTED,
     UPPER,
     Reads,
     Wraps,
+    added,
     counters,
-    next_bias,
     opening,
     pointers,
     replaced,
+    results,
     setup,
     setup_behind,
     shared,
+    spare,
     steps,
+    together,
     wraps,
 )
-from compiler.kernels.programs.mac import MOST_GAP, Variant, period, steady_at, stores
+from compiler.kernels.programs.mac import MOST_GAP, Variant, last_sums, period, steady_at
 from compiler.kernels.programs.parts import BANKS, op
 from compiler.kernels.schedule import Mark, Op, Row, ScheduleError, Timeline
 from compiler.kernels.schedule.ops import DELAY_SLOTS
@@ -39,7 +42,7 @@ from compiler.kernels.schedule.ops import DELAY_SLOTS
 LEAD = 3
 LEFT = LEAD + 1 + DELAY_SLOTS
 _SHOWN = 9  # periods of the old and of the new set: more than are in flight
-_BIAS_AT = 1  # cycle within a pass of the loop in which the work bank and slot lda are free
+_SPARE_AT = 1  # cycle within a pass of the loop in which slot lda is free
 # Periods from which on a stream is held up, and places of the steps at a set's end: what the searches go through.
 _PAUSES = (1, 2, 3, 4)
 _WRAPS = (Wraps(2, 2), Wraps(3, 3), Wraps(2, 3), Wraps(4, 4))
@@ -61,10 +64,16 @@ class Choice(NamedTuple):
 KNOWN: Mapping[tuple[str, str], Choice] = {
     ("set", "direct"): Choice(0, 0, Wraps(3, 3)),
     ("set", "narrow"): Choice(4, 2, Wraps(2, 2)),
+    ("set", "bias_raw"): Choice(0, 0, Wraps(2, 2)),
+    ("set", "scratch_raw"): Choice(21, 4, Wraps(2, 2)),
     ("block", "direct"): Choice(1, 1, Wraps(2, 2)),
     ("block", "narrow"): Choice(5, 1, Wraps(3, 3)),
+    ("block", "bias_raw"): Choice(0, 0, Wraps(2, 2)),
+    ("block", "scratch_raw"): Choice(17, 4, Wraps(2, 2)),
     ("opening", "direct"): Choice(23),
     ("opening", "narrow"): Choice(24),
+    ("opening", "bias_raw"): Choice(18),
+    ("opening", "scratch_raw"): Choice(31),
 }
 
 
@@ -86,11 +95,11 @@ def ramp(variant: Variant) -> int:
     return LEAD + (variant.least_periods - 1) * period().interval
 
 
-def steady() -> list[Row]:
+def steady(variant: Variant) -> list[Row]:
     """The bundles of the loop over periods."""
     rows = steady_at(LEAD)
-    place = (_BIAS_AT - LEAD) % len(rows)
-    rows[place] = (*rows[place], next_bias())
+    place = (_SPARE_AT - LEAD) % len(rows)
+    rows[place] = (*rows[place], *spare(variant))
     return rows
 
 
@@ -105,14 +114,24 @@ Tag = tuple[str, int]
 class Weave:
     """A time line, and what its marks belong to: a `period` or what comes `behind` it, by number, or `between` sets."""
 
+    variant: Variant
     line: Timeline = field(default_factory=lambda: Timeline(BANKS))
     tags: list[tuple[Mark, Tag, Op]] = field(default_factory=list)
 
     def old_set(self) -> None:
         """A set that ends."""
-        self.line.iterations(period(), -_SHOWN, 0)
+        last = last_sums(self.variant)
+
+        def replace(number: int, one: Op) -> Op:
+            return last.get(one.ins.text(), one) if number == -1 else one
+
+        self.line.iterations(period(), -_SHOWN, 0, replace=replace)
         for number in range(-_SHOWN // 4, 1):
-            self.line.place(next_bias(), _BIAS_AT + number * period().interval)
+            self._spare(_SPARE_AT + number * period().interval)
+
+    def _spare(self, cycle: int) -> None:
+        for one in spare(self.variant):
+            self.line.place(one, cycle)
 
     def add(self, ops: list[Op], window: tuple[int, int], tag: Tag = ("between", 0)) -> None:
         """Ops that may be anywhere in a window."""
@@ -125,14 +144,15 @@ class Weave:
     def passes(self, end: int) -> None:
         """What the loop does beside the periods, behind the end of the peeled code."""
         for number in (0, 1):
-            self.line.place(next_bias(), end + _BIAS_AT - LEAD + (1 + number) * period().interval)
+            self._spare(end + _SPARE_AT - LEAD + (1 + number) * period().interval)
 
     def solve(self, end: int) -> bool:
         """Find cycles for everything that has none; behind the end must come what the loop is made of."""
-        if not mac.solved(self.line):
+        if not parts.solved(self.line):
             return False
         behind = self.line.bundles(end, end + period().interval)
-        assert [_texts(row) for row in behind] == [_texts(row) for row in steady()], "the loop goes on otherwise"
+        loop = steady(self.variant)
+        assert [_texts(row) for row in behind] == [_texts(row) for row in loop], "the loop goes on otherwise"
         return True
 
 
@@ -162,11 +182,11 @@ def _counts(tag: Tag) -> bool:
 def boundary(variant: Variant, label: str, leave: str, known: Mapping[tuple[str, str], Choice] = KNOWN) -> Peeled:
     """From one set to the next of an output block; r27 counts the sets that follow, and without any it jumps away."""
     for choice in _choices(variant, known.get(("set", variant.name), Choice(0))):
-        weave, end = Weave(), ramp(variant) + choice.gap
+        weave, end = Weave(variant), ramp(variant) + choice.gap
         window, common, behind = (LEAD, end - 1), (LEAD, LEFT - 1), (LEFT, end - 1)
         weave.old_set()
         weave.place(op(f"jz r27, #.L{leave}"), LEAD, ("between", 0))
-        weave.add(stores(variant), window)
+        weave.add(results(variant), behind if variant.from_scratch else window)
         weave.add(pointers(), window)
         weave.add(shared(variant), common)
         weave.add(steps(), behind)
@@ -180,7 +200,7 @@ def boundary(variant: Variant, label: str, leave: str, known: Mapping[tuple[str,
 
 def _periods(weave: Weave, variant: Variant, choice: Choice, window: tuple[int, int], common: tuple[int, int]) -> None:
     """The periods of a set that follows another one, with their counters set behind the first two."""
-    late = wraps(choice.wraps)
+    late = together(wraps(choice.wraps), added(variant, choice.pause))
     for number in range(_SHOWN):
         for one, time in zip(period().ops, period().times, strict=True):
             new = replaced(variant, COUNTED, number, one)
@@ -204,13 +224,13 @@ def block_boundary(
     """From the last set of an output block to the first of the next, behind the jump out of `boundary`."""
     for choice in _choices(variant, known.get(("block", variant.name), Choice(0))):
         base = inner.choice.start(1)
-        weave, end = Weave(), ramp(variant) + base + choice.gap
+        weave, end = Weave(variant), ramp(variant) + base + choice.gap
         window = (LEFT, end - 1)
         weave.old_set()
         for mark, tag, one in inner.common():
             if not _counts(tag):
                 weave.place(mark.op, mark.at, tag, one)
-        weave.add([*stores(variant), *setup(variant)], window)
+        weave.add([*results(variant), *setup(variant)], window)
         if not _begun_block(weave, variant, choice, inner, window):
             continue
         weave.place(op(f"jnz r9, #.L{label}"), end - 1 - DELAY_SLOTS, ("between", 0))
@@ -222,7 +242,8 @@ def block_boundary(
 
 def _begun_block(weave: Weave, variant: Variant, choice: Choice, inner: Peeled, window: tuple[int, int]) -> bool:
     """Place the periods of a block's first set; False if more would have to be begun."""
-    reads, late = reads_behind(inner), setup_behind(variant, choice.wraps)
+    reads = reads_behind(inner)
+    late = together(setup_behind(variant, choice.wraps), added(variant, choice.pause))
     begun = {(number - 1, one): mark for mark, (kind, number), one in inner.common() if kind == "period" and number}
     behind = [mark for mark, tag, _ in inner.common() if tag == ("behind", 1)]
     for number in range(_SHOWN):
@@ -245,13 +266,13 @@ def opened(variant: Variant, label: str, known: Mapping[tuple[str, str], Choice]
     """From the dispatcher's registers into the first loop."""
     code = opening(variant, label)
     for choice in _choices(variant, known.get(("opening", variant.name), Choice(0)), (0,)):
-        weave, end = Weave(), ramp(variant) + choice.gap
+        weave, end = Weave(variant), ramp(variant) + choice.gap
         for one in code:
             sets_up = one.ins.text().startswith(("movxm l", "add.nc lc"))
             weave.add([one], (0, end - 5 if sets_up else end - 1))
         for number in range(_SHOWN):
             for one, time in zip(period().ops, period().times, strict=True):
-                new = replaced(variant, Reads(0, 0, UNCOUNTED), number, one)
+                new = replaced(variant, OPENING, number, one)
                 weave.place(new, choice.start(number) + time, ("period", number), one)
         weave.passes(end)
         if weave.solve(end):
