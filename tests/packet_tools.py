@@ -82,8 +82,11 @@ class Shape:
         return image[top :: self.stride[0], left :: self.stride[1]][: self.rows, : 4 * self.wide]
 
     def jumps(self, spare_sets: int) -> Ints:
-        """Pointers of the first set of 4 groups, then the steps from set to set, then zeros."""
-        flat = np.arange(4 * (self.sets + spare_sets))
+        """Pointers of the first set of 4 groups, then the steps from set to set, then zeros.
+
+        Behind the last group pointers stay at it: further on they could meet the bank of the weights and stall.
+        """
+        flat = np.minimum(np.arange(4 * (self.sets + spare_sets)), self.rows * self.wide - 1)
         group_step = 32 * self.stride[1] if self.strided else 32
         row_step = self.stride[0] * self.in_blocks * self.in_wide * 32
         pointers = (flat // self.wide * row_step + flat % self.wide * group_step).reshape(-1, 4)
