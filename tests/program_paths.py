@@ -192,7 +192,7 @@ def nest_faults(
     trace = [tuple(one for one in row if not one.is_branch) for row in nest_trace(made, name, variant, trips, rows)]
     wanted = _raw(made, name, variant, trips) if variant.end == "raw" else _chain(name, variant, trips)
     program = [one for one in wanted if not one.is_branch]
-    return prove(program, trace, BANKS, live_out=[CELL[cell] for cell in KEPT], in_flight=None)
+    return prove(program, trace, BANKS, live_out=[CELL[cell] for cell in KEPT], drained=False)
 
 
 class Lost(Exception):
