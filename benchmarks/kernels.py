@@ -31,7 +31,7 @@ from compiler.encoding.isa import BUNDLE_BYTES, Bundle, assemble
 from compiler.encoding.work import LANES, SET, CallRecord, WorkHeader
 from compiler.plan import LAYERS, PROGRAM, PROGRAM_LISTING, Plan
 from runtime_sim.checked_core import CheckedCall, Checks, Selection
-from runtime_sim.occupancy import Profile
+from runtime_sim.occupancy import Profile, names_of
 from runtime_sim.packet import entries
 from runtime_sim.session import Session
 from runtime_sim.single_call import CallImage
@@ -88,7 +88,7 @@ class Issue:
         for one, end in zip(issued, ends, strict=True):
             cycles[one.pc] += end - one.cycle
             vmacs[one.pc] += multiplies[one.pc]
-        places = {name: pc for pc, name in profile.labels.items()}
+        places = {name: pc for pc, names in profile.labels.items() for name in names}
         loops = [
             range(places[name.removesuffix("_end")], last + 1, BUNDLE_BYTES)
             for name, last in places.items()
@@ -184,7 +184,7 @@ def lines_of(plan: Plan) -> tuple[list[Line], Notes]:
         {one["index"]: one["kept"] / one["blocks"] for one in plan.json("sparsity.json")},
     )
     assembled = assemble(plan.files[PROGRAM_LISTING].decode(), PROGRAM_LISTING)
-    labels = {address: name.removeprefix(".L") for name, address in assembled.labels.items()}
+    labels = names_of(assembled.labels)
     lines = [
         _line(layers[number], kept[number], *measured.images[number], notes.cycles(number), program, labels)
         for number in sorted(notes.calls)
@@ -199,7 +199,7 @@ def _line(
     image: CallImage,
     cycles: int,
     program: bytes,
-    labels: Mapping[int, str],
+    labels: Mapping[int, tuple[str, ...]],
 ) -> Line:
     header, call, packet = _packet(image)
     found = entries(packet, header)

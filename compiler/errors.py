@@ -78,6 +78,19 @@ def fuse(*locations: Location) -> Location:
 _CARET = re.compile(r'"(?:[^"\\]|\\.)*"|[%@!#^]?[\w.$-]+|.')
 
 
+_SHOWN, _BEFORE = 2000, 100
+"""Characters of a long line that are shown, and how many of them before the place."""
+
+
+def _cut(text: str, start: int) -> tuple[str, int]:
+    """A line, or what is shown of a long one, and where character `start` is in it."""
+    if len(text) <= _SHOWN:
+        return text, start
+    first = max(0, start - _BEFORE)
+    before, behind = "..." * (first > 0), "..." * (len(text) > first + _SHOWN)
+    return f"{before}{text[first : first + _SHOWN]}{behind}", start - first + len(before)
+
+
 @dataclass(frozen=True)
 class Diagnostic:
     """One message; `source` is the whole source line that the place points into, when it is known."""
@@ -99,21 +112,26 @@ class Diagnostic:
         return "\n".join(lines)
 
     def _excerpt(self) -> list[str]:
+        """The line, or the part of it around its place if it is long, and a caret below the word meant."""
         text = self.source.strip()
         if not isinstance(self.place, FileLocation) or not self.place.column:
-            return [f"  {text}"]
+            return [f"  {_cut(text, 0)[0]}"]
         start = self.place.column - 1 - (len(self.source) - len(self.source.lstrip()))
         if start < 0:
-            return [f"  {text}"]
+            return [f"  {_cut(text, 0)[0]}"]
         token = _CARET.match(text, start)
-        return [f"  {text}", "  " + " " * start + "^" * (len(token.group()) if token else 1)]
+        text, at = _cut(text, start)
+        # Tabs stay tabs, so that the caret is below its character however wide they are shown.
+        margin = "".join("\t" if char == "\t" else " " for char in text[:at])
+        carets = min(len(token.group()), max(1, len(text) - at)) if token else 1
+        return [f"  {text}", f"  {margin}" + "^" * carets]
 
     def with_source(self, file: str, text: str) -> Diagnostic:
         """Add the line that the place points at, if it points into this text."""
         place = self.place
         if self.source or not isinstance(place, FileLocation) or place.file != file or not place.line:
             return self
-        lines = text.split("\n")
+        lines = [line.removesuffix("\r") for line in text.split("\n")]
         return replace(self, source=lines[place.line - 1]) if place.line <= len(lines) else self
 
 

@@ -13,7 +13,7 @@ from compiler.encoding.switch import Bundle, Port
 from compiler.encoding.tiles import Direction
 from compiler.ir import Dialect, Op, prop
 
-_PORT = re.compile(r"([A-Za-z]+)(\d+)")
+_PORT = re.compile(r"([A-Za-z]+)([0-9]{1,9})")
 _BUNDLES = {
     bundle.value.upper() if bundle in (Bundle.DMA, Bundle.FIFO) else bundle.value.capitalize(): bundle
     for bundle in Bundle

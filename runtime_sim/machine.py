@@ -6,6 +6,7 @@ from compiler.encoding.costs import KernelCosts
 from compiler.encoding.descriptors import LIMITS
 from compiler.encoding.tiles import Direction, TileKind
 from compiler.encoding.transaction import read_transactions
+from compiler.plan import CONTROL
 from compiler.target import Target
 from runtime_sim.array import Array, Settings, TileState
 from runtime_sim.control import ChannelKey, Control
@@ -34,6 +35,7 @@ def simulate(
     program: str = "",
     kernel: RunCall = run_call,
     core: CoreMaker | None = None,
+    place: str = CONTROL,
 ) -> Result:
     """Play a control stream; outputs are written into `arguments` in place, cores take what `costs` say.
 
@@ -41,8 +43,9 @@ def simulate(
     that needs them.  `layer_of_op` gives the layer of a control operation, below 0 where there is none.
     A core that starts must hold the program of sha256 `program`, unless that is empty.  `core` makes the cores,
     such as `InstructionCore` where they are to run that program; else they call `kernel` and take what `costs` say.
+    `place` names the stream in errors.
     """
-    stream = read_transactions(control)
+    stream = read_transactions(control, place)
     array = Array(target, arguments, Settings(costs, compute, program))
     channels = _channels(array)
     sinks = {

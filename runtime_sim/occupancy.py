@@ -10,12 +10,24 @@ from functools import cached_property
 from itertools import groupby
 
 from compiler.encoding.isa import BUNDLE_BYTES, Bundle, Slot, decode
+from compiler.encoding.isa.registers import CELL
 from runtime_sim.instructions.state import Traced
 from runtime_sim.single_call import CallRun
 
 SLOTS = (Slot.LDB, Slot.LDA, Slot.ST, Slot.ALU, Slot.MV, Slot.VEC)
+END = "_end"
+"""What the label of a loop's last bundle adds to that of its first."""
+
 BAR = 50
 STRIP = 64
+
+
+def names_of(labels: Mapping[str, int]) -> dict[int, tuple[str, ...]]:
+    """The names of each address, from the labels of a program; `.L`, which makes them local, is left out."""
+    found: dict[int, tuple[str, ...]] = {}
+    for name, address in labels.items():
+        found[address] = (*found.get(address, ()), name.removeprefix(".L"))
+    return found
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,7 @@ class Profile:
 
     run: CallRun
     program: bytes
-    labels: Mapping[int, str]
+    labels: Mapping[int, tuple[str, ...]]
 
     @cached_property
     def issued(self) -> list[Traced]:
@@ -56,19 +68,48 @@ class Profile:
         return {slot for one in self.bundles[pc].instructions for slot in one.opcode.slot.occupied}
 
     def piece(self, pc: int) -> str:
-        """The label that an address lies behind; the last bundle of a hardware loop has a label, but is the loop's."""
-        at = bisect_right(self._starts, (pc, "~")) - 1
+        """The labels that an address lies behind, those of one address together."""
+        at = bisect_right(self._starts, pc, key=lambda one: one[0]) - 1
         return self._starts[at][1] if at >= 0 else ""
 
     @cached_property
     def _starts(self) -> list[tuple[int, str]]:
-        return sorted((pc + BUNDLE_BYTES * name.endswith("_end"), name) for pc, name in self.labels.items())
+        """Where pieces begin; what is behind a hardware loop and has no label of its own is said to be behind it."""
+        found: dict[int, list[str]] = {}
+        behind: dict[int, list[str]] = {}
+        for pc, names in self.labels.items():
+            for name in names:
+                if self._ends_loop(pc, name):
+                    behind.setdefault(pc + BUNDLE_BYTES, []).append(f"{name.removesuffix(END)} behind its loop")
+                else:
+                    found.setdefault(pc, []).append(name)
+        return sorted((pc, " = ".join(names)) for pc, names in (behind | found).items())
+
+    def _ends_loop(self, pc: int, name: str) -> bool:
+        """Whether a label is there for the last bundle of a hardware loop, and not for what begins with it."""
+        return pc in self._loop_ends and name.endswith(END) and name.removesuffix(END) in self._names
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return {name for names in self.labels.values() for name in names}
+
+    @cached_property
+    def _loop_ends(self) -> set[int]:
+        """The addresses that the program puts into `le`."""
+        bundles = (decode(self.program[pc : pc + BUNDLE_BYTES]) for pc in range(0, len(self.program), BUNDLE_BYTES))
+        return {
+            int(value)
+            for bundle in bundles
+            for one in bundle.instructions
+            if any(cell == CELL["le"] for cell, _, _ in one.cells_written())
+            for value in one.values
+            if isinstance(value, int)
+        }
 
     def listing(self) -> Iterator[str]:
         """Cycle, address and instructions of each bundle; cycles count from the request for the packet."""
         for one in self.issued:
-            if one.pc in self.labels:
-                yield f"{self.labels[one.pc]}:"
+            yield from (f"{name}:" for name in self.labels.get(one.pc, ()))
             yield f"{one.cycle - self.run.begins:8d}  {one.pc:04x}  {_text(self.bundles[one.pc])}"
 
     def summary(self) -> str:

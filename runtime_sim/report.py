@@ -163,8 +163,11 @@ def layer_table(layers: Any, place: str) -> list[str]:
     return [str(name) for name in names]
 
 
-def layer_of_operation(layers: Any, place: str) -> Callable[[int], int]:
-    """From the number of a control operation to the layer it serves by layers.json; -1 for set-up."""
+def layer_of_operation(layers: Any, place: str, operations: int) -> Callable[[int], int]:
+    """From the number of a control operation to the layer it serves by layers.json; -1 for set-up, which comes first.
+
+    Behind set-up each of the stream's operations must serve one layer.
+    """
     names = layer_table(layers, place)
     for number, one in enumerate(layers):
         control = one.get("control")
@@ -176,6 +179,12 @@ def layer_of_operation(layers: Any, place: str) -> Callable[[int], int]:
         if first < last:
             text = f"control operation {first} belongs to layer {one} and to layer {other}"
             raise UnreadableInput(Diagnostic("plan-layers", text, place))
+        if first > last:
+            text = f"control operation {last} belongs to no layer, but is behind the first that does"
+            raise UnreadableInput(Diagnostic("plan-layers", text, place))
+    if stretches and stretches[-1][1] != operations:
+        text = f"the layers have control operations up to {stretches[-1][1] - 1}, the stream up to {operations - 1}"
+        raise UnreadableInput(Diagnostic("plan-layers", text, place))
     return layer_by_stretches([one["control"] for one in layers])
 
 
@@ -196,4 +205,6 @@ def _in_order(layers: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, in
 
 
 def _is_stretch(found: Any) -> bool:
-    return isinstance(found, list) and len(found) == 2 and all(type(one) is int for one in found)
+    """Whether a JSON value is [first, last) with at least one operation in it."""
+    whole = isinstance(found, list) and len(found) == 2 and all(type(one) is int for one in found)
+    return whole and 0 <= found[0] < found[1]

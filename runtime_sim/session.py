@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.encoding.transaction import operations_of
 from compiler.errors import Diagnostic, UsageError, nearest
 from compiler.plan import CONTROL, INPUTS, LAYERS, OUTPUTS, PROGRAM, WEIGHTS, Plan, PlanTensor
 from runtime_sim.host import pack, unpack
@@ -97,7 +98,9 @@ def clock(plan: Plan | str | os.PathLike[str]) -> Timing:
 def _simulate(
     plan: Plan, arguments: dict[int, NDArray[np.uint8]], *, compute: bool, core: CoreMaker | None = None
 ) -> Result:
-    layers = layer_of_operation(plan.json(LAYERS), str(plan.path / LAYERS))
+    place = str(plan.path / CONTROL)
+    operations = operations_of(plan.files[CONTROL], place)
+    layers = layer_of_operation(plan.json(LAYERS), str(plan.path / LAYERS), operations)
     return simulate(
         plan.files[CONTROL],
         plan.target,
@@ -107,6 +110,7 @@ def _simulate(
         layer_of_op=layers,
         program=hashlib.sha256(plan.files[PROGRAM]).hexdigest(),
         core=core,
+        place=place,
     )
 
 

@@ -204,7 +204,7 @@ def nest_faults(
     trace = [tuple(one for one in row if not one.is_branch) for row in nest_trace(made, name, nest, trips, rows)]
     wanted = nest.program(trips.periods) if isinstance(nest, GroupLoop) else _chain(name, nest, trips)
     program = [one for one in wanted if not one.is_branch]
-    return prove(program, trace, BANKS, live_out=[CELL[cell] for cell in KEPT], in_flight=None)
+    return prove(program, trace, BANKS, live_out=[CELL[cell] for cell in KEPT], drained=False)
 
 
 class Lost(Exception):

@@ -150,5 +150,5 @@ def _ahead_faults(loop: Ahead, here: Sequence[Row], trips: int) -> list[Violatio
     found = [Violation(f"bundle {at}", text) for at, text in setup]
     for count in range(1, trips + 1):
         rows = [*here[:ramp], *(row for _ in range(count) for row in here[ramp:])]
-        found += prove(loop.program(count), rows, BANKS, in_flight=None)
+        found += prove(loop.program(count), rows, BANKS, drained=False)
     return found

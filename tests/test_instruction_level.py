@@ -12,17 +12,19 @@ import numpy as np
 import onnx
 import pytest
 
+from compiler.cli.instructions import look
 from compiler.cli.simulate import main as bscc_sim
 from compiler.driver import Options, compile_model
-from compiler.encoding.isa import BUNDLE_BYTES, Bundle, assemble, decode, encode
+from compiler.encoding.isa import BUNDLE_BYTES, Bundle, assemble, decode, disassemble, encode
 from compiler.encoding.register_map import ProgramMemory, Special, find_register
 from compiler.encoding.registers import CoreControlWord
 from compiler.encoding.tiles import TileKind, split_address
 from compiler.encoding.transaction import BlockWrite, Write32, read_transactions
-from compiler.errors import SimulationFault
+from compiler.errors import NumericalMismatch, SimulationFault
 from compiler.plan import CONTROL, LAYERS, MANIFEST, PROGRAM, PROGRAM_LISTING, Plan, write_plan
 from runtime_sim.checked_core import Checks, Selection
 from runtime_sim.instruction_core import InstructionCore
+from runtime_sim.occupancy import Profile, names_of
 from runtime_sim.session import Session
 from tests.models import Case, feeds, named_cases
 from tests.reference_tools import Array, onnxruntime_outputs
@@ -119,11 +121,13 @@ def test_the_stream_loads_each_core_before_it_starts(half: tuple[Plan, str]) -> 
 
 
 def with_program(plan: Plan, place: Path, program: bytes, named: bytes | None = None) -> Plan:
-    """The plan with another program in its stream, and in its file unless that is given."""
+    """The plan with another program in its stream, and in its files unless that is given."""
     control = plan.files[CONTROL]
     assert control.count(plan.files[PROGRAM]) == plan.target.cores
     changed = control.replace(plan.files[PROGRAM], program)
-    write_plan(place, {**plan.files, CONTROL: changed, PROGRAM: named or program}, dict(plan.manifest))
+    listing = plan.files[PROGRAM_LISTING] if named else disassemble(program).encode()
+    files = {**plan.files, CONTROL: changed, PROGRAM: named or program, PROGRAM_LISTING: listing}
+    write_plan(place, files, dict(plan.manifest))
     return Plan.load(place)
 
 
@@ -158,6 +162,7 @@ def test_a_wrong_program_is_found_out(
         assert bscc_sim([str(wrong.path), "--input", inputs, "--instructions", what]) == 6
         said = capsys.readouterr()
         assert "error[instruction-bytes]" in said.err and " at instruction level, " in said.err
+        assert "1 of 1 outputs differ" in said.out or what != "all"
     assert f"{layer}:0,2,0" in said.err and "hottest loop" in said.out
 
 
@@ -166,10 +171,44 @@ def test_other_cycles_are_found_out(half: tuple[Plan, str], tmp_path: Path, caps
     costs = replace(plan.costs, call_run=plan.costs.call_run + 1).to_dict()
     write_plan(tmp_path / "plan", {**plan.files, "cores/costs.json": json.dumps(costs).encode()}, dict(plan.manifest))
     layer = plan.json(LAYERS)[0]["name"]
-    for what, text in ((f"{layer}:1,2,0", " are charged"), ("all", " at transaction level")):
-        assert bscc_sim([str(tmp_path / "plan"), "--input", inputs, "--instructions", what]) == 7
-        said = capsys.readouterr()
-        assert said.err.count("error[instruction-cycles]") == 1 and text in said.err
+    words = [str(tmp_path / "plan"), "--input", inputs, "--instructions"]
+    assert bscc_sim([*words, f"{layer}:1,2,0"]) == 7
+    said = capsys.readouterr()
+    assert said.err.count("error[instruction-cycles]") == 1 and " are charged" in said.err
+    assert bscc_sim([*words, "all"]) == 7
+    said = capsys.readouterr()
+    assert said.err.startswith(f"layer '{layer}': error[instruction-cycles]: runs in cycles 0..")
+    assert "the run: error[instruction-cycles]: takes " in said.err and "outputs are the same" in said.out
+
+
+def test_layers_are_compared_one_by_one(half: tuple[Plan, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Differences of two layers that cancel each other are seen all the same."""
+    plan, inputs = half
+    run = Session(plan).execute(dict(np.load(inputs)))
+    (layer,) = run.timing.layers
+    layers = (replace(layer, end=layer.end - 5), replace(layer, index=1, name="second", start=layer.end - 5))
+    runs = [replace(run, timing=replace(run.timing, layers=layers)), run]
+    runs[1] = replace(run, timing=replace(run.timing, layers=(layer, replace(layers[1], start=layer.end))))
+    monkeypatch.setattr(Session, "execute", lambda *_: runs.pop())
+    with pytest.raises(SimulationFault) as caught:
+        look(Session(plan), {}, "all").refuse()
+    places = [str(one.place) for one in caught.value.diagnostics]
+    assert places == [f"layer '{layer.name}'", "layer 'second'"]
+
+
+def test_all_outputs_that_differ_are_named(half: tuple[Plan, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, inputs = half
+    run = Session(plan).execute(dict(np.load(inputs)))
+    one = np.arange(6).reshape(2, 3)
+    runs = [replace(run, outputs={"a": one + 1, "b": one, "c": -one}), replace(run, outputs=dict.fromkeys("abc", one))]
+    monkeypatch.setattr(Session, "execute", lambda *_: runs.pop())
+    found = look(Session(plan), {}, "all")
+    assert "2 of 3 outputs differ" in found.text and found.run.outputs["c"][0, 1] == -1
+    with pytest.raises(
+        NumericalMismatch, match="5 of 6 values differ, the first at 1: -1 at instruction level"
+    ) as caught:
+        found.refuse()
+    assert [str(one.place) for one in caught.value.diagnostics] == ["output 'a'", "output 'c'"]
 
 
 def test_all_on_the_command_line(half: tuple[Plan, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,6 +245,18 @@ def test_a_layer_on_the_command_line(
     [
         (("--instructions", "all"), "usage"),
         (("--input", "{x}", "--instructions", "conv_99"), "unknown-layer"),
+        (("--input", "{x}", "--instructions", "conv_99:0,2"), "unknown-layer"),
+        (("--input", "{x}", "--instructions", "{layer}:0"), "usage"),
+        (("--input", "{x}", "--instructions", "{layer}:0,\u0662"), "usage"),
+        (("--input", "{x}", "--instructions", "{layer}:0,2,"), "usage"),
+        (("--input", "{x}", "--instructions", ""), "usage"),
+        (("--input", "{x}", "--output", ""), "usage"),
+        (("--input", ""), "usage"),
+        (("--timing", ""), "usage"),
+        (("--trace", ""), "usage"),
+        (("--listing", ""), "usage"),
+        (("--timing", "same", "--trace", "./same"), "usage"),
+        (("--input", "{x}", "--output", "-"), "usage"),
         (("--input", "{x}", "--instructions", "{layer}:7,2,0"), "no-call"),
         (("--input", "{x}", "--instructions", "{layer}:0,2,999"), "no-call"),
         (("--input", "{x}", "--instructions", "all", "--listing", "l"), "usage"),
@@ -219,6 +270,63 @@ def test_usage(words: tuple[str, ...], code: str, half: tuple[Plan, str], capsys
     assert bscc_sim([str(plan.path), *(word.format(x=inputs, layer=layer) for word in words)]) == 2
     said = capsys.readouterr()
     assert said.out == "" and said.err.startswith(f"error[{code}]: ")
+
+
+def test_a_selection_that_is_wrong_is_told_its_form(half: tuple[Plan, str], capsys: pytest.CaptureFixture[str]) -> None:
+    plan, inputs = half
+    layer = plan.json(LAYERS)[0]["name"]
+    for what, text in ((f"{layer}:0;2", f"'0;2' behind layer '{layer}' names no calls"), ("x:0,2", "no layer 'x'")):
+        assert bscc_sim([str(plan.path), "--input", inputs, "--instructions", what]) == 2
+        said = capsys.readouterr().err
+        assert text in said and "LAYER:COLUMN,ROW[,CALL]" in said
+
+
+@pytest.mark.parametrize(
+    ("listing", "message"),
+    [
+        (b"nop\n", "it is the listing of another program than cores/resident.bin"),
+        (b"nop // \xff\n", "not UTF-8 text at byte 7"),
+        (b"vclr cm9\n", "cores/resident.s:1:6: error[asm-register]"),
+    ],
+)
+def test_a_listing_of_another_program_is_refused(
+    listing: bytes, message: str, half: tuple[Plan, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, inputs = half
+    write_plan(tmp_path / "plan", {**plan.files, PROGRAM_LISTING: listing}, dict(plan.manifest))
+    layer = plan.json(LAYERS)[0]["name"]
+    assert bscc_sim([str(tmp_path / "plan"), "--input", inputs, "--instructions", layer]) == 3
+    said = capsys.readouterr()
+    assert said.out == "" and message in said.err
+
+
+def test_pieces_have_the_names_of_the_program(half: tuple[Plan, str]) -> None:
+    """Labels of one address stay both; only the last bundle of a hardware loop ends one, and what is behind says so."""
+    plan, inputs = half
+    checks = Checks(Selection(0))
+    Session(plan).execute(dict(np.load(inputs)), checks.core)
+    assert checks.longest is not None
+    text = """
+        start: movxm ls, #loop
+        movxm le, #loop_end
+        add.nc lc, r0, #0
+        call:
+        call_end: also:
+        nop
+        loop: nop
+        loop_end: nop
+        nop
+        one: one_end: nop
+        next: nop
+    """
+    program = assemble(text)
+    profile = Profile(checks.longest[1].run(trace=True), program.bytes, names_of(program.labels))
+    assert [profile.piece(at) for at in range(0, len(program.bytes), BUNDLE_BYTES)] == [
+        *["start"] * 3, "call = call_end = also", "loop", "loop", "loop behind its loop", "one = one_end", "next",
+    ]  # fmt: skip
+    text = text.replace("#loop_end", "#one_end").replace("#loop\n", "#one\n")
+    profile = replace(profile, program=assemble(text).bytes)
+    assert [profile.piece(at) for at in range(64, 144, BUNDLE_BYTES)] == ["loop", "loop_end", "loop_end", "one", "next"]
 
 
 def test_the_plan_names_the_program(half: tuple[Plan, str]) -> None:

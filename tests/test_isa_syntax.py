@@ -55,13 +55,6 @@ def test_printed_programs_assemble_to_themselves() -> None:
     assert tuple(decode(program.bytes[at : at + 16]) for at in range(0, 128, 16)) == program.bundles
 
 
-def test_a_program_may_begin_elsewhere() -> None:
-    bundles = [Bundle((ins("j #.Lback"),)), Bundle()]
-    program = Program.lay_out(bundles, {".Lback": 1}, base=0x400)
-    assert program.bundles[0].instructions[0].value("target") == 0x410
-    assert program.text() == "\tnopb; nopa; nops; j #0x410; nopv\n.Lback:\n\tnopb; nopa; nops; nopx; nopm; nopv\n"
-
-
 def test_slots_come_in_any_order() -> None:
     parts = ["vclr cm0", "lda r0, [p0, #4]", "mov r1, r2", "add r3, r4, r5", "vldb wl0, [p1], #32", "st r0, [p2, #0]"]
     assert assemble("; ".join(parts)).bytes == assemble(" ;".join(reversed(parts))).bytes
@@ -120,7 +113,7 @@ def test_labels_are_resolved_before_bytes() -> None:
     with pytest.raises(UnreadableInput, match="is none of the 0 defined"):
         Program.lay_out([Bundle((one,))], {})
     with pytest.raises(UnreadableInput, match=r"1048576 is out of range 0\.\.1048575"):
-        Program.lay_out([Bundle((one,))], {".LBB0_1": 0}, base=1 << 20)
+        Program.lay_out([Bundle((one,))], {".LBB0_1": 1 << 16})
 
 
 @pytest.mark.parametrize(
@@ -147,7 +140,20 @@ def test_labels_are_resolved_before_bytes() -> None:
         ("vinsert.8 x0, x1, r28, r0", 19, "'r28' is none of the 1 registers", "allowed: r29"),
         ("add r0, r1, r2; sub r3, r4, r5", 17, "2 instructions use slot alu, which holds 1", "another bundle"),
         ("vclr cm0; movxm r0, #1; mov r1, r2", 25, "2 instructions use slot mv, which holds 1", ""),
-        (".align 4", 1, "'.align' is not the one directive known", ".p2align 0..4"),
+        (".align 4", 1, "'.align' is none of the directives known", ".p2align 0..4"),
+        (".word 7", 1, "'.word' is none of the directives known", ".globl"),
+        ('  .section .data,"aw"', 12, "the section '.data' would not be in the program", ".section .text"),
+        (".p2align \u0663", 10, ".p2align '\u0663' is not in 0..4", ""),
+        ("movx r0, #" + "9" * 5000, 10, "has 5000 characters, at most 32 are read", "allowed: -1024..1023"),
+        ("movx r0, #0x" + "f" * 5000, 10, "has 5002 characters, at most 32 are read", "allowed: -1024..1023"),
+        ("movx r0, #\u0663", 10, "is no number and no label", "allowed: -1024..1023"),
+        ("nopa; lda r0, [p0, #4]", 7, "2 instructions use slot lda, which holds 1: 'nopa' and 'lda r0, [p0, #4]'", ""),
+        ("lda r0, [p0, #4]; nopa", 19, "2 instructions use slot lda, which holds 1: 'lda r0, [p0, #4]' and 'nopa'", ""),
+        ("nopx; movxm r0, #1", 7, "2 instructions use slot alu, which holds 1: 'nopx' and", ""),
+        ("nopv; nopv", 7, "2 instructions use slot vec, which holds 1: 'nopv' and 'nopv'", ""),
+        ("nop; vclr cm0", 6, "2 instructions use slot vec, which holds 1: 'nop' and 'vclr cm0'", ""),
+        ("vclr cm0; nop", 11, "2 instructions use slot vec, which holds 1", ""),
+        ("nop r1", 5, "nop: unexpected 'r1' behind an instruction without operands", "written as 'nop'"),
         (".p2align 5", 10, ".p2align '5' is not in 0..4", "16 = 1 << 4"),
         ("j #.Lnowhere", 3, "'.Lnowhere' is none of the 1 defined", "known: here"),
         ("here: nop", 1, "'here' is defined twice, on lines 1 and 3", "another name"),
@@ -163,6 +169,46 @@ def test_errors_point_at_the_word(line: str, column: int, message: str, help: st
     assert message in first.message and help in first.help and first.help
     assert first.source == line and "^" in str(first)
     assert found.value.exit_code == 3
+
+
+def test_directives_of_compilers_change_nothing() -> None:
+    lines = [
+        '.file "k.c"', ".text", ".section .text.k,\"ax\",@progbits", ".globl k", ".p2align 4", ".type k,@function",
+        "k:", "vclr cm0", ".cfi_endproc", ".Lend:", ".size k, .Lend-k", '.ident "clang"',
+    ]  # fmt: skip
+    program = assemble("\n".join(lines))
+    assert program.bytes == assemble("vclr cm0").bytes and dict(program.labels) == {"k": 0, ".Lend": 16}
+
+
+def test_lines_end_as_in_files() -> None:
+    """Other marks that split lines for some do not: they are space."""
+    assert len(assemble("nop\r\nnop\r\n").bundles) == 2
+    assert len(assemble("vclr\x0ccm0 // a\u2028b\x85c\nnop").bundles) == 2
+    with pytest.raises(UnreadableInput, match=r"^<text>:2:6: .*'cm9'"):
+        assemble("nop // a\x0b\r\nvclr cm9\r\n")
+
+
+def test_a_program_has_room() -> None:
+    """The first line without room is named, and a jump out of range with it."""
+    assert len(assemble("nop\n" * 1024).bytes) == 16384
+    with pytest.raises(UnreadableInput) as found:
+        assemble("j #far\n" + "nop\n" * 70000 + "far: nop\n", "k.s")
+    assert [str(one.place) for one in found.value.diagnostics] == ["k.s:1025:1"]
+    assert "asm-size" in str(found.value) and "1120032 bytes, a core's program memory 16384" in str(found.value)
+
+
+def test_the_caret_stands_below_its_word_behind_tabs() -> None:
+    with pytest.raises(UnreadableInput) as found:
+        assemble("\tnopa;\tvclr\tcm9\n")
+    assert str(found.value).splitlines()[1:3] == ["  nopa;\tvclr\tcm9", "       \t    \t^^^"]
+
+
+def test_long_lines_are_shown_in_part() -> None:
+    with pytest.raises(UnreadableInput) as found:
+        assemble(";" * 3000 + "foo; x1" + ";" * 3000)
+    line, caret = str(found.value).splitlines()[1:3]
+    assert len(line) < 2020 and line[caret.index("^") :].startswith("foo; x1;") and caret.count("^") == 3
+    assert line.strip().startswith("...;") and line.endswith(";...")
 
 
 def test_all_errors_come_together_in_order() -> None:

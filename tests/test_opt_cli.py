@@ -37,7 +37,7 @@ class Opt:
         self.monkeypatch, self.capsys = monkeypatch, capsys
 
     def __call__(self, *argv: str, text: str = TEXT) -> tuple[int, str, str]:
-        self.monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        self.monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
         code = main(argv)
         output = self.capsys.readouterr()
         return code, output.out, output.err

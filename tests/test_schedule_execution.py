@@ -13,10 +13,10 @@ import pytest
 
 from compiler.encoding.isa import Bundle, ins
 from compiler.kernels.schedule import BlockSchedule, Op, Row, bundles, expand, modulo_schedule, schedule_block
-from compiler.kernels.schedule.mutants import mutants
 from runtime_sim.instructions.core import ReferenceCore
 from runtime_sim.instructions.lanes import Bytes
 from runtime_sim.instructions.state import CoreMemory, CoreState, Result
+from tests.schedule_mutants import mutants
 from tests.test_schedule_support import op, scaling, sparse_conv, spread
 
 OWN = 0x70000

@@ -11,7 +11,7 @@ import pytest
 from compiler.kernels.schedule import BlockSchedule, LoopCode, LoopSchedule, modulo_schedule, schedule_block
 from compiler.kernels.schedule.checker import by_cycle
 from compiler.kernels.schedule.edges import dependences
-from compiler.kernels.schedule.mutants import Mutant, mutants, tally
+from tests.schedule_mutants import Mutant, mutants, tally
 from tests.test_schedule_support import BANKS, RANDOM_BANKS, Judge, op, random_program, scaling, sparse_conv, spread
 
 Schedule = LoopSchedule | BlockSchedule

@@ -99,22 +99,48 @@ def assert_same_outputs(program: list[Op], rows: list[Row]) -> None:
 
 
 def test_order_of_the_program_is_not_that_of_time() -> None:
-    """An op put behind another by `after` reads what that one wrote, wherever it was added."""
+    """An op behind another in the program reads what that one wrote, though a later one writes it again before."""
     line = Timeline()
-    write = line.place(op("add r0, r0, #1"), 0)
+    line.place(op("add r0, r0, #1"), 0)
+    read = line.add(op("add r1, r0, r0"))
     line.place(op("add r0, r0, #2"), 5)
-    read = line.add(op("add r1, r0, r0"), after=write)
     line.solve()
     assert 1 <= read.at <= 5
     assert check_timeline(line) == []
 
 
-def test_late_ops_go_late() -> None:
-    line = Timeline()
-    line.place(op("add r0, r0, #1"), 0)
-    mark = line.add(Op(ins("mov r1, r0"), anchor="late"), (1, 9))
+def test_old_value_is_read_after_the_new_one_is_under_way() -> None:
+    """The product lands at the end of its cycle 5, so the store may issue up to four cycles behind it."""
+    for late in range(6):
+        line = Timeline()
+        line.place(op("vst.srs.s8.s32 cm0, s0, [p0], #32", "out"), late)
+        line.place(op("vmul cm0, x0, x1, r0"), 0)
+        if late <= 4:
+            line.solve()
+            assert check_timeline(line) == []
+        else:
+            with pytest.raises(ScheduleError, match="WAR amll0 needs -4"):
+                line.solve()
+
+
+def test_one_bank_is_accessed_once_a_cycle() -> None:
+    """A store that accesses memory in its cycle 7 meets a load that does so in its cycle 5."""
+    line = Timeline({"out": "C", "act": "B"})
+    line.place(op("vst.srs.s8.s32 cm0, s0, [p0], #32", "out"), 0)
+    line.place(op("vldb wl0, [p1], #32", "act"), 2)
     line.solve()
-    assert mark.at == 9
+    assert check_timeline(line) == []
+    line.banks = {"out": "B", "act": "B"}
+    with pytest.raises(ScheduleError, match="both use bank B in cycle 6"):
+        line.solve()
+
+
+def test_too_early_fixed_op_is_explained() -> None:
+    line = Timeline(BANKS)
+    line.place(op("lda r0, [p0], #4", "act"), 0)
+    line.place(op("add r1, r0, r0"), 4)
+    with pytest.raises(ScheduleError, match=r"4 cycles apart, RAW r0 needs 7"):
+        line.solve()
 
 
 def test_what_does_not_fit_is_explained() -> None:

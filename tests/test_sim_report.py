@@ -114,18 +114,33 @@ def test_operations_belong_to_layers() -> None:
         {"name": "b", "control": [[5, 7]]},
         {"name": "c", "control": []},
     ]
-    layer = layer_of_operation(layers, "test")
+    layer = layer_of_operation(layers, "test", 8)
     assert [layer(op) for op in (0, 2, 3, 4, 5, 6, 7, 8)] == [-1, -1, 0, 0, 1, 1, 0, -1]
 
 
 @pytest.mark.parametrize(
-    "layers",
-    [{}, [1], [{"name": "a"}], [{"name": "a", "control": [5]}],
-     [{"name": "a", "control": [5, 6]}], [{"name": "a", "control": [[5, 7]]}, {"name": "b", "control": [[6, 8]]}]],
-)  # fmt: skip
-def test_bad_layers_are_refused(layers: object) -> None:
-    with pytest.raises(UnreadableInput, match="plan-layers"):
-        layer_of_operation(layers, "test")
+    ("layers", "message"),
+    [
+        ({}, "not a list"),
+        ([1], "layer 0 has no name"),
+        ([{"name": "a"}], "has no stretches"),
+        ([{"name": "a", "control": [5]}], "has no stretches"),
+        ([{"name": "a", "control": [5, 8]}], "has no stretches"),
+        ([{"name": "a", "control": [[5, 5]]}], "has no stretches"),
+        ([{"name": "a", "control": [[-1, 8]]}], "has no stretches"),
+        (
+            [{"name": "a", "control": [[5, 7]]}, {"name": "b", "control": [[6, 8]]}],
+            "6 belongs to layer 0 and to layer 1",
+        ),
+        ([{"name": "a", "control": [[4, 5], [7, 8]]}, {"name": "b", "control": [[5, 6]]}], "6 belongs to no layer"),
+        ([{"name": "a", "control": [[5, 7]]}], "up to 6, the stream up to 7"),
+        ([{"name": "a", "control": [[5, 9]]}], "up to 8, the stream up to 7"),
+    ],
+)
+def test_bad_layers_are_refused(layers: object, message: str) -> None:
+    with pytest.raises(UnreadableInput, match="plan-layers") as caught:
+        layer_of_operation(layers, "test", 8)
+    assert message in str(caught.value)
 
 
 def test_the_command_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,10 +9,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn
 
-from compiler.errors import BsccError, Diagnostic, UnreadableInput, UsageError, nearest
+from compiler.errors import BsccError, Diagnostic, UsageError, nearest
+
+PLACES = ("FILE", "DIR", "PLAN")
+"""What an option's value is called if it names a file or a directory."""
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -26,8 +29,18 @@ class CommandParser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        """As in `argparse`; the name of a file or directory, and what is to be run, must not be empty."""
+        if settings.get("metavar") in (*PLACES, "WHAT", "TENSOR"):
+            settings["type"] = _filled(settings.get("type", str))
+        return super().add_argument(*names, **settings)
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(Diagnostic("usage", message, help=f"'{self.prog} --help' lists the options"))
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help and version; a stdout that is full is an error here too."""
+        (file or sys.stderr).write(message)
 
     def known_options(self) -> list[str]:
         """Every option that starts with two hyphens and is shown in the help."""
@@ -51,41 +64,62 @@ class CommandParser(argparse.ArgumentParser):
         return options
 
 
+def _filled(kind: Callable[[str], object]) -> Callable[[str], object]:
+    def read(text: str) -> object:
+        if not text:
+            raise argparse.ArgumentTypeError("the value is empty")
+        return kind(text)
+
+    return read
+
+
 INTERRUPTED = 130  # what a shell reports of a command ended by SIGINT
 
 
-def guarded(body: Callable[[], int]) -> int:
-    """Run a command; show an error as a message and give its exit code."""
+def guarded(body: Callable[[], int], most: int | None = None) -> int:
+    """Run a command; show an error as a message, of at most `most` diagnostics, and give its exit code."""
+    code = 0
+    try:
+        code = _code(body, most)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()  # its reader has gone (`| head`)
+    except OSError as error:
+        if error.filename is not None:  # no write: those name no file
+            raise
+        _silence_stdout()
+        _say(str(Diagnostic("unwritable", f"cannot write to stdout: {error.strerror}")))
+        code = code or UsageError.exit_code
+    return code
+
+
+def _code(body: Callable[[], int], most: int | None) -> int:
     try:
         return body()
     except BsccError as error:
-        print(error, file=sys.stderr)
+        _say(shown(error, most))
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        _say("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); let the flush at exit not complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit:  # --help and --version
+        sys.stdout.flush()
+        raise
 
 
-def read_text(path: str) -> str:
-    """The text of a file, or of stdin for `-`."""
-    try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UnreadableInput(Diagnostic("unreadable", f"cannot read the file: {why}", path)) from error
+def shown(error: BsccError, most: int | None = None) -> str:
+    """An error as text, with `most` of its diagnostics and the number of the others."""
+    found = error.diagnostics[:most]
+    more = [f"and {len(error.diagnostics) - len(found)} more"] if len(found) < len(error.diagnostics) else []
+    return "\n".join([*map(str, found), *more])
 
 
-def write_text(path: str, text: str) -> None:
-    """Write a file, or stdout for `-`."""
-    if path == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        message = f"cannot write the file: {error.strerror}"
-        raise UsageError(Diagnostic("unwritable", message, path)) from error
+def _say(text: str) -> None:
+    """Talk, if anyone can listen."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def _silence_stdout() -> None:
+    """Let the flush at exit not complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from compiler.cli import CommandParser, guarded, read_text, write_text
+from compiler.cli import CommandParser, guarded
+from compiler.cli.files import check_writable, read_bytes, read_text, write_files, write_text
 from compiler.encoding.isa import assemble, disassemble
 from compiler.errors import Diagnostic, UnreadableInput, UsageError
+
+SHOWN_ERRORS = 20
+"""Of a text that is wrong; the others are counted."""
 
 
 def command() -> CommandParser:
@@ -20,6 +22,7 @@ def command() -> CommandParser:
         "Assemble AIE2 instructions into 128-bit bundles, or print them.\n\n"
         "  bscc-asm kernel.s -o kernel.bin\n"
         "  bscc-asm -d kernel.bin\n\n"
+        "docs/assembly.md has the syntax.  Nothing is written unless all is well.\n\n"
         "exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable text or bundles",
     )
     add = parser.add_argument
@@ -38,8 +41,8 @@ def run(argv: Sequence[str]) -> int:
     if not options.output:
         raise UsageError(Diagnostic("usage", "assembling needs -o FILE", help="'-o -' writes the bytes to stdout"))
     file = "<stdin>" if options.input == "-" else options.input
-    data = assemble(read_text(options.input), file).bytes
-    write_bytes(options.output, data)
+    check_writable([options.output])
+    write_files([(options.output, assemble(read_text(options.input), file).bytes)])
     return 0
 
 
@@ -54,39 +57,12 @@ def _print(options: argparse.Namespace) -> None:
     if options.output in (None, "-"):
         write_text("-", text)
     else:
-        write_bytes(options.output, text.encode())
-
-
-def read_bytes(path: str) -> bytes:
-    """The bytes of a file, or of stdin for `-`."""
-    try:
-        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    except OSError as error:
-        raise UnreadableInput(Diagnostic("unreadable", f"cannot read the file: {error.strerror}", path)) from error
-
-
-def write_bytes(path: str, data: bytes) -> None:
-    """Write a whole file or none, or stdout for `-`."""
-    if path == "-":
-        sys.stdout.buffer.write(data)
-        return
-    target = Path(path)
-    # What is no plain file (a pipe, /dev/null) must not be replaced by one.
-    part = target if target.exists() and not target.is_file() else target.with_name(f"{target.name}.part{os.getpid()}")
-    try:
-        part.write_bytes(data)
-        if part != target:
-            part.replace(target)
-    except OSError as error:
-        if part != target:
-            part.unlink(missing_ok=True)
-        message = f"cannot write the file: {error.strerror}"
-        raise UsageError(Diagnostic("unwritable", message, path)) from error
+        write_files([(options.output, text.encode())])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command `bscc-asm`."""
-    return guarded(lambda: run(sys.argv[1:] if argv is None else argv))
+    return guarded(lambda: run(sys.argv[1:] if argv is None else argv), SHOWN_ERRORS)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from compiler.driver import Options, compile_model
 from compiler.errors import Diagnostic, UsageError
 from compiler.pipeline import DEFAULT_PIPELINE
 from compiler.plan import json_bytes
+
+_SIZE = re.compile(r"[0-9]{1,9}")
 
 
 def command() -> CommandParser:
@@ -74,11 +77,8 @@ def command() -> CommandParser:
 def shape_of(text: str) -> tuple[str, tuple[int, ...]]:
     """`name=1x3x224x224` as a name and a shape."""
     name, _, sizes = text.rpartition("=")
-    try:
-        shape = tuple(int(size) for size in sizes.split("x"))
-    except ValueError:
-        shape = ()
-    if not name or not shape or min(shape) < 1:
+    shape = tuple(int(size) if _SIZE.fullmatch(size) else 0 for size in sizes.split("x"))
+    if not name or min(shape) < 1:
         raise UsageError(Diagnostic("usage", f"--shape {text} is not NAME=1x3x224x224"))
     return name, shape
 

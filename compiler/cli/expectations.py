@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from compiler.errors import BsccError, Diagnostic, FileLocation
 
-_COMMENT = re.compile(r"expected-error(?:@([+-]?\d+|above|below|unknown))?\s*\{\{(.*?)\}\}")
+_COMMENT = re.compile(r"expected-error(?:@([+-]?[0-9]{1,9}|above|below|unknown))?\s*\{\{(.*?)\}\}")
 _RELATIVE = {"above": -1, "below": 1}
 
 

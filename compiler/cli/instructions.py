@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -11,44 +11,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.cli import write_text
 from compiler.encoding.isa import assemble
-from compiler.errors import Diagnostic, NumericalMismatch, SimulationFault, UsageError, nearest
+from compiler.errors import Diagnostic, NumericalMismatch, SimulationFault, UnreadableInput, UsageError, nearest
 from compiler.plan import LAYERS, PROGRAM, PROGRAM_LISTING, Plan
 from runtime_sim.checked_core import CheckedCall, Checks, Selection
 from runtime_sim.instruction_core import InstructionCore
-from runtime_sim.occupancy import Profile
-from runtime_sim.report import Timing, layer_table
+from runtime_sim.occupancy import Profile, names_of
+from runtime_sim.report import LayerTime, layer_table
 from runtime_sim.session import Run, Session
 
 ALL = "all"
 SHOWN_CALLS, SHOWN_BUNDLES = 24, 40
-_TILE = re.compile(r"(\d+),(\d+)(?:,(\d+))?")
+FORM = "LAYER:COLUMN,ROW[,CALL]"
+_TILE = re.compile(r"([0-9]{1,9}),([0-9]{1,9})(?:,([0-9]{1,9}))?")
 
 Feeds = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Found:
-    """A run, what there is to say of it, and what was wrong, to be raised when all is said."""
+    """A run, what there is to say of it, and what raises the differences of the two levels when all is said."""
 
     run: Run
     text: str
     listing: str
-    checks: Checks | None = None
-    names: Sequence[str] = ()
-    charged: int | None = None
-    """Cycles of the whole run at transaction level, if `run` is one at instruction level."""
-
-    def refuse(self) -> None:
-        """Raise what the two levels do not agree on."""
-        if self.checks is not None:
-            self.checks.refuse(self.names)
-        cycles = self.run.result.cycles
-        if self.charged not in (None, cycles):
-            text = f"the run takes {cycles} cycles at instruction level, {self.charged} at transaction level"
-            help = "name a layer instead of `all` to see the calls whose cycles differ"
-            raise SimulationFault(Diagnostic("instruction-cycles", text, help=help))
+    refuse: Callable[[], None]
 
 
 def look(session: Session, feeds: Feeds, what: str) -> Found:
@@ -59,26 +46,67 @@ def look(session: Session, feeds: Feeds, what: str) -> Found:
 def _whole(session: Session, feeds: Feeds) -> Found:
     """All cores at instruction level; outputs and cycles must be those of the transaction level."""
     coarse, fine = session.execute(feeds), session.execute(feeds, InstructionCore)
+
+    def refuse() -> None:
+        wrong = list(_wrong_bytes(coarse, fine))
+        if wrong:
+            raise NumericalMismatch(*wrong)
+        wrong = list(_wrong_cycles(coarse, fine))
+        if wrong:
+            raise SimulationFault(*wrong)
+
+    return Found(fine, _both(coarse, fine), "", refuse)
+
+
+def _wrong_bytes(coarse: Run, fine: Run) -> Iterator[Diagnostic]:
+    """Every output that is not the same at both levels."""
     for name, value in coarse.outputs.items():
-        wrong = np.flatnonzero(value.reshape(-1) != fine.outputs[name].reshape(-1))
+        theirs, ours = value.reshape(-1), fine.outputs[name].reshape(-1)
+        wrong = np.flatnonzero(theirs != ours)
         if wrong.size:
-            ours, theirs = fine.outputs[name].reshape(-1)[wrong[0]], value.reshape(-1)[wrong[0]]
-            values = f"{ours} at instruction level, {theirs} at transaction level"
+            values = f"{ours[wrong[0]]} at instruction level, {theirs[wrong[0]]} at transaction level"
             text = f"{wrong.size} of {value.size} values differ, the first at {wrong[0]}: {values}"
-            raise NumericalMismatch(Diagnostic("instruction-bytes", text, f"output '{name}'"))
-    return Found(fine, _both(coarse.timing, fine.timing), "", charged=coarse.result.cycles)
+            yield Diagnostic("instruction-bytes", text, f"output '{name}'")
 
 
-def _both(coarse: Timing, fine: Timing) -> str:
-    """The cycles of layers at both levels; outputs agree."""
-    names = [one.name for one in coarse.layers]
-    wide = max(map(len, [*names, "layer"]))
-    lines = [f"{'layer':{wide}}{'transactions':>14}{'instructions':>14}  cycles, outputs are the same"]
-    rows = [(a.name, a.cycles, b.cycles) for a, b in zip(coarse.layers, fine.layers, strict=True)]
-    for name, ours, theirs in [*rows, ("total", coarse.cycles, fine.cycles)]:
+def _wrong_cycles(coarse: Run, fine: Run) -> Iterator[Diagnostic]:
+    """The layers that do not run in the same cycles at both levels, and the whole run if it does not."""
+    for theirs, ours in _pairs(coarse, fine):
+        levels = [f"cycles {one.start}..{one.end}" if one else "no cycle" for one in (ours, theirs)]
+        if levels[0] != levels[1]:
+            text = f"runs in {levels[0]} at instruction level, in {levels[1]} at transaction level"
+            yield Diagnostic("instruction-cycles", text, f"layer '{_name(theirs, ours)}'")
+    if coarse.timing.cycles != fine.timing.cycles:
+        text = f"takes {fine.timing.cycles} cycles at instruction level, {coarse.timing.cycles} at transaction level"
+        help = "name a layer instead of `all` to see the calls whose cycles differ"
+        yield Diagnostic("instruction-cycles", text, "the run", help=help)
+
+
+Pair = tuple[LayerTime | None, LayerTime | None]
+
+
+def _pairs(coarse: Run, fine: Run) -> list[Pair]:
+    """Each layer at transaction and at instruction level."""
+    levels = [{one.index: one for one in run.timing.layers} for run in (coarse, fine)]
+    return [(levels[0].get(index), levels[1].get(index)) for index in dict.fromkeys([*levels[0], *levels[1]])]
+
+
+def _name(*levels: LayerTime | None) -> str:
+    return next(one.name for one in levels if one)
+
+
+def _both(coarse: Run, fine: Run) -> str:
+    """The cycles of layers at both levels."""
+    pairs = _pairs(coarse, fine)
+    rows = [(_name(a, b), a.cycles if a else 0, b.cycles if b else 0) for a, b in pairs]
+    wide = max(map(len, ["layer", *(name for name, _, _ in rows)]))
+    wrong = len(list(_wrong_bytes(coarse, fine)))
+    outputs = f"{wrong} of {len(coarse.outputs)} outputs differ" if wrong else "outputs are the same"
+    lines = [f"{'layer':{wide}}{'transactions':>14}{'instructions':>14}  cycles, {outputs}"]
+    for name, ours, theirs in [*rows, ("total", coarse.timing.cycles, fine.timing.cycles)]:
         lines.append(f"{name:{wide}}{ours:14}{theirs:14}  {theirs / max(ours, 1) - 1:+.2%}")
-    us = coarse.target.microseconds
-    lines.append(f"{'':{wide}}{us(coarse.cycles):14.2f}{us(fine.cycles):14.2f}  us")
+    us = coarse.timing.target.microseconds
+    lines.append(f"{'':{wide}}{us(coarse.timing.cycles):14.2f}{us(fine.timing.cycles):14.2f}  us")
     return "\n".join(lines) + "\n"
 
 
@@ -86,30 +114,34 @@ def _calls(session: Session, feeds: Feeds, what: str) -> Found:
     """Chosen calls at instruction level by themselves, the longest one bundle by bundle."""
     plan = session.plan
     names = layer_table(plan.json(LAYERS), str(plan.path / LAYERS))
+    labels = _labels(plan)
     checks = Checks(selection_of(what, names))
     run = session.execute(feeds, checks.core)
     if checks.longest is None:
         raise UsageError(Diagnostic("no-call", f"there is no kernel call '{what}'", help=_known(checks)))
     longest, image = checks.longest
-    profile = Profile(image.run(trace=True), plan.files[PROGRAM], _labels(plan))
+    profile = Profile(image.run(trace=True), plan.files[PROGRAM], labels)
     listing = list(profile.listing())
     parts = [_table(names[longest.layer], checks.calls), f"call {longest.name}\n", profile.summary()]
-    return Found(run, "\n".join(parts), "".join(f"{line}\n" for line in listing), checks, names)
+    text = "".join(f"{line}\n" for line in listing)
+    return Found(run, "\n".join(parts), text, lambda: checks.refuse(names))
 
 
 def selection_of(what: str, names: Sequence[str]) -> Selection:
     """`LAYER`, `LAYER:COLUMN,ROW` or `LAYER:COLUMN,ROW,CALL` among the layers of a plan."""
-    head, _, tail = what.rpartition(":")
-    tile = _TILE.fullmatch(tail)
-    layer = head if tile and head else what
-    if layer not in names:
-        raise UsageError(
-            Diagnostic("unknown-layer", f"the plan has no layer '{layer}'", help=nearest(layer, [*names, ALL]))
-        )
-    if not tile or layer == what:
-        return Selection(names.index(layer))
-    column, row, call = tile.groups()
-    return Selection(names.index(layer), (int(column), int(row)), None if call is None else int(call))
+    if what in names:
+        return Selection(names.index(what))
+    layer, _, tail = what.rpartition(":")
+    if layer in names:
+        tile = _TILE.fullmatch(tail)
+        if not tile:
+            text = f"'{tail}' behind layer '{layer}' names no calls"
+            raise UsageError(Diagnostic("usage", text, help=f"{FORM}, three numbers counted from 0"))
+        column, row, call = tile.groups()
+        return Selection(names.index(layer), (int(column), int(row)), None if call is None else int(call))
+    layer = layer if _TILE.fullmatch(tail) else what
+    help = f"{ALL}, LAYER or {FORM}; {nearest(layer, names)}"
+    raise UsageError(Diagnostic("unknown-layer", f"the plan has no layer '{layer}'", help=help))
 
 
 def _known(checks: Checks) -> str:
@@ -119,12 +151,19 @@ def _known(checks: Checks) -> str:
     return f"COLUMN,ROW,CALL of this layer: {calls}"
 
 
-def _labels(plan: Plan) -> dict[int, str]:
+def _labels(plan: Plan) -> dict[int, tuple[str, ...]]:
+    """The names of each address of the program by its listing, which must spell the very program."""
     listing = plan.files.get(PROGRAM_LISTING)
     if listing is None:
         return {}
-    labels = assemble(listing.decode(), PROGRAM_LISTING).labels
-    return {address: name.removeprefix(".L") for name, address in labels.items()}
+    place = str(plan.path / PROGRAM_LISTING)
+    try:
+        program = assemble(listing.decode("utf-8"), place)
+    except UnicodeDecodeError as error:
+        raise UnreadableInput(Diagnostic("plan-listing", f"not UTF-8 text at byte {error.start}", place)) from error
+    if program.bytes != plan.files[PROGRAM]:
+        raise UnreadableInput(Diagnostic("plan-listing", f"it is the listing of another program than {PROGRAM}", place))
+    return names_of(program.labels)
 
 
 def _table(layer: str, calls: Sequence[CheckedCall]) -> str:
@@ -145,11 +184,9 @@ def _rows(calls: Sequence[CheckedCall]) -> Iterator[str]:
         yield f"{one.name:12}{one.kernel.name.lower():12}{sizes}"
 
 
-def said(found: Found, listing: str | None) -> str:
-    """What goes to stdout; the listing of bundles goes to its file, or its head behind the rest."""
-    if listing is not None:
-        write_text(listing, found.listing)
-    if listing is not None or not found.listing:
+def said(found: Found, *, headed: bool) -> str:
+    """What goes to stdout: with `headed` the head of the listing of bundles behind the rest."""
+    if not headed or not found.listing:
         return found.text
     lines = found.listing.splitlines(keepends=True)
     left = len(lines) - SHOWN_BUNDLES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 from collections.abc import Sequence
@@ -10,9 +11,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from compiler import pipeline as project
-from compiler.cli import CommandParser, guarded, read_text, write_text
+from compiler.cli import CommandParser, guarded
 from compiler.cli.expectations import check_expectations
-from compiler.errors import BsccError, Diagnostic, UsageError
+from compiler.cli.files import check_writable, read_text, write_files, write_text
+from compiler.errors import BsccError
 from compiler.ir import Context, Module, WeightStore, parse_module, print_module
 from compiler.pass_manager import DumpIR, Instrument, PassManager, PassPipeline, PrintIR, RoundTrip, Timing
 
@@ -90,11 +92,9 @@ class Opt:
         return print_module(module, locations=self.options.print_debuginfo)
 
     def _save_weights(self, module: Module) -> None:
-        path = self.options.save_weights
-        try:
-            module.store.save(path)
-        except OSError as error:
-            raise UsageError(Diagnostic("unwritable", f"cannot write the file: {error.strerror}", path)) from error
+        archive = io.BytesIO()
+        module.store.save(archive)
+        write_files([(self.options.save_weights, archive.getvalue())])
 
     def run_passes(self, module: Module) -> None:
         """Run the pipeline on a module, watched as the options ask."""
@@ -158,6 +158,7 @@ def run(argv: Sequence[str]) -> int:
     """Do what the command line says; errors are raised or shown."""
     opt = Opt.of(argv)
     options = opt.options
+    check_writable(path for path in (options.output, options.save_weights) if path is not None)
     if options.list_passes:
         write_text(options.output, list_passes())
         return 0

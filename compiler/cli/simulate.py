@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import os
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.cli import CommandParser, guarded, write_text
+from compiler.cli import CommandParser, guarded
+from compiler.cli.files import STREAM, check_writable, write_files
 from compiler.cli.instructions import ALL, Found, look, said
 from compiler.errors import Diagnostic, UnreadableInput, UsageError
 from compiler.plan import LAYERS, PROGRAM, Plan, json_bytes
@@ -42,7 +43,10 @@ def command() -> CommandParser:
         "those of a core, LAYER:COLUMN,ROW,CALL one of them, counted from 0.\n\n"
         "  bscc-sim plan/ --input x.npz --instructions conv1:0,2,5 --listing conv1.txt\n\n"
         "exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable plan or input,\n"
-        "6 the two levels compute different bytes, 7 simulation fault, or the two levels count different cycles",
+        "6 the two levels compute different bytes, 7 simulation fault, or the two levels count different cycles\n\n"
+        "Files appear whole, all or none, when the run is over.  If it ends in a fault, none appears.  If the levels\n"
+        "differ, table and files are written before the error is shown: with 'all' those of the instruction level,\n"
+        "with a LAYER those of the usual level.",
     )
     add = parser.add_argument
     add("plan", help="the directory that bscc wrote")
@@ -61,6 +65,7 @@ def run(argv: Sequence[str]) -> int:
     """Do what the command line says; errors are raised."""
     options = command().parse(argv)
     _check(options)
+    check_writable(_paths(options).values())
     plan = Plan.load(options.plan)
     session = Session(plan)
     found = None
@@ -69,41 +74,63 @@ def run(argv: Sequence[str]) -> int:
         done = found.run
     else:
         done = session.execute(read_arrays(options.input)) if options.input else session.clock()
-    if options.output:
-        write_arrays(options.output, done.outputs)
     _report(options, plan, done, found)
     if found is not None:
         found.refuse()
     return 0
 
 
+def _paths(options: argparse.Namespace) -> dict[str, str]:
+    """Options that say where a result goes, with the place."""
+    given = {f"--{name}": getattr(options, name) for name in ("output", *FILES)}
+    return {option: path for option, path in given.items() if path is not None}
+
+
 def _check(options: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
-    if options.output and not options.input:
+    if options.output is not None and options.input is None:
         help = "outputs need data: give --input, or leave out --output"
         raise UsageError(Diagnostic("usage", "--output without --input", help=help))
-    if options.instructions and not options.input:
+    if options.instructions is not None and options.input is None:
         help = "code is run on data: give --input, or leave out --instructions"
         raise UsageError(Diagnostic("usage", "--instructions without --input", help=help))
-    if options.listing and options.instructions in (None, ALL):
+    if options.listing is not None and options.instructions in (None, ALL):
         raise UsageError(Diagnostic("usage", "--listing without the --instructions of a layer"))
-    stdout = [f"--{name}" for name in FILES if getattr(options, name) == "-"]
-    stdout += ["--json"] * options.json
-    if len(stdout) > 1:
-        raise UsageError(Diagnostic("usage", f"{' and '.join(stdout)} both write to stdout"))
+    if options.output == STREAM:
+        raise UsageError(Diagnostic("usage", "--output writes an archive: it needs a file"))
+    _check_apart(_paths(options), options.json)
+
+
+def _check_apart(paths: Mapping[str, str], json: bool) -> None:
+    """Refuse two results in one place; what is no plain file, such as /dev/null, takes any number."""
+    owners = {STREAM: "--json"} if json else {}
+    for option, path in paths.items():
+        place = path if path == STREAM else os.path.realpath(path)
+        if place in owners:
+            both = f"{owners[place]} and {option}" if path != STREAM or not json else f"{option} and {owners[place]}"
+            where = "stdout" if path == STREAM else f"'{path}'"
+            raise UsageError(Diagnostic("usage", f"{both} both write to {where}"))
+        if path == STREAM or not os.path.exists(path) or os.path.isfile(path):
+            owners[place] = option
 
 
 def _report(options: argparse.Namespace, plan: Plan, done: Run, found: Found | None) -> None:
-    timing = json_bytes(done.timing.to_dict()).decode()
-    if options.timing:
-        write_text(options.timing, timing)
-    if options.trace:
+    timing = json_bytes(done.timing.to_dict())
+    results = []
+    if options.output is not None:
+        results.append((options.output, archive_of(done.outputs)))
+    if options.timing is not None:
+        results.append((options.timing, timing))
+    if options.trace is not None:
         names = layer_table(plan.json(LAYERS), str(plan.path / LAYERS))
-        write_text(options.trace, trace_json(done.result, plan.target, names))
+        results.append((options.trace, trace_json(done.result, plan.target, names).encode()))
+    if options.listing is not None and found is not None:
+        results.append((options.listing, found.listing.encode()))
+    write_files(results)
     if options.json:
-        sys.stdout.write(timing)
-    text = said(found, options.listing) if found is not None else done.timing.table()
-    if not options.quiet and not options.json and "-" not in [getattr(options, name) for name in FILES]:
+        sys.stdout.write(timing.decode())
+    elif not options.quiet and STREAM not in _paths(options).values():
+        text = said(found, headed=options.listing is None) if found is not None else done.timing.table()
         sys.stdout.write(f"{text}{_program(plan)}")
 
 
@@ -131,17 +158,14 @@ def read_arrays(path: str) -> dict[str, Array]:
     raise UnreadableInput(Diagnostic("unreadable", text, path))
 
 
-def write_arrays(path: str, arrays: Mapping[str, Array]) -> None:
-    """Write an .npz, the same bytes for the same arrays, whatever their names."""
+def archive_of(arrays: Mapping[str, Array]) -> bytes:
+    """An .npz, the same bytes for the same arrays, whatever their names."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
-    try:
-        Path(path).write_bytes(buffer.getvalue())
-    except OSError as error:
-        raise UsageError(Diagnostic("unwritable", f"cannot write the file: {error.strerror}", path)) from error
+    return buffer.getvalue()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -147,7 +147,7 @@ class DdrPatch(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _BlockWriteHead(Record):
+class BlockWriteHead(Record):
     """The four words before a block write's data; mlir-aie repeats the tile of the address in word 1."""
 
     WORDS: ClassVar[int] = 4
@@ -177,8 +177,8 @@ class BlockWrite:
 
     def encode(self) -> tuple[int, ...]:
         """The operation as words."""
-        size = (_BlockWriteHead.WORDS + len(self.data)) * WORD_BYTES
-        head = _BlockWriteHead(column=self.column, row=self.row, address=self.address, size_bytes=size)
+        size = (BlockWriteHead.WORDS + len(self.data)) * WORD_BYTES
+        head = BlockWriteHead(column=self.column, row=self.row, address=self.address, size_bytes=size)
         return (*head.encode(), *self.data)
 
 
@@ -188,7 +188,7 @@ _FixedOp = Write32 | MaskWrite | MaskPoll | Noop | Preempt | LoadPdi | Sync | Dd
 _OPS: dict[int, type[_FixedOp]] = {
     op.FIXED[0].value: op for op in (Write32, MaskWrite, MaskPoll, Noop, Preempt, LoadPdi, Sync, DdrPatch)
 }
-_BLOCKWRITE = _BlockWriteHead.FIXED[0].value
+_BLOCKWRITE = BlockWriteHead.FIXED[0].value
 
 
 class Encodable(Protocol):
@@ -246,6 +246,15 @@ class Transactions:
     starts: tuple[int, ...]
 
 
+def operations_of(stream: bytes, place: str = STREAM) -> int:
+    """The number of operations that the header of a stream says; `read_transactions` checks it."""
+    words = _words_of(stream[: TransactionHeader.WORDS * WORD_BYTES], place)
+    try:
+        return TransactionHeader.decode(words).operations
+    except BsccError as error:
+        raise _at(place, 0, error) from error
+
+
 def read_transactions(stream: bytes, place: str = STREAM) -> Transactions:
     """Read a whole stream; whatever is missing, surplus or unknown is an error that names the operation."""
     words = _words_of(stream, place)
@@ -296,16 +305,16 @@ def _read_op(words: Sequence[int], position: int, where: str) -> tuple[Op, int]:
 
 
 def _read_block(words: Sequence[int], position: int, where: str) -> tuple[BlockWrite, int]:
-    piece = _take(words, position, _BlockWriteHead.WORDS, where)
+    piece = _take(words, position, BlockWriteHead.WORDS, where)
     try:
-        head = _BlockWriteHead.decode(piece)
+        head = BlockWriteHead.decode(piece)
     except BsccError as error:
         raise _at(where, position, error) from error
     length, rest = divmod(head.size_bytes, WORD_BYTES)
-    if rest or length <= _BlockWriteHead.WORDS:
+    if rest or length <= BlockWriteHead.WORDS:
         text = f"a block write of {head.size_bytes} bytes, expected a multiple of 4 greater than 16"
         raise damaged("txn-size", text, where)
-    data = _take(words, position, length, where)[_BlockWriteHead.WORDS :]
+    data = _take(words, position, length, where)[BlockWriteHead.WORDS :]
     return BlockWrite(address=head.address, data=tuple(data), column=head.column, row=head.row), length
 
 

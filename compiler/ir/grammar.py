@@ -23,12 +23,12 @@ def _nested(opening: str, closing: str, depth: int) -> str:
 
 _ANGLES = _angles(4)
 _DIALECT = rf"[!#][A-Za-z_][\w$.]*(?:{_ANGLES})?"
-_TYPE = rf"(?:tensor{_ANGLES}|{_DIALECT}|[us]?i\d+|f\d+|index)"
+_TYPE = rf"(?:tensor{_ANGLES}|{_DIALECT}|[us]?i[0-9]+|f[0-9]+|index)"
 _PARENTHESES = _nested("(", ")", 3)
 _FUNCTION = rf"{_PARENTHESES}\s*->\s*(?:{_PARENTHESES}|{_TYPE})"
 _ATTRIBUTE = "|".join(
     (
-        rf"-?\d+\s*:\s*{_TYPE}",
+        rf"-?[0-9]+\s*:\s*{_TYPE}",
         _STRING,
         r"true|false",
         rf"array{_ANGLES}",
@@ -65,9 +65,9 @@ unknown: "unknown"
 fused: "fused" "[" place ("," place)* "]"
 
 STRING: {_terminal(_STRING)}
-VALUE: /%[A-Za-z0-9_$.-]+(?:#\d+)?/
+VALUE: /%[A-Za-z0-9_$.-]+(?:#[0-9]+)?/
 LABEL: /\^[A-Za-z0-9_$.-]+/
-INTEGER: /\d{{1,9}}/
+INTEGER: /[0-9]{{1,9}}/
 NAME: /[A-Za-z_][\w.$]*/
 TYPE.2: {_terminal(_TYPE)}
 FUNCTION.2: {_terminal(_FUNCTION)}

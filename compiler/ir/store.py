@@ -6,7 +6,7 @@ import hashlib
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ class WeightStore(Mapping[str, "NDArray[Any]"]):
         other._arrays, other._digests = dict(self._arrays), dict(self._digests)
         return other
 
-    def save(self, path: Path | str) -> None:
+    def save(self, path: Path | str | IO[bytes]) -> None:
         """Write an `.npz` whose bytes depend on the arrays alone, in the order of the symbols."""
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             for symbol in sorted(self._arrays):

@@ -11,7 +11,7 @@ from runtime_sim.faults import sim_fault
 from runtime_sim.instructions.operands import signed
 from runtime_sim.instructions.state import PROGRAM_BYTES, CoreState
 
-# AIEMachineAlignment.cpp, getZOLSupport: ls, le and lc are set at least 112 bytes before the loop's last bundle.
+# llvm-aie, AIE2InstrInfo.cpp, getZOLSupport: ls, le and lc are set at least 112 bytes before the loop's last bundle.
 LOOP_SETUP = 7
 # AIE2 lock delays: the core stands still in cycle 2 of a request and goes on in cycle 8; requests are 4 cycles apart.
 ACQUIRE_TO_MEMORY = 8

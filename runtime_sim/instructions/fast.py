@@ -214,5 +214,4 @@ class FastCore:
         except SimulationFault as error:
             return error
         code, text = _TEXTS[fault]
-        help = "the reference interpreter (fast=False) says more"
-        return sim_fault(code, text.format(value=self._of(Register.FAULT_VALUE)), self._place(pc), help=help)
+        return sim_fault(code, text.format(value=self._of(Register.FAULT_VALUE)), self._place(pc))

@@ -217,7 +217,7 @@ class Bundle:
         for instruction in self.instructions:
             for place in instruction.opcode.slot.occupied:
                 if place in taken:
-                    raise UnreadableInput(slot_twice(taken[place], instruction, place))
+                    raise UnreadableInput(slot_twice(taken[place].text(), instruction.text(), place))
                 taken[place] = instruction
 
     def text(self) -> str:
@@ -228,8 +228,8 @@ class Bundle:
         return "; ".join(by_slot.get(slot, slot.value) for slot in order)
 
 
-def slot_twice(first: Instruction, second: Instruction, place: Slot) -> Diagnostic:
+def slot_twice(first: str, second: str, place: Slot) -> Diagnostic:
     """The message for two instructions that need one place."""
     name = place.name.lower()
-    message = f"2 instructions use slot {name}, which holds 1: '{first.text()}' and '{second.text()}'"
+    message = f"2 instructions use slot {name}, which holds 1: '{first}' and '{second}'"
     return Diagnostic("asm-slot", message, help="move one of them to another bundle, or write it for another slot")

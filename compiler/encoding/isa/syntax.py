@@ -16,7 +16,8 @@ from compiler.errors import Diagnostic, FileLocation, UnreadableInput
 
 NAME = r"[A-Za-z_.$][\w.$]*"
 _TOKEN = re.compile(rf"\s*(?P<word>#[^\s,;\[\]]*|{NAME}(?::\w+)?|[\[\],]|[^\s\[\],]+)")
-_NUMBER = re.compile(r"#([+-]?)(0[xX][0-9a-fA-F]+|\d+)")
+_NUMBER = re.compile(r"#([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)")
+_DIGITS = 32  # more than any number that an instruction holds has
 _LABEL = re.compile(rf"#({NAME})")
 _PARTS = re.compile(r"\w+|[\[\],]")
 _SUGGESTIONS = 4
@@ -95,9 +96,15 @@ def _help(best: _Failure, failures: list[_Failure], candidates: Iterable[Opcode]
     return "; or ".join(dict.fromkeys(equals))
 
 
+@cache
+def _similar(word: str, known: tuple[str, ...]) -> str:
+    """A question with the known words that are like this one, empty if none is."""
+    close = difflib.get_close_matches(word, known, n=_SUGGESTIONS)
+    return "did you mean " + " or ".join(f"'{one}'" for one in close) + "?" if close else ""
+
+
 def _unknown_mnemonic(word: Token, place: Place) -> UnreadableInput:
-    close = difflib.get_close_matches(word.text, list(BY_MNEMONIC), n=_SUGGESTIONS)
-    listing = "did you mean " + " or ".join(f"'{one}'" for one in close) + "?" if close else "no mnemonic is similar"
+    listing = _similar(word.text, tuple(BY_MNEMONIC)) or "no mnemonic is similar"
     message = f"'{word.text}' is none of the {len(BY_MNEMONIC)} mnemonics known"
     return place.error(word.column, "asm-mnemonic", message, listing)
 
@@ -130,8 +137,7 @@ def _operand(word: str, kind_name: str, role: str, position: int) -> Value | _Fa
     if word.startswith("#"):
         return _number(word, kind, role, position)
     if word not in REGISTERS:
-        close = difflib.get_close_matches(word, list(REGISTERS), n=_SUGGESTIONS)
-        help = "did you mean " + " or ".join(f"'{one}'" for one in close) + "?" if close else _rule(kind)
+        help = _similar(word, tuple(REGISTERS)) or _rule(kind)
         return _Failure(position, True, "asm-register", f"{role}: '{word}' is no register", help)
     if isinstance(kind, NumberKind):
         return _Failure(position, False, "asm-operand", f"{role}: '{word}' is a register, not a number", _rule(kind))
@@ -146,6 +152,9 @@ def _number(word: str, kind: RegisterKind | NumberKind, role: str, position: int
     number, label = _NUMBER.fullmatch(word), _LABEL.fullmatch(word)
     if not number and not label:
         return _Failure(position, True, "asm-number", f"{role}: '{word}' is no number and no label", _rule(kind))
+    if number and len(number[2]) > _DIGITS:
+        text = f"{role}: '{word[:_DIGITS]}...' has {len(number[2])} characters, at most {_DIGITS} are read"
+        return _Failure(position, True, "asm-number", text, _rule(kind))
     if isinstance(kind, RegisterKind):
         return _Failure(position, False, "asm-operand", f"{role}: '{word}' is a number, not a register", _rule(kind))
     value: Value = Label(label[1]) if label else int(number[1] + number[2], 0 if "x" in number[2].lower() else 10)  # type: ignore[index]

@@ -36,18 +36,18 @@ def prove(
     *,
     first: int = 0,
     live_out: Collection[int] | None = None,
-    in_flight: Collection[Op] | None = (),
+    drained: bool = True,
 ) -> list[Violation]:
     """Compare a program with bundles, of which the first issues in cycle `first`.
 
-    `live_out` are the cells whose last value matters (all, if None); results of `in_flight` ops may still be on
-    their way when the bundles end (of all ops, if None).
+    `live_out` are the cells whose last value matters (all, if None); unless `drained`, results may still be on their
+    way when the bundles end.
     """
     return [
         *_placed(resource_faults(rows, banks, first)),
         *_placed(close_jumps(rows, first)),
         *meaning_faults(program, rows, first=first, live_out=live_out),
-        *([] if in_flight is None else _placed(_drain_faults(rows, first, in_flight))),
+        *(_placed(_drain_faults(rows, first)) if drained else []),
     ]
 
 
@@ -105,36 +105,33 @@ def _cells(wanted: Outcome, found: Outcome, terms: Terms, live_out: Collection[i
     return result
 
 
-def _drain_faults(rows: Sequence[Row], first: int, in_flight: Collection[Op]) -> Iterable[tuple[int, str]]:
+def _drain_faults(rows: Sequence[Row], first: int) -> Iterable[tuple[int, str]]:
     for position, row in enumerate(rows):
         for op in row:
             cycles = [cycle for _, cycle, _ in (*op.ins.cells_read(), *op.ins.cells_written())]
             if op.ins.opcode.memory is not None:
                 cycles.append(op.ins.opcode.memory.cycle)
             late = position + max(cycles, default=1) - len(rows)
-            if late > 0 and op not in in_flight:
+            if late > 0:
                 yield first + position, f"'{op.text()}' is not done when the bundles end, it needs {late} more cycles"
 
 
-def check_block(
-    schedule: BlockSchedule, in_flight: Collection[Op] = (), program: Sequence[Op] | None = None
-) -> list[Violation]:
-    """A block together with the ops that are pinned before or behind it, against its own ops or another program."""
+def check_block(schedule: BlockSchedule, program: Sequence[Op] | None = None) -> list[Violation]:
+    """A block against its own ops or another program; nothing is in flight at its end."""
     begin = min((0, *schedule.times))
     end = max((schedule.length, *(time + 1 for time in schedule.times)))
     rows = by_cycle(schedule.ops, schedule.times, begin, end)
     inside = rows[-begin : schedule.length - begin]
-    late = _placed(_drain_faults(inside, 0, in_flight)) if schedule.drained else []
     stray = [
-        (time, f"'{op.text()}' is neither in the block nor pinned outside of it")
+        (time, f"'{op.text()}' is not in the block")
         for op, time in zip(schedule.ops, schedule.times, strict=True)
-        if not 0 <= time < schedule.length and op not in schedule.pinned
+        if not 0 <= time < schedule.length
     ]
     return [
         *_placed(stray),
-        *prove(schedule.ops if program is None else program, rows, schedule.banks, first=begin, in_flight=None),
+        *prove(schedule.ops if program is None else program, rows, schedule.banks, first=begin, drained=False),
         *_placed(branch_faults(inside)),
-        *late,
+        *_placed(_drain_faults(inside, 0)),
     ]
 
 
@@ -152,13 +149,13 @@ def check_timeline(timeline: Timeline) -> list[Violation]:
     if not times:
         return []
     rows = by_cycle(timeline.ops(), times, min(times), max(times) + 1)
-    return prove(timeline.ops(), rows, timeline.banks, first=min(times), in_flight=None)
+    return prove(timeline.ops(), rows, timeline.banks, first=min(times), drained=False)
 
 
 def check_loop(code: LoopCode, more_trips: int = MORE_TRIPS, setup: Sequence[Row] | None = None) -> list[Violation]:
     """A loop for several trip counts; with the bundles of its `setup` also the rules of a hardware loop.
 
-    Control ops are compared on their own, once per kernel pass; they and the body may share no register.
+    Ops that run once a pass (`Op.is_control`) are compared on their own; they and the body may share no register.
     """
     found = _control_faults(code)
     if any(op.is_branch for op in code.schedule.ops):

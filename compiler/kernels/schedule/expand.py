@@ -31,20 +31,18 @@ class LoopCode:
         return (*self.prologue, *self.kernel * self.kernel_passes(trips), *self.epilogue)
 
 
-def expand(schedule: LoopSchedule, zol: bool = True, drain: bool = True) -> LoopCode:
-    """Bundles of a schedule; control ops stand in the kernel only, and a zero-overhead loop has none.
+def expand(schedule: LoopSchedule, zol: bool = True) -> LoopCode:
+    """Bundles of a schedule; a zero-overhead loop (`zol`) has no ops that run once a pass (`Op.is_control`).
 
-    With `drain` empty bundles at the end let the last results land.
+    Those stand in the kernel only.  Empty bundles at the end let the last results land.
     """
     interval, stages = schedule.interval, schedule.stages
     control = [op.text() for op in schedule.ops if op.is_control]
     if zol and control:
         raise ScheduleError(f"a zero-overhead loop has no jump or counter of its own: {', '.join(control)}")
     end = stages * interval
-    last = (stages - 1) * interval + max(schedule.times) + 1
-    if drain:
-        starts = zip(schedule.ops, schedule.times, strict=True)
-        last = max(last, (stages - 1) * interval + max(time + last_cycle(op) for op, time in starts))
+    starts = zip(schedule.ops, schedule.times, strict=True)
+    last = (stages - 1) * interval + max(time + last_cycle(op) for op, time in starts)
     found: list[list[Op]] = [[] for _ in range(max(last, end))]
     for iteration in range(stages):
         for op, time in zip(schedule.ops, schedule.times, strict=True):

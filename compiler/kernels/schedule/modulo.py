@@ -5,7 +5,7 @@ Registers stay as they are (no variable expansion): every reuse is an edge, many
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -36,14 +36,6 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class _Effort:
-    """Nodes of a search, and the stages that a schedule may have."""
-
-    nodes: int
-    max_stages: int | None
-
-
-@dataclass(frozen=True)
 class LoopSchedule:
     """Issue cycles of one iteration's ops, from zero; iteration k issues `interval` * k later."""
 
@@ -67,33 +59,26 @@ def modulo_schedule(
     ops: Sequence[Op],
     banks: Banks | None = None,
     max_ii: int = 40,
-    pinned: Mapping[Op, int] | None = None,
-    nodes: int = NODES,
     min_ii: int = 1,
-    max_stages: int | None = None,
 ) -> LoopSchedule:
     """The schedule of the smallest interval from `min_ii` to `max_ii` that the search finds.
 
-    With `max_stages` no more iterations than that are in flight, which is the least number of iterations that run.
-    Times of `pinned` ops are kept relative to each other.  A jump is placed so that its delay slots end the kernel.
+    A jump is placed so that its delay slots end the kernel.
     """
-    body, banks, pinned = tuple(ops), dict(banks or {}), dict(pinned or {})
+    body, banks = tuple(ops), dict(banks or {})
     if not body:
         raise ScheduleError("a loop needs at least one op")
     uses = [usage(op, banks) for op in body]
-    edges = (*dependences(body, loop=True), *_pins(body, pinned))
+    edges = dependences(body, loop=True)
     bounds = find_bounds(body, uses, edges)
     reasons: list[str] = []
     jump = next((index for index, op in enumerate(body) if op.is_branch), None)
     least = bounds.interval if jump is None else max(bounds.interval, DELAY_SLOTS + 1)
     for interval in range(max(least, min_ii), max_ii + 1):
         here = (*edges, *_one_pass(body, jump, interval))
-        times, reason = _at_interval(body, uses, here, interval, _Effort(nodes, max_stages))
+        times, reason = _at_interval(body, uses, here, interval)
         if times is not None:
-            found = LoopSchedule(body, _phase(times, jump, interval), interval, bounds, banks, tuple(reasons))
-            if max_stages is None or found.stages <= max_stages:
-                return found
-            reason = f"the place of the jump makes {found.stages} stages"
+            return LoopSchedule(body, _phase(times, jump, interval), interval, bounds, banks, tuple(reasons))
         reasons.append(f"II {interval}: {reason}")
     known = f"bounds: resources {bounds.resource}, recurrences {bounds.recurrence}"
     raise ScheduleError("\n".join([f"no schedule up to II {max_ii} ({known})", *reasons]))
@@ -106,13 +91,8 @@ def _phase(times: list[int], jump: int | None, interval: int) -> tuple[int, ...]
     return tuple(time - first + shift for time in times)
 
 
-def _pins(ops: Sequence[Op], pinned: Mapping[Op, int]) -> list[Edge]:
-    where = {op: index for index, op in enumerate(ops)}
-    return [Edge(where[a], where[b], pinned[b] - pinned[a], 0, "pinned") for a in pinned for b in pinned if a is not b]
-
-
 def _one_pass(ops: Sequence[Op], jump: int | None, interval: int) -> list[Edge]:
-    """Control ops run in the kernel pass of the jump: between its first bundle and its last delay slot."""
+    """What runs once a pass runs in that of the jump: between the kernel's first bundle and its last delay slot."""
     if jump is None:
         return []
     control = [index for index, op in enumerate(ops) if op.is_control and index != jump]
@@ -178,7 +158,7 @@ def _cycle_text(ops: Sequence[Op], edges: Sequence[Edge], interval: int) -> str:
 
 
 def _at_interval(
-    ops: Sequence[Op], uses: Sequence[tuple[Use, ...]], edges: Sequence[Edge], interval: int, effort: _Effort
+    ops: Sequence[Op], uses: Sequence[tuple[Use, ...]], edges: Sequence[Edge], interval: int
 ) -> tuple[list[int] | None, str]:
     """Times at one interval with as few stages as found, or the reason why there are none."""
     if any(_hits_itself(use, interval) for use in uses):
@@ -186,15 +166,14 @@ def _at_interval(
     paths = longest_paths(len(ops), edges, interval)
     if paths is None:
         return None, "the counters do not fit in front of the jump and its delay slots"
-    late = [_late(index, op, edges) for index, op in enumerate(ops)]
+    late = [_late(index, edges) for index in range(len(ops))]
     fewest = ceil((int(paths.max(initial=0)) + 1) / interval)
-    most = fewest + MORE_STAGES if effort.max_stages is None else min(fewest + MORE_STAGES, effort.max_stages)
     reason = f"the longest path needs {fewest} stages"
-    for stages in range(fewest, most + 1):
+    for stages in range(fewest, fewest + MORE_STAGES + 1):
         search = _search(uses, paths, late, interval, stages * interval)
         if search is None:
             continue
-        times = search.solve(effort.nodes)
+        times = search.solve(NODES)
         if times is not None:
             return _shorter(times, uses, paths, late, interval), ""
         reason = _why(ops, search, stages)
@@ -239,10 +218,8 @@ def _shorter(
     return best
 
 
-def _late(index: int, op: Op, edges: Sequence[Edge]) -> bool:
+def _late(index: int, edges: Sequence[Edge]) -> bool:
     """Loads and other first ops go close to their users, all others close to what feeds them."""
-    if op.anchor:
-        return op.anchor == "late"
     return not any(edge.sink == index and not edge.omega and edge.why.startswith("RAW") for edge in edges)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from compiler.encoding.isa.model import Instruction
 
@@ -21,7 +20,7 @@ LOCK_STALL, LOCK_RESUME, LOCK_APART = 2, 8, 4
 
 
 class ScheduleError(Exception):
-    """No legal schedule was found, or a pinned one is not legal; the text says which ops and why."""
+    """No legal schedule was found, or ops with given cycles contradict each other; the text says which and why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +37,6 @@ class Op:
     span: tuple[int, int] | None = None
     independent: bool = False
     control: bool = False
-    anchor: Literal["", "early", "late"] = ""
     note: str = ""
 
     def __post_init__(self) -> None:

@@ -16,16 +16,12 @@ Window = tuple[int, int]
 
 @dataclass
 class Piece:
-    """Straight code in program order: ops at `fixed` cycles, the others within their inclusive `windows`.
-
-    `reserved` are resources that something else takes, in absolute cycles (`Use.after`).
-    """
+    """Straight code in program order: ops at `fixed` cycles, the others within their inclusive `windows`."""
 
     ops: Sequence[Op]
     fixed: Mapping[int, int]
     windows: Mapping[int, Window]
     banks: Banks
-    reserved: Sequence[Use] = ()
     edges: tuple[Edge, ...] = field(init=False)
     uses: list[tuple[Use, ...]] = field(init=False)
     failed: str = field(init=False, default="")
@@ -73,7 +69,7 @@ class Piece:
         return low, high
 
     def solve(self, nodes: int, windows: Mapping[int, Window] | None = None) -> list[int] | None:
-        """Cycles of all ops, or None; `why` tells more about a failure."""
+        """Cycles of all ops, or None, and then `failed` says why."""
         self.failed = ""
         windows = self.windows if windows is None else windows
         low, high = self.windows_of_all(windows)
@@ -104,7 +100,7 @@ class Piece:
                 paths[place] = max(paths[place], edge.distance)
         closed = close(paths)
         assert closed is not None, "edges lead forward, so there is no cycle"
-        taken = [Use(use.resource, use.after - base, use.takes) for use in self.reserved]
+        taken: list[Use] = []
         for index, cycle in self.fixed.items():
             taken += [Use(use.resource, use.after + cycle - base, use.takes) for use in self.uses[index]]
         problem = Problem(
@@ -112,7 +108,7 @@ class Piece:
             closed,
             [low[index] - base for index in free],
             [high[index] - base for index in free],
-            [self.ops[index].anchor == "late" for index in free],
+            [False] * len(free),
             taken=taken,
         )
         return Search(problem)

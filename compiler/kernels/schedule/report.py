@@ -1,11 +1,10 @@
-"""Schedules for people to read: bounds, what binds them, use of the slots, and who sits where."""
+"""Schedules for people to read: bounds, what binds them, use of the slots, and who sits where (docs/kernels.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from compiler.encoding.isa.model import Slot
-from compiler.kernels.schedule.block import BlockSchedule
 from compiler.kernels.schedule.modulo import LoopSchedule
 from compiler.kernels.schedule.ops import Op, Row
 
@@ -29,11 +28,6 @@ def loop_report(schedule: LoopSchedule) -> str:
     for op, time in zip(schedule.ops, schedule.times, strict=True):
         placed[time % schedule.interval].append((op, f" +{time // schedule.interval}"))
     return "\n".join([*lines, *_use(placed), *_picture(placed)])
-
-
-def block_report(schedule: BlockSchedule) -> str:
-    """One block and its use of the slots."""
-    return "\n".join([f"{schedule.length} bundles, {len(schedule.ops)} ops", rows_report(schedule.rows)])
 
 
 def rows_report(rows: Sequence[Row]) -> str:

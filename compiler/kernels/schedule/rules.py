@@ -9,10 +9,11 @@ from compiler.encoding.isa.model import Slot
 from compiler.encoding.isa.registers import CELL
 from compiler.kernels.schedule.ops import Banks, Op, Row
 
-# AIE2InstrInfo.cpp, getZOLSupport: 112 bytes, which are 7 full bundles, from the last setup to the last bundle.
+# llvm-aie, AIE2InstrInfo.cpp, getZOLSupport: 112 bytes, so 7 full bundles, from the last setup to the last bundle.
 SETUP_BUNDLES = 7
 LOOP_CELLS = {CELL[name]: name for name in ("ls", "le", "lc")}
-# Partial-word stores in the last bundle of a short loop are lost on the way back (seen on silicon).
+# Partial-word stores in the last bundle of a loop of at most 96 bytes were lost on the way back, 107 times of 109 on an
+# NPU (FIM43-Redeye/xdna-emu, context.rs, a finding of 2026-05-31); here they are refused in loops of any length.
 PARTIAL_STORES = ("st.s8", "st.s16")
 
 Fault = tuple[int, str]

@@ -43,24 +43,15 @@ class Timeline:
     banks: Banks | None = None
     marks: list[Mark] = field(default_factory=list)
 
-    def place(self, op: Op, cycle: int, *, after: Mark | None = None, before: Mark | None = None) -> Mark:
-        """Fix an op; `after` and `before` name its place in program order, which is the end otherwise."""
-        return self._insert(Mark(op, cycle=cycle, fixed=True), after, before)
+    def place(self, op: Op, cycle: int) -> Mark:
+        """Fix an op behind those that are there, in program order."""
+        self.marks.append(Mark(op, cycle=cycle, fixed=True))
+        return self.marks[-1]
 
-    def add(
-        self, op: Op, window: Window | None = None, *, after: Mark | None = None, before: Mark | None = None
-    ) -> Mark:
+    def add(self, op: Op, window: Window | None = None) -> Mark:
         """Leave an op to solve(), within an inclusive window of cycles if one is given."""
-        return self._insert(Mark(op, window=window), after, before)
-
-    def _insert(self, mark: Mark, after: Mark | None, before: Mark | None) -> Mark:
-        position = len(self.marks)
-        if after is not None:
-            position = self.marks.index(after) + 1
-        elif before is not None:
-            position = self.marks.index(before)
-        self.marks.insert(position, mark)
-        return mark
+        self.marks.append(Mark(op, window=window))
+        return self.marks[-1]
 
     def iterations(
         self, loop: LoopSchedule, first: int, last: int, *, start: int = 0, replace: Replace | None = None
@@ -84,7 +75,7 @@ class Timeline:
         return Piece([mark.op for mark in self.marks], fixed, windows, dict(self.banks or {}))
 
     def solve(self, nodes: int = NODES) -> None:
-        """Give every free op a cycle, as early as it can be unless its anchor is "late"."""
+        """Give every free op a cycle, as early as it can be."""
         piece = self._piece()
         piece.check_fixed()
         times = piece.solve(nodes)
