@@ -48,10 +48,10 @@ SCRATCH_OFFSET = 1 << 15
 """What sums in the scratch have too much, from their bias on: the halves of what is left are signed, see `halves`."""
 
 NARROW_PERIODS = 7
-"""The same in a `narrow` packet, where results take longer from the sums to the out slot."""
+"""As `MIN_PERIODS`, in a `narrow` packet, where results take longer from the sums to the out slot."""
 
 RAW_PERIODS = 8
-"""The same where sums go to the scratch, one quarter of an accumulator a cycle."""
+"""As `MIN_PERIODS`, where sums go to the scratch, one quarter of an accumulator a cycle."""
 
 PAIR = 2
 """Groups that are combined at a time by narrow factors."""
@@ -318,6 +318,9 @@ RECORD_WORDS = {
     "zero": 124,
 }
 """Byte offsets of the words of a block record."""
+
+FACTORS_OFFSET = 4 * BLOCK
+"""Byte offset of a block record's factors of 16 bits, behind its bias: one for each lane and channel, two vectors."""
 
 CHAIN_SHIFT = 20
 """Where the word `chain` has the shift; below it is `last`, in as many bits as a counter of a pointer has."""

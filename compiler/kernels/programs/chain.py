@@ -16,6 +16,7 @@ from typing import NamedTuple
 from compiler.encoding.work import (
     BLOCK_RECORD_BYTES,
     CHAIN_SHIFT,
+    FACTORS_OFFSET,
     MIN_PERIODS,
     RECORD_WORDS,
     CoreConfig,
@@ -35,7 +36,7 @@ from compiler.kernels.programs.mac import (
     reloads,
     stores,
 )
-from compiler.kernels.programs.parts import INTO_HEADER, call_word, offset, op, ops
+from compiler.kernels.programs.parts import INTO_HEADER, VECTOR_BYTES, call_word, offset, op, ops
 from compiler.kernels.programs.parts import header as any_header
 from compiler.kernels.schedule import Op
 
@@ -147,8 +148,10 @@ def _inputs() -> list[Op]:
     return [one for g in GROUPS for one in ops(f"mov p{g + 1}, r{g + 3}", f"add r{g + 3}, r{g + 3}, r29")]
 
 
-def _factors() -> list[Op]:
-    return ops("vlda wl5, [sp, #-224]", "vlda wh5, [sp, #-192]")
+def _factors(records: int) -> list[Op]:
+    """The factors of a record: sp is behind the last of so many."""
+    at = FACTORS_OFFSET - records * BLOCK_RECORD_BYTES
+    return ops(f"vlda wl5, [sp, #{at}]", f"vlda wh5, [sp, #{at + VECTOR_BYTES}]")
 
 
 def setup(variant: Variant) -> list[Op]:
@@ -158,7 +161,7 @@ def setup(variant: Variant) -> list[Op]:
         code += ops("mov s0, r12")
     if variant.end == "narrow":
         code += [_word("r22", "zero", 2), op("vbcst.32 x11, r22"), _word("r22", "shift", 2), op("mov s0, r22")]
-        code += _factors()
+        code += _factors(2)
     code += [_word("r23", "chain"), *_inputs(), *_fill_bias(variant), *steps()]
     if variant.end != "raw":
         code += ops("mov p6, r7", "add r7, r7, r28", "mova dc3, #0")
@@ -235,7 +238,7 @@ def _first_block(variant: Variant) -> list[Op]:
     if variant.end == "narrow":
         code += [_word("r22", "zero"), op("vbcst.32 x11, r22"), *ops(f"vmov bml{ZERO}, x11", f"vmov bmh{ZERO}, x11")]
         code += [_word("r22", "shift"), op("mov s0, r22"), _word("r22", "second_shift"), op("mov s1, r22")]
-        code += ops("vlda wl5, [sp, #-96]", "vlda wh5, [sp, #-64]")
+        code += _factors(1)
     return [*code, *ops(f"paddb [sp], #{BLOCK_RECORD_BYTES}"), _word("r23", "chain")]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from compiler.encoding.work import WorkHeader
 from compiler.kernels.programs.convention import flag_to, return_to, rounding
 from compiler.kernels.programs.parts import Listing, bit, block, call_word, header, offset, op, ops, pipelined
-from compiler.kernels.programs.scale import WIDE_SHIFTED
+from compiler.kernels.programs.scale import WIDE, WIDE_SHIFTED
 from compiler.kernels.schedule import LoopCode, Op
 
 # vshuffle modes that put the lower, or the upper, halves of two vectors side by side (T256_2x2, aiev2_enums.h).
@@ -108,7 +108,7 @@ def combine(listing: Listing) -> dict[str, int]:
             "add r1, r1, r18",
             "mov p3, r1",
             *(f"vlda {quarter}8, [p3, #0]" for quarter in ("amll", "amlh", "amhl", "amhh")),
-            "mov r1, #429",
+            f"mov r1, #{WIDE // 2}",
             "add r1, r1, r1",
             f"movxm r12, #{WIDE_SHIFTED}",
             f"movx r2, #{ADD_WIDE}",
@@ -125,7 +125,7 @@ def combine(listing: Listing) -> dict[str, int]:
 
 
 def fill(listing: Listing) -> dict[str, int]:
-    """The program from `fill` on: border bytes behind the tile; `call_end` must stand behind it."""
+    """The program from `fill` on: border bytes behind the tile, and on into `call_end`, which stands behind it."""
     fixed = listing.add(
         block(
             "mov p3, r18",

@@ -8,10 +8,21 @@ from __future__ import annotations
 
 from compiler.encoding.work import GROUP_BYTES, PAIR, WorkHeader, narrow_conf
 from compiler.kernels.programs.convention import return_to
-from compiler.kernels.programs.parts import Code, Listing, ahead, bit, block, call_word, header, offset, op, ops
+from compiler.kernels.programs.parts import (
+    VECTOR_BYTES,
+    Code,
+    Listing,
+    ahead,
+    bit,
+    block,
+    call_word,
+    header,
+    offset,
+    op,
+    ops,
+)
 from compiler.kernels.schedule import Op
 
-VECTOR_BYTES = 32
 READY_END = offset(WorkHeader, "ready_x") + 4
 READ_AHEAD = 13 * GROUP_BYTES
 """How far behind either operand the loop reads at most: there must be memory, and nobody uses what is in it."""

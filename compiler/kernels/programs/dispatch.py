@@ -85,7 +85,7 @@ def _call_end() -> tuple[Row, ...]:
         "rel.cond r2, r25, r26",
         # For the packet, if this was its last call.
         "mov r26, r25",
-        "add r13, r13, #32",
+        f"add r13, r13, #{4 * CallRecord.WORDS}",
         "add r14, r14, #-1",
         "jnz r14, #.Lcall",
     )

@@ -25,7 +25,7 @@ def _word() -> LoopCode:
 
 
 def lookup(listing: Listing) -> dict[str, int]:
-    """The program from `lookup` on; it goes on at `fill`."""
+    """The program from `lookup` on."""
     loop = _word()
     fixed = listing.add(
         block(

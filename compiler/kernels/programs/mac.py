@@ -29,7 +29,7 @@ MOST_GAP = 64
 class Variant:
     """Where sums start (the bias, or the scratch) and what becomes of them.
 
-    `end` is `direct` (a shift makes bytes of them), `narrow` (a shift to 16 bits, a factor of 16 bits for each
+    `end` is `direct` (a shift makes bytes of them), `narrow` (a shift to 16 bits, a factor of 15 bits for each
     channel, and a shift to bytes) or `raw` (they go to the scratch).  Narrow code that `clips` makes int8 only, of 16
     bits with or without a sign: without one no result is below the zero point.
     """

@@ -98,6 +98,7 @@ def bit(record: type[Record], name: str) -> int:
     return 1 << declared.pieces[0].lo % 8
 
 
+VECTOR_BYTES = 32  # of a load or store, half a vector register
 INTO_HEADER = 32
 """Where a pointer stands from which loads reach all words of a header: they go 128 bytes back and 124 on."""
 

@@ -25,7 +25,7 @@ class Feature(Enum):
     """What a program can do beside taking packets and filling borders; a plan's program has what the plan needs."""
 
     DIRECT = "sums made bytes by a shift"
-    NARROW = "sums made bytes by a 16-bit factor"
+    NARROW = "sums made bytes by a 15-bit factor"
     STAGED = "the same for sums of several calls"
     CLIPPED = "both also held to their zero point, and int8 only"
     SCALE = "sums made bytes by a 30-bit factor"

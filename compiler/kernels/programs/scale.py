@@ -59,7 +59,7 @@ def _constants() -> list[Op]:
         "mov r1, #0",
         "vbcst.32 x11, r1",
         "vmov wh7, wl11",
-        "mov r1, #429",
+        f"mov r1, #{WIDE // 2}",
         "add r1, r1, r1",
         f"movxm r12, #{WIDE_SHIFTED}",
         f"movx r22, #{SPLIT}",
