@@ -101,7 +101,7 @@ def narrow_requant(factors: Sequence[tuple[int, int]], reach: AnyInts, zero: int
     `zero` and `limits` are those of the result's type: clamps that bind before its limits change no factor.
     """
     pairs = list(factors) * len(reach) if len(factors) == 1 else list(factors)
-    room, size = max(limits[1] - zero, zero - limits[0]) + 1, CHANNELS_OF_ONE_SHIFT
+    room, size = room_of(zero, limits), CHANNELS_OF_ONE_SHIFT
     blocks = [
         _narrow_block(pairs[start : start + size], [int(one) for one in reach[start : start + size]], room)
         for start in range(0, len(pairs), size)
@@ -110,6 +110,30 @@ def narrow_requant(factors: Sequence[tuple[int, int]], reach: AnyInts, zero: int
     first, second = (np.repeat(np.array([block[at] for block in blocks], np.int32), size) for at in (0, 2))
     count = len(pairs)
     return Requant(np.array(multipliers, np.int32), second[:count], first[:count])
+
+
+def narrow_error(factors: Sequence[tuple[int, int]], reach: AnyInts, narrow: Requant, room: int) -> float:
+    """How far results by narrow factors can be from exactly scaled ones, in steps of the result, before their rounding.
+
+    Half a unit of the shift to 16 bits, and what the factor is off by at the largest result, of the worst channel; a
+    result is less than `room` from its zero point.
+    """
+    assert narrow.first is not None
+    pairs = list(factors) * len(reach) if len(factors) == 1 else list(factors)
+    worst = 0.0
+    for (m, shift), most, made, second, first in zip(
+        pairs, reach, narrow.multiplier, narrow.shift, narrow.first, strict=True
+    ):
+        if m:
+            scale, used = m / 2.0**shift, int(made) / 2.0 ** (int(second) + int(first))
+            rounding = scale * 2.0 ** (int(first) - 1) if first else 0.0
+            worst = max(worst, rounding + min(room, int(most) * scale) * abs(used - scale) / scale)
+    return worst
+
+
+def room_of(zero: int, limits: tuple[int, int]) -> int:
+    """More than a result of this type can be from its zero point."""
+    return max(limits[1] - zero, zero - limits[0]) + 1
 
 
 def _narrow_block(factors: Sequence[tuple[int, int]], reach: Sequence[int], room: int) -> tuple[int, list[int], int]:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from compiler.errors import UnsupportedModel
 from compiler.pipeline import PASSES as ALL_PASSES
 from compiler.reference import run
 from compiler.reference.kernels import convolve
+from dialects import nn
 from passes.fold_quantization import FoldQuantization, Scales
 from runtime_sim.session import Session
 from tests.models import Case, feeds
@@ -139,6 +141,39 @@ def made_first(reach: int) -> int:
     made = numerics.narrow_requant([(3, 30)], np.array([reach]), 0, INT8)
     assert made.first is not None
     return int(made.first[0])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_result_is_further_off_than_the_bound(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    factors = [(int(rng.integers(1, 1 << 24)), int(rng.integers(24, 44))) for _ in range(8)]
+    reach = rng.integers(1000, 1 << 24, 8)
+    made = numerics.narrow_requant(factors, reach, 0, INT8)
+    assert made.first is not None
+    bound = numerics.narrow_error(factors, reach, made, numerics.room_of(0, INT8))
+    acc = rng.integers(-reach, reach + 1, (2000, 8))
+    held = np.clip(numerics.round_shift(acc, made.first), -(1 << 15), (1 << 15) - 1)
+    exact = acc * np.array([m / 2.0**shift for m, shift in factors])
+    seen = np.abs(np.clip(held * made.multiplier / 2.0**made.shift, *INT8) - np.clip(exact, *INT8)).max()
+    assert seen <= bound * (1 + 1e-9)
+
+
+def test_channels_that_training_left_dead_do_not_blur_the_others(tmp_path: Path) -> None:
+    """Weights of one channel 2^12 times smaller: the block's layer takes wide factors, others stay as they are."""
+
+    def net(made: Layers, x: Tensor) -> Tensor:
+        y = made.quant(made.conv(x, 16, (1, 1)))
+        return made.quant(made.conv(y, 16, (1, 1)))
+
+    model = Case("dead", net, (16, 5, 5), Style("int8")).build()
+    arrays = {one.name: one for one in model.graph.initializer}
+    weights = (node for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in arrays)
+    scale = next(arrays[node.input[1]] for node in weights if len(arrays[node.input[0]].dims) == 4)
+    numbers = onnx.numpy_helper.to_array(scale).copy()
+    numbers[3] /= 1 << 12
+    scale.CopyFrom(onnx.numpy_helper.from_array(numbers, scale.name))
+    module = run_passes(imported(model, tmp_path), PASSES[0])
+    assert sorted(bool(op.exact) for op in module.walk(nn.QConv2dOp)) == [False, True]
 
 
 def test_too_large_a_factor_is_refused() -> None:
