@@ -126,7 +126,8 @@ def narrow_error(factors: Sequence[tuple[int, int]], reach: AnyInts, narrow: Req
     ):
         if m:
             scale, used = m / 2.0**shift, int(made) / 2.0 ** (int(second) + int(first))
-            rounding = scale * 2.0 ** (int(first) - 1) if first else 0.0
+            # A power of two leaves nothing to round behind the first shift: that one is the last.
+            rounding = 0.0 if not first or (made == 1 and second == 0) else scale * 2.0 ** (int(first) - 1)
             worst = max(worst, rounding + min(room, int(most) * scale) * abs(used - scale) / scale)
     return worst
 
