@@ -171,6 +171,8 @@ class PacketBench:
         if mutant.place in UNUSED and UNUSED[mutant.place](self):
             return "a field for what this program or this call does not do"
         old, new = _word(self.case.packet, mutant.at), int.from_bytes(mutant.new, "little", signed=True)
+        if mutant.place == "taps" and mutant.index < 0 and not self._first_offset():
+            return "a shared table that begins one later ends in the guard, which repeats its first entry"
         if mutant.place == "result_sign" and old and new:
             return "any number but zero says that results have a sign"
         if mutant.place in ("ready_x", "ready_r", "ready_y") and getattr(self.case.header, mutant.place):
@@ -180,6 +182,10 @@ class PacketBench:
         if mutant.place == "groups" and not self.case.call.last and -(-old // SET) == -(-new // SET):
             return "as many sets, of which no group is stored"
         return ""
+
+    def _first_offset(self) -> int:
+        """The first entry of the table; what stands behind the last one is 0."""
+        return _word(self.case.packet, self.case.header.table_offset)
 
     def _weightless(self, entry: int) -> bool:
         """Whether every block that is multiplied at an entry is zero."""
