@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import Module, Rewriter
-from compiler.mapping.memory import Request, lower_bound, place
-from compiler.pass_manager import Pass, Stage
+from compiler.mapping.exact import NODES, Shortage, shortage, smallest
+from compiler.mapping.memory import Request
+from compiler.pass_manager import Pass, Stage, option
 from dialects import tile
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class MemoryPlanning(Pass):
     requires: ClassVar[Stage] = TILE
     ensures: ClassVar[Stage] = TILE
 
+    search_nodes: int = option(NODES, help="nodes of the search for a smaller placement, per memory")
+
     def run(self, module: Module, target: Target) -> None:
         """Set `offset` and `work_offset`."""
         allocs = list(module.walk(tile.AllocOp))
@@ -53,9 +56,11 @@ class MemoryPlanning(Pass):
         resident = [one for one in allocs if one.type.level == "mem"]
         requests = [Request(one.owner, one.type.bytes, *live_range(one, last)) for one in resident]
         requests += [Request(f"work of {one.title}", one.work_bytes, max(0, one.epoch - 1), one.epoch) for one in runs]
-        offsets, used = place(requests)
-        if used > target.memory_tile.bytes:
-            raise self._too_much(requests, used, target)
+        found = smallest(requests, nodes=self.search_nodes)
+        short = shortage(requests, found, target.memory_tile.bytes)
+        if short:
+            raise self._too_much(short)
+        offsets = found.offsets
         for alloc, offset in zip(resident, offsets[: len(resident)], strict=True):
             Rewriter.at(alloc).change(alloc, offset=offset)
         for run, offset in zip(runs, offsets[len(resident) :], strict=True):
@@ -69,20 +74,24 @@ class MemoryPlanning(Pass):
                 Request(one.owner, one.type.bytes, *(live_range(one, last) if argument == 3 else (0, last)))
                 for one in group
             ]
-            for alloc, offset in zip(group, place(requests)[0], strict=True):
+            offsets = smallest(requests, nodes=self.search_nodes).offsets
+            for alloc, offset in zip(group, offsets, strict=True):
                 Rewriter.at(alloc).change(alloc, offset=offset)
 
-    def _too_much(self, requests: list[Request], used: int, target: Target) -> DoesNotFit:
-        bound, epoch = lower_bound(requests)
-        live = sorted((one for one in requests if one.first <= epoch <= one.last), key=lambda one: -one.bytes)
+    def _too_much(self, short: Shortage) -> DoesNotFit:
+        """If less is alive at once than there is, a longer search may do; if not, only smaller buffers will."""
+        options = "choose-tiles{stage-bytes=... work-bytes=...} with smaller numbers needs less at once"
+        if short.bound <= short.capacity:
+            options += f", and {self.name}{{search-nodes={max(NODES, 16 * self.search_nodes)}}} looks longer for room"
         return DoesNotFit(
             Diagnostic(
                 "memory-tile-full",
-                f"buffers need {used} bytes of a memory tile, it has {target.memory_tile.bytes}",
+                f"buffers need {short.peak} bytes of a memory tile, it has {short.capacity}",
                 notes=(
-                    f"{bound} bytes are alive at once in epoch {epoch}",
-                    *(f"{one.name}: {one.bytes} bytes" for one in live[:5]),
+                    f"{short.peak} bytes are the fewest that were found to do, and fewer than {short.bound} cannot",
+                    f"most is alive at once in epoch {short.epoch}, of which the largest are",
+                    *(f"{one.name}: {one.bytes} bytes" for one in short.alive[:5]),
                 ),
-                help="choose-tiles{stage-bytes=... work-bytes=...} with smaller numbers needs less at once",
+                help=options,
             )
         )

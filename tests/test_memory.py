@@ -25,11 +25,13 @@ from compiler.errors import DoesNotFit, InternalError
 from compiler.frontend import import_onnx
 from compiler.ir import Module, Rewriter
 from compiler.mapping import memory as planner
+from compiler.mapping.exact import Shortage
 from compiler.pass_manager import Instrument, Pass, PassManager, PassPipeline
 from compiler.pipeline import DEFAULT_PIPELINE, PASSES
 from compiler.target import Target, target_names
 from dialects.aie2 import BdOp, CoreConfigOp
 from dialects.tile import RunOp
+from passes.memory_planning import MemoryPlanning
 
 DIGITS = Path(__file__).parents[1] / "examples/models/digits_int8.onnx"
 TARGET = Target.load("aie2-2x2")
@@ -230,7 +232,17 @@ def test_a_full_memory_tile_says_what_fills_it() -> None:
         Rewriter.at(run).change(run, packet_bytes=100_000, senders=1, slots=6)
     with pytest.raises(DoesNotFit, match="memory-tile-full") as caught:
         PassManager(PassPipeline.parse("memory-planning", PASSES), TARGET).run(module)
-    assert str(caught.value).count(": 600000 bytes") == 2 and "note: work of conv" in str(caught.value)
+    text = str(caught.value)
+    assert text.count(": 600000 bytes") == 2 and "note: work of conv" in text
+    # Alive at once is more than there is, so a longer search would not help.
+    assert "are the fewest that were found to do, and fewer than" in text and "search-nodes" not in text
+
+
+def test_room_that_is_only_scattered_asks_for_a_longer_search() -> None:
+    short = Shortage(capacity=640, peak=704, bound=640, epoch=3, alive=(planner.Request("t1", 320, 0, 3),))
+    text = str(MemoryPlanning(search_nodes=10_000)._too_much(short))
+    assert "704 bytes of a memory tile, it has 640" in text and "fewer than 640 cannot" in text
+    assert "memory-planning{search-nodes=160000}" in text and "t1: 320 bytes" in text
 
 
 def test_unplanned_buffers_are_refused() -> None:

@@ -108,7 +108,8 @@ def table(summary: Mapping[str, Any]) -> str:
         ("weights", f"{weights:,} bytes dense, {packed:,} packed with index and scales"),
     ]
     for name, one in summary["memory"].items():
-        rows.append((name, f"{one['size']:,} bytes, lower bound {one['bound']:,}"))
+        share = one["gap"] / one["size"] if one["size"] else 0.0
+        rows.append((name, f"{one['size']:,} bytes, lower bound {one['bound']:,}, gap {share:.1%}"))
     rows.append(("time", f"{summary['time_us']:,.1f} us simulated, layer bound {bounds['layer_us']:,.1f} us"))
     if "speed_up" in summary:
         rows.append(("dense", f"{summary['dense_us']:,.1f} us: {summary['speed_up']:.2f} times as long"))
