@@ -105,8 +105,8 @@ class RunOp(Op):
     """Run a layer, or some rows of it, over the array.
 
     `extents` gives per column the output rows and blocks (y0, y1, b0, b1); `at_blocks` the first block of each
-    operand and of the result in its buffer.  Work packets have `packet_bytes` each and wait in `slots` slots of
-    `senders` packets at `work_offset` of every memory tile.
+    operand and of the result in its buffer.  Of its `steps` of work each has `senders` packets of `packet_bytes`, which
+    wait in `slots` slots at `work_offset` of every memory tile; those of the first `ahead` steps come before the run.
     """
 
     name = "tile.run"
@@ -124,6 +124,8 @@ class RunOp(Op):
     packet_bytes: int = prop()
     senders: int = prop()
     slots: int = prop()
+    steps: int = prop()
+    ahead: int = prop()
     work_offset: int = prop(default=-1)
 
     @property

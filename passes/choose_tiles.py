@@ -15,6 +15,7 @@ from compiler.ir import Module, ReturnOp, Rewriter, Value
 from compiler.mapping.cores import core_layouts
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, share_bytes
 from compiler.mapping.planner import Planner
+from compiler.mapping.program import step_count
 from compiler.mapping.sizes import packet_bytes, senders_of, slots_of
 from compiler.pass_manager import Pass, Stage, option
 from dialects import bsp, tile
@@ -38,6 +39,7 @@ class Emitter:
         self.plan, self.rw, self.target, self.module = plan, rw, target, module
         self.homes: dict[int, Buffer] = {}
         self.epoch = 0
+        self.idle_bytes = 0.0
 
     def emit(self) -> None:
         """Homes and ports first, then for each pass its loads, its run and its stores."""
@@ -112,6 +114,9 @@ class Emitter:
         assert node.mapping is not None
         extents = column_extents(node, self.target.columns, piece)
         size = packet_bytes(node, self.target, self.module, piece)
+        senders = senders_of(node.mapping, self.target)
+        ahead = max(1, int(self.idle_bytes // (size * senders)))
+        self.idle_bytes = self.plan.idle_bytes(node)
         self.rw.insert(
             tile.RunOp(
                 inputs,
@@ -125,8 +130,10 @@ class Emitter:
                 extents=tuple(v for one in extents for v in (*one.rows, *one.blocks)),
                 at_blocks=at,
                 packet_bytes=size,
-                senders=senders_of(node.mapping, self.target),
+                senders=senders,
+                ahead=ahead,
                 slots=slots_of(node.mapping, self.target, size, self.plan.work_bytes),
+                steps=max(step_count(node.layer, node.mapping, one, self.target.core_rows) for one in extents),
             )
         )
 
@@ -139,27 +146,29 @@ class ChooseTiles(Pass):
     requires: ClassVar[Stage] = BSP
     ensures: ClassVar[Stage] = TILE
 
-    stage_bytes: int = option(144 * 1024, help="bytes of a memory tile for what one pass loads and stores")
+    stage_bytes: int = option(320 * 1024, help="bytes of a memory tile for what one pass loads and stores")
     work_bytes: int = option(72 * 1024, help="bytes of a memory tile for the work packets of one pass")
 
     def run(self, module: Module, target: Target) -> None:
         """Replace the function's ops by `tile` ops."""
-        plans: list[Planner] = []
-        failure: DoesNotFit | None = None
-        for core in core_layouts(target):
-            try:
-                plan = Planner(module, target, core, self.stage_bytes, self.work_bytes)
-                plan.choose()
-                plans.append(plan)
-            except DoesNotFit as error:
-                failure = failure or error
-        if not plans:
-            assert failure is not None
-            raise failure
-        best = min(plans, key=lambda one: one.cycles)
+        best = self._plan(module, target)
         block = module.function().body.block
         old = [op for op in block.ops if not isinstance(op, ReturnOp)]
         rw = Rewriter(block, module.function().return_op)
         Emitter(best, rw, target, module).emit()
         for op in reversed(old):
             rw.erase(op)
+
+    def _plan(self, module: Module, target: Target) -> Planner:
+        """A plan by the first layout of the cores that the network fits."""
+        failure: DoesNotFit | None = None
+        for core in core_layouts(target):
+            plan = Planner(module, target, core, self.stage_bytes, self.work_bytes)
+            try:
+                plan.choose()
+            except DoesNotFit as error:
+                failure = failure or error
+            else:
+                return plan
+        assert failure is not None
+        raise failure

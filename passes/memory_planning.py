@@ -1,18 +1,20 @@
 """`memory-planning`: an offset for every buffer of DDR and of the memory tiles, by live ranges in epochs.
 
 A run is an epoch.  A buffer filled by a load lives from the epoch before its run, one that is stored until the epoch
-after; work packets are fetched an epoch ahead.  All columns use one offset for one buffer.
+after; work packets are fetched an epoch ahead, and take what memory is left.  All columns use one offset for a buffer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import Module, Rewriter
 from compiler.mapping.exact import NODES, Shortage, shortage, smallest
-from compiler.mapping.memory import Request
+from compiler.mapping.memory import Request, round_up
+from compiler.mapping.sizes import most_slots
 from compiler.pass_manager import Pass, Stage, option
 from dialects import tile
 
@@ -35,6 +37,45 @@ def live_range(alloc: tile.AllocOp, last_epoch: int) -> tuple[int, int]:
         elif isinstance(user, tile.PortOp):
             touched += [0, last_epoch]
     return (min(touched), max(touched)) if touched else (0, 0)
+
+
+@dataclass
+class Ring:
+    """Where the work packets of a run wait: from the epoch before it on."""
+
+    run: tile.RunOp
+    offset: int
+    slots: int
+
+    @property
+    def slot_bytes(self) -> int:
+        """Bytes of a step's packets."""
+        return self.run.packet_bytes * self.run.senders
+
+    def meets(self, first: int, last: int) -> bool:
+        """Whether it is there in one of these epochs."""
+        return first <= self.run.epoch and self.run.epoch - 1 <= last
+
+    def grow(self, fixed: Sequence[tuple[Request, int]], rings: Sequence[Ring], capacity: int, share: int) -> None:
+        """Take the `share`-th part of the largest hole for more slots, if that is more than there are."""
+        first, last = max(0, self.run.epoch - 1), self.run.epoch
+        taken = [(at, at + one.bytes) for one, at in fixed if one.first <= last and first <= one.last]
+        near = (one for one in rings[first : last + 2] if one is not self and one.meets(first, last))
+        taken += [(one.offset, one.offset + one.slots * one.slot_bytes) for one in near]
+        low, high = _largest_hole(taken, capacity)
+        slots = min((high - low) // share // self.slot_bytes, most_slots(self.run.senders), self.run.steps)
+        if slots > self.slots:
+            self.offset, self.slots = low, slots
+
+
+def _largest_hole(taken: Sequence[tuple[int, int]], capacity: int) -> tuple[int, int]:
+    """The widest stretch of a memory in which nothing lies; it starts where a buffer may."""
+    best, end = (0, 0), 0
+    for first, last in (*sorted(taken), (capacity, capacity)):
+        if first - end > best[1] - best[0]:
+            best = (end, first)
+        end = max(end, round_up(last))
+    return best
 
 
 @dataclass(frozen=True)
@@ -63,8 +104,13 @@ class MemoryPlanning(Pass):
         offsets = found.offsets
         for alloc, offset in zip(resident, offsets[: len(resident)], strict=True):
             Rewriter.at(alloc).change(alloc, offset=offset)
-        for run, offset in zip(runs, offsets[len(resident) :], strict=True):
-            Rewriter.at(run).change(run, work_offset=offset)
+        rings = [Ring(run, offset, run.slots) for run, offset in zip(runs, offsets[len(resident) :], strict=True)]
+        fixed = list(zip(requests[: len(resident)], offsets, strict=False))
+        for share in (2, 1):
+            for ring in rings:
+                ring.grow(fixed, rings, target.memory_tile.bytes, share)
+        for ring in rings:
+            Rewriter.at(ring.run).change(ring.run, work_offset=ring.offset, slots=ring.slots)
 
     def _ddr(self, allocs: list[tile.AllocOp], last: int) -> None:
         """Inputs, outputs and constants one after another; scratch by live range."""

@@ -1,8 +1,8 @@
 """`route-streams`: the overlay's static configuration of every stream switch (docs/plan-format.md).
 
 A core switch has one arbiter per stream.  Masters that take the same packet share an arbiter, and so do the
-slaves that feed one master: DMA 0 (fed by stream 0 and by the core's own stream) and North 0 have arbiter 0, DMA 1
-and North 4 have arbiter 4.  Within an arbiter the msel says who takes the packet: core, both, or rows above.
+slaves that feed one master: DMA 0 (activations) and North 0 have arbiter 0, DMA 1 (work) and North 4 have arbiter 4.
+Within an arbiter the msel says who takes the packet: core, both, or rows above.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from compiler.encoding.overlay import (
-    ACT_STREAMS,
     BROADCAST_ID,
-    LOAD_CHANNEL,
+    LANES_BELOW_ACTS,
+    LANES_BESIDE_ACTS,
+    LOAD_CHANNELS,
     ROW_IDS,
     STORE_CHANNEL,
+    STORE_ID,
     WORK_CHANNEL,
-    WORK_LOAD_CHANNEL,
+    WORK_IDS,
     act_stream,
+    lane_of,
     output_stream,
     shares_output,
 )
@@ -30,13 +33,17 @@ from compiler.encoding.tiles import TileKind
 from compiler.errors import Diagnostic, InternalError
 from compiler.ir import Module, Op, Rewriter
 from compiler.pass_manager import Pass
-from dialects.aie2 import CircuitOp, PacketMasterOp, PacketSlaveOp, ShimMuxOp, port_name
+from dialects.aie2 import CircuitOp, PacketMasterOp, PacketSlaveOp, ShimMuxOp, port_name, port_of
 
 if TYPE_CHECKING:
     from compiler.target import Target
 
 ID_MASK = PACKET_IDS - 1
 WORK_STREAM = WORK_CHANNEL
+DMA_ARBITERS = (0, WORK_STREAM)
+"""Of a core's two receiving channels: those of the streams by which their broadcasts come."""
+STORE_ARBITER, STORE_MSEL = WORK_STREAM, 1
+"""Of a memory tile, for results on their way to DDR; all six arbiters serve streams, and this one few."""
 SHIM_ROW, MEMTILE_ROW, CORE_ROW = 0, 1, 2
 # Which of an arbiter's masters take a packet.
 CORE_ONLY, CORE_AND_NORTH, NORTH_ONLY = range(3)
@@ -85,49 +92,54 @@ def _cost(matches: tuple[Match, ...]) -> tuple[int, int]:
     return len(matches), sum(len(match.ids) for match in matches)
 
 
-def act_rows(stream: int, rows: int) -> tuple[int, ...]:
-    """The rows that an activation stream serves one by one."""
-    return tuple(row for row in range(rows) if act_stream(row, rows) == stream)
+class Flow(NamedTuple):
+    """Packets of one id on a stream: the core rows that take them, and the channel they take them by."""
+
+    id: int
+    rows: tuple[int, ...]
+    dma: int
+
+
+@cache
+def flows(stream: int, rows: int) -> tuple[Flow, ...]:
+    """What may come by a stream: packets for all rows, and for rows one by one."""
+    found = []
+    if stream in DMA_ARBITERS:
+        found.append(Flow(BROADCAST_ID, tuple(range(rows)), DMA_ARBITERS.index(stream)))
+    found += [Flow(ROW_IDS[row], (row,), 0) for row in range(rows) if act_stream(row, rows) == stream]
+    lanes = LANES_BESIDE_ACTS, LANES_BELOW_ACTS
+    found += [Flow(WORK_IDS[r], (r,), 1) for r in range(rows) if stream in [lane_of(r, one, rows) for one in lanes]]
+    return tuple(found)
+
+
+def streams_of(rows: int) -> tuple[int, ...]:
+    """The streams by which something comes."""
+    return tuple(stream for stream in range(STORE_CHANNEL + 1) if flows(stream, rows))
 
 
 def core_slots(stream: int, row: int, rows: int) -> tuple[Slot, ...]:
     """The match slots of the South slave of a stream in the core switch of a row; none if nothing comes."""
-    served = tuple(range(rows)) if stream == WORK_STREAM else act_rows(stream, rows)
-    broadcast = stream in (0, WORK_STREAM)
-    mine = frozenset({ROW_IDS[row]} if row in served else ())
-    above = frozenset(ROW_IDS[one] for one in served if one > row)
-    shared = frozenset({BROADCAST_ID} if broadcast else ())
-    refused = frozenset((*ROW_IDS[:rows], BROADCAST_ID)) - above
-    matches = cover(above, refused)
-    slots = [Slot(one, ID_MASK, CORE_ONLY, _own_arbiter(stream)) for one in mine]
-    to = CORE_AND_NORTH if row + 1 < rows else CORE_ONLY
-    slots += [Slot(one, ID_MASK, to, stream) for one in shared]
+    here = [flow for flow in flows(stream, rows) if row in flow.rows]
+    north = [flow for flow in flows(stream, rows) if row not in flow.rows and flow.rows[-1] > row]
+    slots = []
+    for flow in here:
+        to = CORE_AND_NORTH if flow.rows[-1] > row else CORE_ONLY
+        slots.append(Slot(flow.id, ID_MASK, to, DMA_ARBITERS[flow.dma]))
+    matches = cover(frozenset(flow.id for flow in north), frozenset(flow.id for flow in here))
     if matches is None or len(slots) + len(matches) > SLOTS:
         text = f"core row {row} of {rows} needs more than {SLOTS} slots for stream {stream}"
         raise InternalError(Diagnostic("route-slots", text))
     return (*slots, *(Slot(match.id, match.mask, NORTH_ONLY, stream) for match in matches))
 
 
-def _own_arbiter(stream: int) -> int:
-    """The arbiter of a packet for the core itself; one for all streams that feed DMA 0."""
-    return WORK_STREAM if stream == WORK_STREAM else 0
-
-
 def goes_north(stream: int, row: int, rows: int) -> bool:
     """Whether some row above listens to a stream."""
-    if stream in (0, WORK_STREAM):
-        return row + 1 < rows
-    return any(one > row for one in act_rows(stream, rows))
+    return any(flow.rows[-1] > row for flow in flows(stream, rows))
 
 
 def sends_output(row: int, rows: int) -> bool:
     """Whether a row's own DMA sends outputs: of two rows that share a stream only the lower one does."""
     return not shares_output(rows) or row % 2 == 0
-
-
-def act_streams(rows: int) -> range:
-    """The activation streams that some core listens to."""
-    return range(min(ACT_STREAMS, rows))
 
 
 def output_streams(rows: int, above: int = -1) -> tuple[int, ...]:
@@ -174,45 +186,64 @@ def _north(index: int) -> Port:
 
 
 def _shim_ops(column: int) -> Iterator[Op]:
-    """DDR to the memory tile: activations by stream 0, work by stream 1; outputs come back by stream 0."""
+    """DDR to the memory tile by streams 0 and 1; outputs come back by stream 0."""
     switch = _Switch(TileKind.SHIM, column, SHIM_ROW)
     yield ShimMuxOp(column)
     for stream, port in enumerate(SHIM_MM2S_SOUTH):
         yield switch.circuit(_south(port), _north(stream))
-    yield switch.circuit(_north(0), _south(SHIM_S2MM_SOUTH[0]))
+    down = _south(SHIM_S2MM_SOUTH[0])
+    yield switch.slave(_north(0), (Slot(STORE_ID, ID_MASK, 0, 0),), (down,))
+    yield switch.master(down, 0, (0,), drop=True)
 
 
 def _memory_tile_ops(column: int, rows: int) -> Iterator[Op]:
     """The shim below, the cores above; packets go up whole, each stream through an arbiter of its own."""
     switch = _Switch(TileKind.MEMTILE, column, MEMTILE_ROW)
-    yield switch.circuit(_south(0), _dma(LOAD_CHANNEL))
-    yield switch.circuit(_south(1), _dma(WORK_LOAD_CHANNEL))
-    yield switch.circuit(_dma(STORE_CHANNEL), _south(0))
-    for stream in (*act_streams(rows), WORK_STREAM):
-        yield switch.slave(_dma(stream), (Slot(0, 0, 0, stream),), (_north(stream),))
-        yield switch.master(_north(stream), stream, (0,))
+    for stream, channel in enumerate(LOAD_CHANNELS):
+        yield switch.circuit(_south(stream), _dma(channel))
+    for stream in sorted({*streams_of(rows), STORE_CHANNEL}):
+        masters = [switch.master(_north(stream), stream, (0,))] if flows(stream, rows) else []
+        if stream == STORE_CHANNEL:
+            masters.append(switch.master(_south(0), STORE_ARBITER, (STORE_MSEL,)))
+        yield switch.slave(_dma(stream), _source_slots(stream, rows), [_port(one) for one in masters])
+        yield from masters
     for stream in output_streams(rows):
         yield switch.circuit(_north(stream), _dma(stream))
+
+
+def _port(op: PacketMasterOp) -> Port:
+    port = port_of(op.master)
+    assert port is not None
+    return port
+
+
+def _source_slots(stream: int, rows: int) -> Iterator[Slot]:
+    """The match slots of a sending channel: all goes up, but results for DDR."""
+    if stream != STORE_CHANNEL:
+        yield Slot(0, 0, 0, stream)
+        return
+    yield Slot(STORE_ID, ID_MASK, STORE_MSEL, STORE_ARBITER)
+    matches = cover(frozenset(flow.id for flow in flows(stream, rows)), frozenset({STORE_ID}))
+    assert matches is not None
+    yield from (Slot(match.id, match.mask, 0, stream) for match in matches)
 
 
 def _core_ops(column: int, row: int, rows: int) -> Iterator[Op]:
     """Packets for this core and for those above, and outputs on their way down."""
     switch = _Switch(TileKind.CORE, column, CORE_ROW + row)
-    feeds = {stream: _dma(1 if stream == WORK_STREAM else 0) for stream in (*act_streams(rows), WORK_STREAM)}
-    for stream, dma in feeds.items():
+    for stream in streams_of(rows):
         slots = core_slots(stream, row, rows)
         if not slots:
             continue
         north = goes_north(stream, row, rows)
-        mine = any(slot.msel != NORTH_ONLY for slot in slots)
-        masters = (*((dma,) if mine else ()), *((_north(stream),) if north else ()))
-        yield switch.slave(_south(stream), slots, masters)
+        mine = [_dma(flow.dma) for flow in flows(stream, rows) if row in flow.rows]
+        yield switch.slave(_south(stream), slots, (*dict.fromkeys(mine), *((_north(stream),) if north else ())))
         if north:
             shared = any(slot.msel == CORE_AND_NORTH for slot in slots)
             msels = (CORE_AND_NORTH, NORTH_ONLY) if shared else (NORTH_ONLY,)
             yield switch.master(_north(stream), stream, msels)
-    for dma, arbiter in ((_dma(0), 0), (_dma(1), WORK_STREAM)):
-        yield switch.master(dma, arbiter, (CORE_ONLY, CORE_AND_NORTH), drop=True)
+    for dma, arbiter in enumerate(DMA_ARBITERS):
+        yield switch.master(_dma(dma), arbiter, (CORE_ONLY, CORE_AND_NORTH), drop=True)
     if sends_output(row, rows):
         yield switch.circuit(_dma(0), _south(output_stream(row, rows)))
     for stream in output_streams(rows, above=row):

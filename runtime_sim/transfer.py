@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-from compiler.encoding.overlay import WORK_LOAD_CHANNEL
 from compiler.encoding.tiles import Direction, TileKind
 from runtime_sim.array import Array
 from runtime_sim.ddr import Ddr
@@ -16,6 +15,7 @@ DDR_CHUNK = 4096
 """Bytes after which a channel lets others have the shared DDR."""
 
 _CORE_WORK_CHANNEL = 1
+_CONSTANTS = 0  # the DDR argument that holds work packets
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class Network:
         header = int(not source.opened and source.plan.packet_id >= 0)
         words = min(source.room, min(sink.room for sink in sinks))
         clock = self.array.clock
-        carries = self.array.settings.compute or any(map(_is_work, sinks))
+        carries = self.array.settings.compute or self._is_work(source, sinks[0])
         segment = _Segment(source, sinks, words, clock.now, carries)
         for channel in (source, *sinks):
             channel.state = State.MOVING
@@ -115,6 +115,12 @@ class Network:
         segment.bytes_left = words * WORD
         segment.due = float(clock.now + header)
         self._chunk(segment, shim.direction)
+
+    def _is_work(self, source: Channel, sink: Channel) -> bool:
+        """Whether it may be work packets, which drive the cores and so move even when nothing is computed."""
+        if sink.tile.kind is TileKind.CORE:
+            return sink.number == _CORE_WORK_CHANNEL
+        return source.memory is self.array.ddr.get(_CONSTANTS)
 
     def _chunk(self, segment: _Segment, direction: Direction) -> None:
         """Move the next piece of a segment at the pace of its channel and of the shared DDR."""
@@ -152,12 +158,6 @@ class Network:
             channel.complete()
         if source.state is State.READY and source not in ended:
             self.offer(source)
-
-
-def _is_work(sink: Channel) -> bool:
-    """Whether work packets arrive here, which drive the cores and so move even when nothing is computed."""
-    work = {TileKind.CORE: _CORE_WORK_CHANNEL, TileKind.MEMTILE: WORK_LOAD_CHANNEL}
-    return work.get(sink.tile.kind) == sink.number
 
 
 def _copy(segment: _Segment) -> None:

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 import pytest
 
 from compiler.backend import emit_control, static_check
-from compiler.encoding.overlay import BROADCAST_ID, ROW_IDS, WORK_CHANNEL, act_stream
+from compiler.encoding.overlay import (
+    BROADCAST_ID,
+    LANES_BELOW_ACTS,
+    LANES_BESIDE_ACTS,
+    ROW_IDS,
+    STORE_ID,
+    WORK_CHANNEL,
+    WORK_IDS,
+    act_stream,
+    lane_of,
+)
 from compiler.encoding.switch import PACKET_IDS, check_connection
 from compiler.encoding.tiles import TileKind
 from compiler.ir import FuncOp, Module, ReturnOp, Rewriter
@@ -91,8 +101,9 @@ def test_every_packet_arrives(name: str) -> None:
         for row in rows:
             act = switches.arrivals(1, f"DMA{act_stream(row, target.core_rows)}", ROW_IDS[row])
             assert act == {(2 + row, "DMA0", True): 1}
-            work = switches.arrivals(1, f"DMA{WORK_CHANNEL}", ROW_IDS[row])
-            assert work == {(2 + row, "DMA1", True): 1}
+            for lanes in (LANES_BESIDE_ACTS, LANES_BELOW_ACTS):
+                work = switches.arrivals(1, f"DMA{lane_of(row, lanes, target.core_rows)}", WORK_IDS[row])
+                assert work == {(2 + row, "DMA1", True): 1}
         for stream, port in ((0, "DMA0"), (WORK_CHANNEL, "DMA1")):
             found = switches.arrivals(1, f"DMA{stream}", BROADCAST_ID)
             assert found == {(2 + row, port, True): 1 for row in rows}
@@ -111,7 +122,7 @@ def test_outputs_come_down(name: str) -> None:
                 continue
             stream = row // 2 if shared else row
             assert switches.arrivals(2 + row, "DMA0", 0) == {(1, f"DMA{stream}", False): 1}
-        assert switches.arrivals(1, "DMA5", 0) == {(0, "South2", False): 1}
+        assert switches.arrivals(1, "DMA5", STORE_ID) == {(0, "South2", True): 1}
         assert switches.arrivals(0, "South3", 0) == {(1, "DMA4", False): 1}
         assert switches.arrivals(0, "South7", 0) == {(1, "DMA5", False): 1}
 
@@ -127,8 +138,8 @@ def test_switches_are_legal(name: str) -> None:
         check_connection(kinds.get(circuit.row, TileKind.CORE), slave, master)
         fed[circuit.column, circuit.row, circuit.master] += 1
     for op in module.walk(PacketMasterOp):
-        assert op.arbiter < 5
-        assert op.drop_header is (op.row > 1 and op.master.startswith("DMA"))
+        assert op.arbiter < 6
+        assert op.drop_header is (op.row != 1 and not op.master.startswith("North"))
         fed[op.column, op.row, op.master] += 1
     assert set(fed.values()) == {1}
     for packets in module.walk(PacketSlaveOp):
@@ -162,10 +173,14 @@ def test_nothing_goes_up_that_nobody_wants() -> None:
     assert norths == {
         (1, "North0"),
         (1, "North1"),
+        (1, "North2"),
         (1, "North4"),
+        (1, "North5"),
         (2, "North0"),
         (2, "North1"),
+        (2, "North2"),
         (2, "North4"),
+        (2, "North5"),
     }
 
 

@@ -13,7 +13,7 @@ from itertools import combinations, zip_longest
 from typing import NamedTuple, NoReturn
 
 from compiler.backend.memory import ALIGNMENT, BufferRecord, Memory, capacity
-from compiler.encoding.overlay import LOAD_CHANNEL, STORE_CHANNEL, WORK_CHANNEL, WORK_LOAD_CHANNEL
+from compiler.encoding.overlay import LOAD_CHANNELS, STORE_CHANNEL, WORK_CHANNEL
 from compiler.encoding.tiles import CORE_MEMORY_BYTES, Direction, Side, split_memtile_word
 from compiler.encoding.work import CoreConfig
 from compiler.errors import UNKNOWN, Diagnostic, InternalError, Location
@@ -118,16 +118,21 @@ PACKETS = Use(frozenset({"packets"}), 1)
 CORE = (Use(frozenset({"act"}), 1), Use(frozenset({"work"}), 1), Use(frozenset({"out"}), 1))
 
 
-def use_of(level: str, op: PushOp) -> Use:
+def uses_of(level: str, op: PushOp) -> tuple[Use, ...]:
     """What the overlay has a channel do; docs/plan-format.md lists them."""
     down = op.direction == Direction.MM2S.name
     if level == "core":
-        return CORE[2] if down else CORE[op.channel]
+        return (CORE[2] if down else CORE[op.channel],)
     if level == "ddr":
-        return (PACKETS if op.channel == 1 else DDR_READ) if down else DDR_WRITE
-    if op.channel == (WORK_CHANNEL if down else WORK_LOAD_CHANNEL):
-        return WORK
-    return STAGE if op.channel == (STORE_CHANNEL if down else LOAD_CHANNEL) else ACT
+        return (DDR_READ, PACKETS) if down else (DDR_WRITE,)
+    if down:
+        return _SENDS.get(op.channel, (ACT, WORK))
+    return _RECEIVES.get(op.channel, (ACT,))
+
+
+# Of a memory tile's channels those that not only send activations and work to cores, or receive results.
+_SENDS = {0: (ACT,), WORK_CHANNEL: (WORK,), STORE_CHANNEL: (STAGE, WORK)}
+_RECEIVES = dict.fromkeys(LOAD_CHANNELS, (STAGE, WORK))
 
 
 class _Follower:
@@ -177,9 +182,9 @@ class _Follower:
             spans = [(start + first, start + past) for first, past in touched(bd, None if closed else op.repeat)]
             if memory.level != "core":
                 spans = [(min(one[0] for one in spans), max(one[1] for one in spans))]
-            use = use_of(memory.level, op)
+            uses = uses_of(memory.level, op)
             for span in spans:
-                self.inside(memory, use, span, text, bd.loc)
+                self.inside(memory, uses, span, text, bd.loc)
 
     def place(self, bd: BdOp) -> tuple[Memory, int]:
         """The memory that a descriptor names, and what its word 0 is there, in bytes."""
@@ -203,10 +208,10 @@ class _Follower:
             self.known[key] = found
         return self.known[key]
 
-    def inside(self, memory: Memory, use: Use, span: tuple[int, int], what: str, place: Location) -> None:
+    def inside(self, memory: Memory, uses: Sequence[Use], span: tuple[int, int], what: str, place: Location) -> None:
         """Bytes [first, past) belong to one buffer."""
         first, past = span
-        known = self.candidates(memory, use)
+        known = [one for use in uses for one in self.candidates(memory, use)]
         for one in known:
             if one.offset <= first and past <= one.end:
                 return

@@ -6,14 +6,26 @@ ACT_STREAMS = 4
 """Activation streams of a column; every core listens to stream 0 and to its own, see `act_stream`."""
 
 WORK_CHANNEL = 4
+"""Sends work to all cores of a column at once."""
 STORE_CHANNEL = 5
-LOAD_CHANNEL = 4
-WORK_LOAD_CHANNEL = 5
+"""Sends results down to DDR, and between runs' stores work to cores."""
+LOAD_CHANNELS = LOAD_CHANNEL, WORK_LOAD_CHANNEL = (4, 5)
+"""Memory tile channels that receive from the shim's first and second channel: activations by the first, work by the
+second; of work for cores one by one the first takes half."""
+
+LANES_BESIDE_ACTS = (4, 5)
+"""Channels that send work to cores one by one while each gets activations of its own, by channels 0 to 3."""
+LANES_BELOW_ACTS = (1, 2, 3, 5)
+"""The same while all get the same activations, by channel 0."""
 
 # A slave port has four match slots, which must not overlap; with these ids each switch needs at most four
 # (own row, broadcast, and at most two masked ranges for the rows above).
 ROW_IDS = (16, 8, 2, 3, 4, 5, 6, 7)
+"""Activations for a row alone."""
 BROADCAST_ID = 17
+STORE_ID = 18
+WORK_IDS = tuple(range(24, 32))
+"""Work for a row alone."""
 
 ACT_FREE, ACT_FULL, WORK_FREE, WORK_FULL, OUT_FREE, OUT_FULL, UPPER_FREE, UPPER_FULL = range(8)
 """Locks of a core tile; the last two serve the core above when two rows share an output stream."""
@@ -41,6 +53,14 @@ def act_stream(row: int, core_rows: int) -> int:
     packet that waits there for its core would hold up those of the rows above.
     """
     return 1 + row % (ACT_STREAMS - 1) if core_rows > ACT_STREAMS else row
+
+
+def lane_of(row: int, lanes: tuple[int, ...], core_rows: int) -> int:
+    """The channel that sends work to core row `row` alone; the stream it goes by has the same number.
+
+    On its way up stream 4 shares an arbiter with what cores get of work: so it serves the lower rows only.
+    """
+    return lanes[row % len(lanes) if lanes is LANES_BELOW_ACTS else row * len(lanes) // core_rows]
 
 
 def output_stream(row: int, core_rows: int) -> int:

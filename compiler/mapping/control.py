@@ -145,6 +145,12 @@ class Controller:
         )
         waiting.append(Pending(channel, bds, Moment(epoch, task.last, channel.turn)))
 
+    def has_room(self, channel: Channel, task: Task, kept: int) -> bool:
+        """Whether a task can be pushed without waiting, and so many descriptors of its pool are left for others."""
+        waiting = self.pending.get(channel, ())
+        full = len(waiting) >= LIMITS[channel.kind].queue_depth
+        return not full and len(self._pool(channel)) >= len(task.chain) + kept
+
     def sync(self, channel: Channel) -> None:
         """Wait for the oldest task of a channel and take its descriptors back."""
         oldest = self.pending[channel].popleft()

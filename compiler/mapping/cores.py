@@ -11,19 +11,24 @@ from compiler.mapping.shapes import CoreLayout
 from compiler.target import Target
 
 SCRATCH_BYTES = 7168
-"""For 32-bit sums that wait for other calls: 4 times the bytes of their results, but such calls are long anyway."""
+"""For 32-bit sums that wait for other calls, where they share a bank with results: 4 times the bytes of these."""
 
 
 def core_layouts(target: Target) -> tuple[CoreLayout, ...]:
-    """The layouts to choose from: large activation slots with small weight slots, and the reverse."""
+    """The layouts to choose from, the best for most networks first.
+
+    It has a bank for sums: a tile's inputs and weights then come bit by bit, each of them once.  The others have large
+    slots for activations and small ones for weights, and the reverse.
+    """
     bank = target.core.bank_bytes
-    last = 3 * bank
-    # The last bank keeps the stack below the configuration record; results and accumulators share the rest.
+    half, last = bank // 2, 3 * bank
+    # The last bank keeps the stack below the configuration record; results and small accumulators share the rest.
     free = CONFIG_ADDRESS - target.core.stack_bytes - last
     tiles = 4 if shares_output(target.core_rows) else 2
-    out = (free - SCRATCH_BYTES) // tiles // 32 * 32
-    results = ((last, last + out), out, last + tiles * out, SCRATCH_BYTES)
+    out, less = free // tiles // 32 * 32, (free - SCRATCH_BYTES) // tiles // 32 * 32
+    results = ((last, last + less), less, last + tiles * less, SCRATCH_BYTES)
     return (
-        CoreLayout((0, bank), bank, (2 * bank, 2 * bank + bank // 2), bank // 2, *results),
-        CoreLayout((0, bank // 2), bank // 2, (bank, 2 * bank), bank, *results),
+        CoreLayout((0, half), half, (bank, bank + half), half, (last, last + out), out, 2 * bank, bank),
+        CoreLayout((0, bank), bank, (2 * bank, 2 * bank + half), half, *results),
+        CoreLayout((0, half), half, (bank, 2 * bank), bank, *results),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -12,16 +12,21 @@ from numpy.typing import NDArray
 
 from compiler.encoding.overlay import (
     BROADCAST_ID,
-    LOAD_CHANNEL,
+    LANES_BELOW_ACTS,
+    LANES_BESIDE_ACTS,
+    LOAD_CHANNELS,
     OUT_FREE,
     OUT_FULL,
     ROW_IDS,
     STORE_CHANNEL,
+    STORE_ID,
     UPPER_FREE,
     UPPER_FULL,
     WORK_CHANNEL,
+    WORK_IDS,
     WORK_LOAD_CHANNEL,
     act_stream,
+    lane_of,
     output_stream,
     shares_output,
 )
@@ -33,7 +38,7 @@ from compiler.kernels.programs.resident import Feature
 from compiler.mapping.control import Channel, Controller
 from compiler.mapping.packing import PacketMaker, pack_activation
 from compiler.mapping.patterns import Spec, Task, Transfer, coalesce, fit, packet_of, transfers_of
-from compiler.mapping.program import Extent, OutPacket, Region, Step, broadcasts_acts, columns_of
+from compiler.mapping.program import Extent, OutPacket, Region, Step, broadcasts_acts, chunks, columns_of
 from compiler.mapping.setup import features_in, load_programs, set_up_cores
 from compiler.mapping.shapes import Storage
 from compiler.target import Target
@@ -41,6 +46,8 @@ from dialects import aie2, tile
 
 CONSTANTS = "weights.bin"
 """Symbol under which the bytes of DDR argument 0 are kept in the module's store."""
+
+MOST_LANES = len(LANES_BELOW_ACTS)
 
 CALLS_A_STEP = 1 << 12
 """Calls of different steps are ordered by step * CALLS_A_STEP + call."""
@@ -57,6 +64,28 @@ class Place(NamedTuple):
     def key(self) -> int:
         """One number that orders calls of all rows."""
         return self.step * CALLS_A_STEP + self.call
+
+
+class Lane(NamedTuple):
+    """Work packets that one channel of a memory tile sends: those of some senders of each step.
+
+    They lie in a slot one behind the other from packet `first` on, come by the channel `load` and have two locks.
+    """
+
+    channel: int
+    load: int
+    senders: tuple[int, ...]
+    first: int
+    free: int
+    full: int
+
+
+class Ahead(NamedTuple):
+    """A task for a run that may be pushed before its turn, as it waits for nothing of that run."""
+
+    channel: Channel
+    task: Task
+    run: tile.RunOp
 
 
 class Lowering:
@@ -95,23 +124,27 @@ class Lowering:
         """Lower loads, runs and stores in their order."""
         runs = [op for op in ops if isinstance(op, tile.RunOp)]
         loads: dict[int, list[tile.LoadOp]] = defaultdict(list)
-        stores: dict[Value[tile.BufferType], int] = {}
+        stores: dict[Value[tile.BufferType], list[int]] = defaultdict(list)
         for op in ops:
             if isinstance(op, tile.LoadOp):
                 loads[op.epoch].append(op)
             elif isinstance(op, tile.StoreOp):
-                stores[op.into] = op.epoch
-        done: set[Op] = set()
+                stores[op.into].append(op.epoch)
         by_epoch = {op.epoch: op for op in ops if isinstance(op, tile.StoreOp)}
+        ahead = self._work(runs[0]) if runs else []
         for run in runs:
-            self._run(run, [one for one in loads[run.epoch] if one not in done])
-            following = runs[run.epoch + 1] if run.epoch + 1 < len(runs) else None
-            if following is not None:
-                self._work(following)
+            recent = {run.epoch - 2, run.epoch - 1}
+            self._begin(
+                run, ahead, [one for one in loads[run.epoch] if not run.epoch or recent & set(stores[one.source])]
+            )
+            pushes, self.later, ahead = self.later, [], []
+            if run.epoch + 1 < len(runs):
+                following = runs[run.epoch + 1]
+                ahead = self._work(following)
                 for one in loads[following.epoch]:
-                    if stores.get(one.source, -1) < run.epoch:
-                        self._load(one)
-                        done.add(one)
+                    if not {run.epoch - 1, run.epoch} & set(stores[one.source]):
+                        ahead += self._load(one, following)
+            ahead = self._run(run, pushes, ahead)
             self._serve(run)
             if run.epoch in by_epoch:
                 self._store(by_epoch[run.epoch])
@@ -131,20 +164,21 @@ class Lowering:
     def _shim(self, column: int, direction: Direction, number: int) -> Channel:
         return Channel(column, 0, TileKind.SHIM, direction, number)
 
-    def _load(self, load: tile.LoadOp) -> None:
-        """DDR to memory tiles, each column its rows and blocks."""
-        self.control.loc = load.loc
+    def _load(self, load: tile.LoadOp, run: tile.RunOp) -> list[Ahead]:
+        """DDR to memory tiles, each column its rows and blocks: half of the rows by each channel."""
         source, into = _alloc(load.source), _alloc(load.into)
-        stores = [self._shim(c, Direction.S2MM, 0) for c in range(self.target.columns)]
-        self.control.drain(load.epoch, *stores)
+        found = []
         for column in range(self.target.columns):
-            share = _share(into, column)
-            if share.bytes == 0:
-                continue
-            words = share.bytes // 4
-            target = (Spec(memtile_word(Side.OWN, into.offset), words),)
-            self._push(self._channel(column, Direction.S2MM, LOAD_CHANNEL), target, load.epoch, -1)
-            self._push(self._shim(column, Direction.MM2S, 0), _ddr_specs(source, share), load.epoch, -1)
+            share, start = _share(into, column), memtile_word(Side.OWN, into.offset)
+            for number, rows in enumerate(chunks(*share.rows, max(1, -(-(share.rows[1] - share.rows[0]) // 2)))):
+                part = replace(share, rows=rows)
+                if part.bytes:
+                    receive = Task((Spec(start, part.bytes // 4),), 1, -1, -1)
+                    read = Task(_ddr_specs(source, part), 1, -1, -1)
+                    found.append(Ahead(self._channel(column, Direction.S2MM, LOAD_CHANNELS[number]), receive, run))
+                    found.append(Ahead(self._shim(column, Direction.MM2S, number), read, run))
+                    start += part.bytes // 4
+        return found
 
     def _store(self, store: tile.StoreOp) -> None:
         """Memory tiles to DDR, after the run that filled them."""
@@ -155,29 +189,37 @@ class Lowering:
             share = _share(source, column)
             if share.bytes == 0:
                 continue
-            specs = (Spec(memtile_word(Side.OWN, source.offset), share.bytes // 4),)
+            spec = Spec(memtile_word(Side.OWN, source.offset), share.bytes // 4)
+            specs = packet_of((spec,), STORE_ID)
             self._push(self._shim(column, Direction.S2MM, 0), _ddr_specs(into, share), store.epoch + 1, 0)
             self._push(self._channel(column, Direction.MM2S, STORE_CHANNEL), specs, store.epoch + 1, 0)
 
     def _push(self, channel: Channel, specs: tuple[Spec, ...], epoch: int, step: int) -> None:
         self.control.push(channel, Task(specs, 1, step, step), epoch)
 
-    def _run(self, run: tile.RunOp, loads: Sequence[tile.LoadOp]) -> None:
-        """Wait for what the run needs, then push what its activation and output channels do."""
+    def _begin(self, run: tile.RunOp, ahead: Sequence[Ahead], loads: Sequence[tile.LoadOp]) -> None:
+        """Wait for what a run needs: what was pushed ahead for it, and what the run before has just stored."""
         self._serve(run)
-        if run.epoch == 0:
-            self._work(run)
         self.control.drain(run.epoch - 1)
-        for load in loads:
-            self._load(load)
-        self.control.loc = run.loc
+        if loads:
+            self.control.drain(run.epoch, *(self._shim(c, Direction.S2MM, 0) for c in range(self.target.columns)))
+        for one in (*ahead, *(one for load in loads for one in self._load(load, run))):
+            self._push_ahead(one)
         for column in range(self.target.columns):
-            self.control.drain(
-                run.epoch,
-                self._channel(column, Direction.S2MM, LOAD_CHANNEL),
-                self._shim(column, Direction.MM2S, 0),
-            )
-        pushes, self.later = self.later, []
+            into = [self._channel(column, Direction.S2MM, channel) for channel in LOAD_CHANNELS]
+            shims = [self._shim(column, Direction.MM2S, number) for number in range(len(LOAD_CHANNELS))]
+            self.control.drain(run.epoch, *into, *shims)
+
+    def _push_ahead(self, one: Ahead) -> None:
+        self._serve(one.run)
+        self.control.loc = one.run.loc
+        self.control.push(one.channel, one.task, one.run.epoch)
+
+    def _run(self, run: tile.RunOp, pushes: list[tuple[Channel, Task]], ahead: Sequence[Ahead]) -> list[Ahead]:
+        """Push what a run's channels do, and behind that of a channel what it can fetch of the next run.
+
+        Returns what there was no room for.
+        """
         for column, extent in enumerate(extents_of(run)):
             if extent.empty:
                 continue
@@ -185,8 +227,23 @@ class Lowering:
             for channel, transfers in self._transfers(run, column, steps):
                 pushes += [(channel, task) for task in coalesce(channel.kind, transfers)]
         del self.makers[run.epoch]  # its steps are large, and nothing asks for them again
+        left = Counter(channel for channel, _ in pushes)
+        kept: Counter[tuple[int, int, int]] = Counter()
+        for channel, task in pushes:
+            kept[channel.pool] += len(task.chain)
+        waiting: dict[Channel, deque[Ahead]] = defaultdict(deque)
+        for one in ahead:
+            waiting[one.channel].append(one)
         for channel, task in in_turn(pushes):
+            self._serve(run)
+            self.control.loc = run.loc
             self.control.push(channel, task, run.epoch)
+            left[channel] -= 1
+            kept[channel.pool] -= len(task.chain)
+            for other, queue in waiting.items():
+                while queue and not left[other] and self.control.has_room(other, queue[0].task, kept[other.pool]):
+                    self._push_ahead(queue.popleft())
+        return [one for queue in waiting.values() for one in queue]
 
     def _transfers(self, run: tile.RunOp, column: int, steps: list[list[Step]]) -> list[tuple[Channel, list[Transfer]]]:
         """What each channel of a column moves in a run."""
@@ -247,53 +304,109 @@ class Lowering:
             row = end
         return specs
 
-    def _work(self, run: tile.RunOp) -> None:
-        """Work packets of a run: DDR to a ring of slots in the memory tile, and from there to the cores."""
+    def _work(self, run: tile.RunOp) -> list[Ahead]:
+        """Work packets of a run: DDR to a ring of slots in the memory tile, and from there to the cores.
+
+        Returns what can be pushed before the run; the rest takes its turn among the run's pushes.
+        """
+        found: list[Ahead] = []
         self._serve(run)
         self.control.loc = run.loc
-        free, full = 2 * (run.epoch % 2), 2 * (run.epoch % 2) + 1
-        row = self.target.memory_tile_row
         maker = maker_of(self, run)
+        lanes = lanes_of(run)
         for column, extent in enumerate(extents_of(run)):
             if extent.empty:
                 continue
             packets = maker.column(extent, self.target.core_rows)
             slots = min(run.slots, len(packets))
-            self.control.emit(aie2.LockOp(column, row, free, slots))
-            self.control.emit(aie2.LockOp(column, row, full, 0))
             self.features |= {feature for step in packets for one in step for feature in features_in(one)}
-            data = np.concatenate([one for step in packets for one in step])
-            slot_bytes = run.packet_bytes * run.senders
-            into, sends = [], []
-            for step in range(len(packets)):
-                base = memtile_word(Side.OWN, run.work_offset + step % slots * slot_bytes)
-                wait, give = (memtile_lock(Side.OWN, free), 1), (memtile_lock(Side.OWN, full), run.senders)
-                specs = packet_of((Spec(base, slot_bytes // 4),), None, wait, give)
-                into.append(Transfer(step * CALLS_A_STEP, specs))
-                sends.append(Transfer(step * CALLS_A_STEP, self._sends(run, base, free, full)))
-            load = self._channel(column, Direction.S2MM, WORK_LOAD_CHANNEL)
-            send = self._channel(column, Direction.MM2S, WORK_CHANNEL)
-            for channel, transfers in ((load, into), (send, sends)):
-                # Of a run to come only what waits for nothing of it; the rest takes its turn among the run's pushes.
-                first, *rest = coalesce(TileKind.MEMTILE, transfers)
-                self.control.push(channel, first, run.epoch)
-                self.later += [(channel, task) for task in rest]
-            last = (len(packets) - 1) * CALLS_A_STEP
-            spec = Spec(self.constant_bytes // 4, data.size // 4, argument=0)
-            self.control.push(self._shim(column, Direction.MM2S, 1), Task((spec,), 1, 0, last), run.epoch)
-            self.constants.append(data)
-            self.constant_bytes += data.size
+            for lane in lanes:
+                self.control.emit(aie2.LockOp(column, self.target.memory_tile_row, lane.free, slots))
+                self.control.emit(aie2.LockOp(column, self.target.memory_tile_row, lane.full, 0))
+            for number, channel in enumerate(LOAD_CHANNELS):
+                own = [lane for lane in lanes if lane.load == channel]
+                if own:
+                    found += self._feed(run, column, own, packets, slots, number)
+            for lane in lanes:
+                sends = [
+                    Transfer(step * CALLS_A_STEP, self._sends(run, lane, step % slots)) for step in range(len(packets))
+                ]
+                send = self._channel(column, Direction.MM2S, lane.channel)
+                self.later += [(send, task) for task in coalesce(TileKind.MEMTILE, sends)]
+        return found
 
-    def _sends(self, run: tile.RunOp, base: int, free: int, full: int) -> tuple[Spec, ...]:
-        """The packets of one slot to their cores, one descriptor each."""
+    def _feed(
+        self,
+        run: tile.RunOp,
+        column: int,
+        lanes: Sequence[Lane],
+        packets: list[list[NDArray[np.uint8]]],
+        slots: int,
+        number: int,
+    ) -> list[Ahead]:
+        """The packets of some lanes from DDR: those of the first steps before the run, the others in their turn."""
+        found: list[Ahead] = []
+        load = self._channel(column, Direction.S2MM, LOAD_CHANNELS[number])
+        shim = self._shim(column, Direction.MM2S, number)
+        data = np.concatenate([step[sender] for step in packets for lane in lanes for sender in lane.senders])
+        into = [Transfer(step * CALLS_A_STEP, self._into(run, lanes, step % slots)) for step in range(len(packets))]
+        step_words = data.size // 4 // len(packets)
+        ahead = min(run.ahead, slots)
+        for first, last in ((0, ahead), (ahead, len(packets))):
+            if first == last:
+                continue
+            spec = Spec(self.constant_bytes // 4 + first * step_words, (last - first) * step_words, argument=0)
+            feed = Task((spec,), 1, first * CALLS_A_STEP, (last - 1) * CALLS_A_STEP)
+            tasks = [(shim, feed), *((load, task) for task in coalesce(TileKind.MEMTILE, into[first:last]))]
+            if first:
+                self.later += tasks
+            else:
+                found += [Ahead(channel, task, run) for channel, task in tasks]
+        self.constants.append(data)
+        self.constant_bytes += data.size
+        return found
+
+    def _into(self, run: tile.RunOp, lanes: Sequence[Lane], slot: int) -> tuple[Spec, ...]:
+        """Where a step's packets go in the memory tile, one descriptor for each lane."""
+        words = run.packet_bytes // 4
+        return tuple(
+            replace(
+                Spec(self._slot(run, slot) + lane.first * words, len(lane.senders) * words),
+                acquire=(memtile_lock(Side.OWN, lane.free), 1),
+                release=(memtile_lock(Side.OWN, lane.full), len(lane.senders)),
+            )
+            for lane in lanes
+        )
+
+    def _sends(self, run: tile.RunOp, lane: Lane, slot: int) -> tuple[Spec, ...]:
+        """A lane's packets of one slot to their cores, one descriptor each."""
         words = run.packet_bytes // 4
         specs: list[Spec] = []
-        for sender in range(run.senders):
-            give = (memtile_lock(Side.OWN, free), 1) if sender == run.senders - 1 else None
-            name = BROADCAST_ID if run.senders == 1 else ROW_IDS[sender]
-            spec = Spec(base + sender * words, words)
-            specs += packet_of((spec,), name, (memtile_lock(Side.OWN, full), 1), give)
+        for place, sender in enumerate(lane.senders):
+            give = (memtile_lock(Side.OWN, lane.free), 1) if sender == lane.senders[-1] else None
+            name = BROADCAST_ID if run.senders == 1 else WORK_IDS[sender]
+            spec = Spec(self._slot(run, slot) + (lane.first + place) * words, words)
+            specs += packet_of((spec,), name, (memtile_lock(Side.OWN, lane.full), 1), give)
         return tuple(specs)
+
+    def _slot(self, run: tile.RunOp, slot: int) -> int:
+        return memtile_word(Side.OWN, run.work_offset + slot * run.packet_bytes * run.senders)
+
+
+def lanes_of(run: tile.RunOp) -> tuple[Lane, ...]:
+    """The lanes of a run's work: one for all cores, or several for cores one by one."""
+    base = 2 * MOST_LANES * (run.epoch % 2)
+    if run.senders == 1:
+        return (Lane(WORK_CHANNEL, WORK_LOAD_CHANNEL, (0,), 0, base, base + 1),)
+    channels = LANES_BELOW_ACTS if broadcasts_acts(run.layer, run.mapping) else LANES_BESIDE_ACTS
+    lanes: list[Lane] = []
+    first = 0
+    for number, channel in enumerate(channels[: run.senders]):
+        senders = tuple(row for row in range(run.senders) if lane_of(row, channels, run.senders) == channel)
+        load = LOAD_CHANNELS[(number + 1) % len(LOAD_CHANNELS)]
+        lanes.append(Lane(channel, load, senders, first, base + 2 * number, base + 2 * number + 1))
+        first += len(senders)
+    return tuple(lanes)
 
 
 def in_turn(pushes: Sequence[tuple[Channel, Task]]) -> list[tuple[Channel, Task]]:

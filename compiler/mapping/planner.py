@@ -6,9 +6,11 @@ import math
 from collections.abc import Hashable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
+from compiler.encoding.overlay import LOAD_CHANNELS
 from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
 from compiler.ir import Module
 from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT
@@ -19,7 +21,7 @@ from compiler.mapping.packing import blocks_of_layer
 from compiler.mapping.reader import Reader
 from compiler.mapping.search import Choice, Facts, part_count, search, smallest_tile_bytes
 from compiler.mapping.shapes import CoreLayout, Mapping
-from compiler.mapping.sizes import packet_bytes, slots_of, work_slots
+from compiler.mapping.sizes import packet_bytes, senders_of, slots_of
 from compiler.target import Target
 
 STEPS = 64
@@ -28,7 +30,7 @@ STEPS = 64
 SWEEPS = 1
 """How often each layer's division is looked at again."""
 
-WORK_SHARES = 1, 2, 4
+WORK_SHARES = Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(0)
 """Parts of the bytes for work packets that are tried: what they leave may keep a tensor out of DDR."""
 
 
@@ -169,7 +171,7 @@ class Planner:
         plans: list[Plan] = []
         failure: DoesNotFit | None = None
         for share in WORK_SHARES:
-            self._restore(Plan(0.0, self._most_work_bytes // share, self._levels, first))
+            self._restore(Plan(0.0, int(self._most_work_bytes * share), self._levels, first))
             try:
                 changed = self._settle()
             except DoesNotFit as error:
@@ -257,7 +259,7 @@ class Planner:
                     continue
                 moved = 0.0
                 if way == "channels":
-                    moved = sum(one.storage.bytes for one in node.inputs) / 4
+                    moved = sum(one.storage.bytes for one in node.inputs) / (4 * len(LOAD_CHANNELS))
                     moved += node.output.storage.bytes / (4 * self.target.columns)
                 found.append((choice.cycles * node.pieces + moved, Decision(choice, way, node.pieces)))
                 break
@@ -286,7 +288,8 @@ class Planner:
         for node, piece in passes:
             sizes = self._staged(node)[piece]
             stored = node.output.tensor.level == "ddr"
-            loads.append(sum(sizes[:-1] if stored else sizes) / self.target.ddr.read_channel_bytes_per_cycle)
+            rate = len(LOAD_CHANNELS) * self.target.ddr.read_channel_bytes_per_cycle
+            loads.append(sum(sizes[:-1] if stored else sizes) / rate)
             stores.append(sizes[-1] / self.target.ddr.write_channel_bytes_per_cycle if stored else 0.0)
             choice = self._decisions[node.number].choice
             alone = slots_of(choice.mapping, self.target, self._packet(node)[piece], self.work_bytes) == 1
@@ -305,6 +308,12 @@ class Planner:
                 ahead = 0.0 if follows else loads[i + 1]
             total += max(runs[i], ahead, 0.0 if waits or not i else stores[i - 1])
         return total + (stores[-1] if stores else 0.0)
+
+    def idle_bytes(self, node: Node) -> float:
+        """Bytes that the DDR channels of a column could bring while a pass of a layer runs, beside its own work."""
+        choice = self._decisions[node.number].choice
+        rate = len(LOAD_CHANNELS) * min(4.0, self.target.ddr.read_channel_bytes_per_cycle)
+        return max(0.0, choice.cycles - choice.work) * rate
 
     def _packets_fit(self, node: Node) -> bool:
         """Whether the real blocks fit the work slots."""
@@ -332,14 +341,23 @@ class Planner:
         changed = False
         while True:
             self._fit()
-            used, at, victim = self._overflow()
+            used, at, live = self._overflow()
             if used <= self.target.memory_tile.bytes:
                 return changed
             changed = True
-            if victim is not None:
-                victim.level = "ddr"
+            if live:
+                min(live, key=self._cost_of).level = "ddr"
             elif not self._cut(at):
                 raise self._too_full(used)
+
+    def _cost_of(self, tensor: Tensor) -> tuple[float, int]:
+        """Cycles of all passes with a tensor in DDR."""
+        before = self._plan()
+        tensor.level = "ddr"
+        self._fit()
+        total = self._total()
+        self._restore(before)
+        return total, tensor.number
 
     def _send_away(self) -> None:
         """Tensors that layers do not find in the memory tiles, or leave there, as they divide by channels."""
@@ -418,8 +436,15 @@ class Planner:
             )
         )
 
-    def _overflow(self) -> tuple[int, int, Tensor | None]:
-        """Bytes of a memory tile in use, the epoch of the peak, and the largest resident tensor alive then."""
+    def _overflow(self) -> tuple[int, int, list[Tensor]]:
+        """Bytes of a memory tile in use, the epoch of the peak, and the resident tensors alive then."""
+        requests, owners = self._requests(), [one for one in self.tensors if one.level == "mem"]
+        used = place(requests)[1]
+        at = lower_bound(requests)[1]
+        return used, at, [owners[i] for i in range(len(owners)) if requests[i].first <= at <= requests[i].last]
+
+    def _requests(self) -> list[Request]:
+        """What memory tiles hold: resident tensors, then what is loaded, stored, and waits to be sent."""
         first_epoch: dict[int, int] = {}
         epoch = 0
         for node in self.nodes:
@@ -439,10 +464,7 @@ class Planner:
             now = first_epoch[node.number]
             for piece, size in enumerate(self._work(node)):
                 requests.append(Request("work", size, max(0, now + piece - 1), now + piece))
-        used = place(requests)[1]
-        at = lower_bound(requests)[1]
-        live = [i for i in range(len(owners)) if requests[i].first <= at <= requests[i].last]
-        return used, at, owners[max(live, key=lambda i: (requests[i].bytes, -i))] if live else None
+        return requests
 
     def _resident(self, tensor: Tensor, first_epoch: dict[int, int]) -> Request:
         """A tensor that stays in the memory tiles from its first writer to its last reader."""
@@ -454,8 +476,9 @@ class Planner:
     def _work(self, node: Node) -> list[int]:
         """Bytes that the work packets of each pass take in a memory tile."""
         assert node.mapping is not None
-        packets = self._packet(node)
-        return [work_slots(node.mapping, self.target, size, self.work_bytes) * size for size in packets]
+        senders = senders_of(node.mapping, self.target)
+        sizes = self._packet(node)
+        return [senders * size * slots_of(node.mapping, self.target, size, self.work_bytes) for size in sizes]
 
     def _packet(self, node: Node) -> list[int]:
         """Bytes of the largest work packet of each pass."""

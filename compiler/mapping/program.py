@@ -209,6 +209,15 @@ def column_steps(work: Work, mapping: Mapping, extent: Extent, core_rows: int) -
     return [[replace(step, calls=tuple(_idle(call) for call in step.calls)) for step in row] for row in steps]
 
 
+def step_count(layer: Layer, mapping: Mapping, extent: Extent, core_rows: int) -> int:
+    """The number of steps that `column_steps` finds."""
+    shares = [divide(extent, mapping.rows_by, core_rows, row) for row in range(core_rows)]
+    slots = max(len(chunks(*share.blocks, mapping.out_blocks)) for share in shares)
+    tiles = max(len(chunks(*share.rows, mapping.rows)) for share in shares)
+    parts = len(parts_of(layer, mapping, (0, 0)))
+    return len(chunks(0, layer.out_width, mapping.width)) * slots * (tiles * parts if parts > 1 else 1)
+
+
 def broadcasts_acts(layer: Layer, mapping: Mapping) -> bool:
     """Whether all cores of a column read the same activation packets."""
     return layer.is_conv and layer.operands == 1 and mapping.rows_by == "channels"

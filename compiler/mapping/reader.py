@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from compiler.encoding.work import LANES
 from compiler.ir import FusedLocation, Location, Module, NodeLocation, Op, TensorType, Value
@@ -55,6 +56,7 @@ class Reader:
         self.tensors: list[Tensor] = []
         self.nodes: list[Node] = []
         self.ports: list[tuple[InputOp | OutputOp, Tensor]] = []
+        self.done: set[Op] = set()
         concats = list(module.walk(bsp.ConcatOp))
         for concat in reversed(concats):
             self._view(concat.y)
@@ -78,13 +80,20 @@ class Reader:
         """The view of a value, which makes the tensor that it is the whole of; parts of it get views too."""
         if value in self.views:
             return self.views[value]
+        tensor = Tensor(len(self.tensors), f"t{len(self.tensors)}", self._storage(value))
+        self.tensors.append(tensor)
+        self._place(value, View(tensor, 0, tensor.storage.channels))
+        return self.views[value]
+
+    def _storage(self, value: Value[TensorType]) -> Storage:
+        """How a value with all its parts is stored."""
         op = value.op
         assert op is not None
         _, height, width, channels = value.type.shape
         group = self._group(value)
         pads, pad = _borders(group)
         quant = quant_of(op, value.type)
-        storage = Storage(
+        return Storage(
             height=height,
             width=width,
             channels=channels,
@@ -96,10 +105,6 @@ class Reader:
             pad=quant.zero if pad is None else pad,
             signed=quant.dtype == "int8",
         )
-        tensor = Tensor(len(self.tensors), f"t{len(self.tensors)}", storage)
-        self.tensors.append(tensor)
-        self._place(value, View(tensor, 0, channels))
-        return self.views[value]
 
     def _place(self, value: Value[TensorType], view: View) -> None:
         self.views[value] = view
@@ -109,6 +114,20 @@ class Reader:
                 channels = part.type.shape[3]
                 self._place(part, View(view.tensor, at, channels))
                 at += -(-channels // 8)
+
+    def _in_place(self, result: Value[TensorType], operands: Sequence[Value[TensorType]]) -> None:
+        """Let a sum take the place of its second operand if nobody reads that later: tiles are read, then written."""
+        if len(operands) < 2 or result in self.views or any(isinstance(user, OutputOp) for user in result.users):
+            return
+        view, wanted = self.views[operands[1]], self._storage(result)
+        tensor, found = view.tensor, view.tensor.storage
+        dead = operands[0] is not operands[1] and all(user in self.done for user in operands[1].users)
+        whole = view.channels == found.channels and not isinstance(operands[1].op, bsp.ConcatOp)
+        scratch = tensor.argument == SCRATCH and not tensor.data
+        if not wanted.bordered:
+            wanted = replace(wanted, pad=found.pad)
+        if dead and whole and scratch and wanted == found:
+            self._place(result, View(tensor, 0, view.channels))
 
     def _source(self, op: InputOp | bsp.ConstantOp) -> None:
         tensor = self._view(op.y).tensor
@@ -122,7 +141,9 @@ class Reader:
     def _node(self, op: Op) -> None:
         assert isinstance(op, KERNEL_OPS)
         number = len(self.nodes)
+        self.done.add(op)
         inputs = tuple(self._view(one) for one in tensors_of(op))
+        self._in_place(result_of(op), tensors_of(op))
         output = self._view(result_of(op))
         self.nodes.append(Node(number, title_of(op.loc) or f"layer {number}", layer_of(op), inputs, output))
         output.tensor.writers.append(number)

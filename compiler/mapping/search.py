@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from compiler.encoding.overlay import LANES_BELOW_ACTS, LANES_BESIDE_ACTS, LOAD_CHANNELS
 from compiler.encoding.work import GROUP_BYTES, LANES
 from compiler.kernels import cost
 from compiler.kernels.packets import SCALE_BYTES, Sections, sections_of
 from compiler.mapping.patterns import MAX_CHAIN
-from compiler.mapping.program import Extent, divide
+from compiler.mapping.program import Extent, broadcasts_acts, divide
 from compiler.mapping.shapes import CoreLayout, Layer, Mapping, Storage, groups_of
 from compiler.mapping.sizes import TileSizes, tile_sizes
 from compiler.target import Target
@@ -82,7 +83,7 @@ def candidates(
     for groups in _sizes(groups_of(layer.out_width), 6):
         width = min(LANES * groups, layer.out_width)
         for out in _sizes(blocks, 8):
-            for inner in _sizes(layer.in_blocks, 8) if layer.is_conv else [out]:
+            for inner in _sizes(layer.in_blocks, 16) if layer.is_conv else [out]:
                 finish = finish_of(layer, Mapping(columns_by, rows_by, 1, width, out, inner, window), direct)
                 for high in _sizes(rows, 10):
                     yield Mapping(columns_by, rows_by, high, width, out, inner, window, finish)
@@ -213,9 +214,12 @@ class Trial:
 
     @property
     def work_cycles(self) -> float:
-        """Cycles in which the work packets of a column come from DDR."""
+        """Cycles in which the work packets of a column come from DDR, or in which its fullest channel sends them."""
         words = self.packets * self.senders * self.packet_words
-        return words * 4 / min(4.0, self.target.ddr.read_channel_bytes_per_cycle)
+        channels = LANES_BELOW_ACTS if broadcasts_acts(self.layer, self.mapping) else LANES_BESIDE_ACTS
+        sends = min(len(channels), self.senders)
+        loads = min(len(LOAD_CHANNELS), sends)
+        return max(words * 4 / (loads * min(4.0, self.target.ddr.read_channel_bytes_per_cycle)), words / sends)
 
     def compute_cycles(self, sizes: TileSizes) -> float:
         """Estimated cycles of all calls of the busiest core."""

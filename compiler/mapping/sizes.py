@@ -20,9 +20,6 @@ from compiler.mapping.program import Part, chunks, divide, parts_of
 from compiler.mapping.shapes import Layer, Mapping, Storage, groups_of
 from compiler.target import Target
 
-MAX_WORK_SLOTS = 16
-"""Steps of work whose packets a memory tile holds at most; more would only lie there."""
-
 
 @dataclass(frozen=True)
 class TileSizes:
@@ -144,12 +141,13 @@ def senders_of(mapping: Mapping, target: Target) -> int:
 
 
 def slots_of(mapping: Mapping, target: Target, packet: int, budget: int) -> int:
-    """Steps of work whose packets wait in a memory tile: as many as the budget allows, one at least."""
-    senders = senders_of(mapping, target)
-    # A lock counts the packets of all slots and ends at 63.
-    return max(1, min(budget // (packet * senders), MAX_WORK_SLOTS, 63 // senders))
+    """Steps of work whose packets wait in a memory tile: as many as the budget allows, two at least, or one without."""
+    return max(
+        2 if budget else 1,
+        min(budget // (packet * senders_of(mapping, target)), most_slots(senders_of(mapping, target))),
+    )
 
 
-def work_slots(mapping: Mapping, target: Target, packet: int, budget: int) -> int:
-    """The same in packets."""
-    return slots_of(mapping, target, packet, budget) * senders_of(mapping, target)
+def most_slots(senders: int) -> int:
+    """More would not be counted: a lock counts the packets of all slots and ends at 63."""
+    return 63 // senders
