@@ -17,7 +17,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from compiler.encoding.descriptors import LIMITS, bds_of_channel
-from compiler.encoding.overlay import LOAD_CHANNEL, WORK_LOAD_CHANNEL
+from compiler.encoding.overlay import LOAD_CHANNELS
 from compiler.encoding.tiles import Direction, TileKind
 from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import Location, Op, Rewriter
@@ -64,7 +64,7 @@ class Channel:
         """When it comes in a step."""
         if self.direction is Direction.MM2S:
             return Turn.SEND
-        feeds = self.kind is TileKind.MEMTILE and self.number in (LOAD_CHANNEL, WORK_LOAD_CHANNEL)
+        feeds = self.kind is TileKind.MEMTILE and self.number in LOAD_CHANNELS
         return Turn.FEED if feeds else Turn.RECEIVE
 
 

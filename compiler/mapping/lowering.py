@@ -131,18 +131,20 @@ class Lowering:
             elif isinstance(op, tile.StoreOp):
                 stores[op.into].append(op.epoch)
         by_epoch = {op.epoch: op for op in ops if isinstance(op, tile.StoreOp)}
+
+        def waits(load: tile.LoadOp) -> bool:
+            """Whether what it reads is stored so late that it is not there while the run before goes on."""
+            return not load.epoch or bool({load.epoch - 2, load.epoch - 1} & set(stores[load.source]))
+
         ahead = self._work(runs[0]) if runs else []
         for run in runs:
-            recent = {run.epoch - 2, run.epoch - 1}
-            self._begin(
-                run, ahead, [one for one in loads[run.epoch] if not run.epoch or recent & set(stores[one.source])]
-            )
+            self._begin(run, ahead, [one for one in loads[run.epoch] if waits(one)])
             pushes, self.later, ahead = self.later, [], []
             if run.epoch + 1 < len(runs):
                 following = runs[run.epoch + 1]
                 ahead = self._work(following)
                 for one in loads[following.epoch]:
-                    if not {run.epoch - 1, run.epoch} & set(stores[one.source]):
+                    if not waits(one):
                         ahead += self._load(one, following)
             ahead = self._run(run, pushes, ahead)
             self._serve(run)
