@@ -113,7 +113,7 @@ def best(node: Node, facts: Facts, target: Target) -> Tile:
     whole = Extent((0, layer.out_height), (0, layer.out_blocks))
     tried: list[tuple[float, Tile]] = []
     for window in cuts(layer.window[0]):
-        for mapping in candidates(layer, whole, "rows", "rows", window, facts.direct):
+        for mapping in candidates(layer, whole, "rows", "rows", window, facts.direct, shared=False):
             trial = Trial(layer, mapping, node.output.storage, target, whole, facts)
             sizes = tile_sizes(layer, mapping, node.output.storage)
             if any(trial.fits(sizes, layout) for layout in core_layouts(target)):

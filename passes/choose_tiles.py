@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from compiler.errors import DoesNotFit
 from compiler.ir import Module, ReturnOp, Rewriter, Value
 from compiler.mapping.cores import core_layouts
-from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, share_bytes
+from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, share_bytes, spare_bytes
 from compiler.mapping.planner import Planner
 from compiler.mapping.program import step_count
 from compiler.mapping.sizes import packet_bytes, senders_of, slots_of
@@ -71,11 +71,12 @@ class Emitter:
         parts: Parts = [(band(storage, self.target.columns, c), (0, storage.blocks)) for c in columns]
         if tensor.level == "ddr":
             parts = [((0, storage.rows), (0, storage.blocks))]
-        self.homes[tensor.number] = self._alloc(tensor, tensor.level, parts, tensor.owner)
+        spare = spare_bytes(storage) if tensor.level == "mem" else 0
+        self.homes[tensor.number] = self._alloc(tensor, tensor.level, parts, tensor.owner, spare)
 
-    def _alloc(self, tensor: Tensor, level: str, parts: Parts, owner: str) -> Buffer:
+    def _alloc(self, tensor: Tensor, level: str, parts: Parts, owner: str, spare: int = 0) -> Buffer:
         storage = tensor.storage
-        size = storage.bytes if level == "ddr" else share_bytes(storage, parts)
+        size = storage.bytes if level == "ddr" else share_bytes(storage, parts) + spare
         op = tile.AllocOp(
             type=tile.BufferType(level, size),
             owner=owner,
@@ -104,7 +105,9 @@ class Emitter:
         out = home
         if node.output.tensor.level == "ddr":
             parts = [filled(node, one) for one in extents]
-            out = self._alloc(node.output.tensor, "mem", parts, f"{node.output.tensor.owner} of {node.number}.{piece}")
+            tensor = node.output.tensor
+            owner, spare = f"{tensor.owner} of {node.number}.{piece}", spare_bytes(tensor.storage)
+            out = self._alloc(tensor, "mem", parts, owner, spare)
         self._run(node, piece, tuple(inputs), out, (*at, node.output.at))
         if out is not home:
             self.rw.insert(tile.StoreOp(out, home, 0, self.epoch))

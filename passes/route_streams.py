@@ -2,7 +2,7 @@
 
 A core switch has one arbiter per stream.  Masters that take the same packet share an arbiter, and so do the
 slaves that feed one master: DMA 0 (activations) and North 0 have arbiter 0, DMA 1 (work) and North 4 have arbiter 4.
-Within an arbiter the msel says who takes the packet: core, both, or rows above.
+Within an arbiter the msel says who takes the packet: core, both, rows above, or the core and those beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from compiler.encoding.overlay import (
     LANES_BESIDE_ACTS,
     LOAD_CHANNELS,
     ROW_IDS,
+    SHARED_CHANNEL,
+    SHARED_ID,
     STORE_CHANNEL,
     STORE_ID,
     WORK_CHANNEL,
@@ -25,6 +27,7 @@ from compiler.encoding.overlay import (
     act_stream,
     lane_of,
     output_stream,
+    shared_row,
     shares_output,
 )
 from compiler.encoding.registers import SHIM_MM2S_SOUTH, SHIM_S2MM_SOUTH
@@ -46,7 +49,7 @@ STORE_ARBITER, STORE_MSEL = WORK_STREAM, 1
 """Of a memory tile, for results on their way to DDR; all six arbiters serve streams, and this one few."""
 SHIM_ROW, MEMTILE_ROW, CORE_ROW = 0, 1, 2
 # Which of an arbiter's masters take a packet.
-CORE_ONLY, CORE_AND_NORTH, NORTH_ONLY = range(3)
+CORE_ONLY, CORE_AND_NORTH, NORTH_ONLY, CORE_AND_BESIDE = range(4)
 
 
 class Match(NamedTuple):
@@ -93,17 +96,21 @@ def _cost(matches: tuple[Match, ...]) -> tuple[int, int]:
 
 
 class Flow(NamedTuple):
-    """Packets of one id on a stream: the core rows that take them, and the channel they take them by."""
+    """Packets of one id on a stream: the core rows that take them, the channel they take them by, and whether they go
+    on from there to the cores beside."""
 
     id: int
     rows: tuple[int, ...]
     dma: int
+    beside: bool = False
 
 
 @cache
-def flows(stream: int, rows: int) -> tuple[Flow, ...]:
-    """What may come by a stream: packets for all rows, and for rows one by one."""
+def flows(stream: int, rows: int, shared: int | None = None) -> tuple[Flow, ...]:
+    """What may come by a stream: packets for all rows, for rows one by one, and for the row `shared` of all columns."""
     found = []
+    if stream == SHARED_CHANNEL and shared is not None:
+        found.append(Flow(SHARED_ID, (shared,), 1, beside=True))
     if stream in DMA_ARBITERS:
         found.append(Flow(BROADCAST_ID, tuple(range(rows)), DMA_ARBITERS.index(stream)))
     found += [Flow(ROW_IDS[row], (row,), 0) for row in range(rows) if act_stream(row, rows) == stream]
@@ -112,18 +119,18 @@ def flows(stream: int, rows: int) -> tuple[Flow, ...]:
     return tuple(found)
 
 
-def streams_of(rows: int) -> tuple[int, ...]:
+def streams_of(rows: int, shared: int | None) -> tuple[int, ...]:
     """The streams by which something comes."""
-    return tuple(stream for stream in range(STORE_CHANNEL + 1) if flows(stream, rows))
+    return tuple(stream for stream in range(STORE_CHANNEL + 1) if flows(stream, rows, shared))
 
 
-def core_slots(stream: int, row: int, rows: int) -> tuple[Slot, ...]:
+def core_slots(stream: int, row: int, rows: int, shared: int | None = None) -> tuple[Slot, ...]:
     """The match slots of the South slave of a stream in the core switch of a row; none if nothing comes."""
-    here = [flow for flow in flows(stream, rows) if row in flow.rows]
-    north = [flow for flow in flows(stream, rows) if row not in flow.rows and flow.rows[-1] > row]
+    here = [flow for flow in flows(stream, rows, shared) if row in flow.rows]
+    north = [flow for flow in flows(stream, rows, shared) if row not in flow.rows and flow.rows[-1] > row]
     slots = []
     for flow in here:
-        to = CORE_AND_NORTH if flow.rows[-1] > row else CORE_ONLY
+        to = CORE_AND_BESIDE if flow.beside else CORE_AND_NORTH if flow.rows[-1] > row else CORE_ONLY
         slots.append(Slot(flow.id, ID_MASK, to, DMA_ARBITERS[flow.dma]))
     matches = cover(frozenset(flow.id for flow in north), frozenset(flow.id for flow in here))
     if matches is None or len(slots) + len(matches) > SLOTS:
@@ -132,9 +139,9 @@ def core_slots(stream: int, row: int, rows: int) -> tuple[Slot, ...]:
     return (*slots, *(Slot(match.id, match.mask, NORTH_ONLY, stream) for match in matches))
 
 
-def goes_north(stream: int, row: int, rows: int) -> bool:
+def goes_north(stream: int, row: int, rows: int, shared: int | None) -> bool:
     """Whether some row above listens to a stream."""
-    return any(flow.rows[-1] > row for flow in flows(stream, rows))
+    return any(flow.rows[-1] > row for flow in flows(stream, rows, shared))
 
 
 def sends_output(row: int, rows: int) -> bool:
@@ -185,6 +192,14 @@ def _north(index: int) -> Port:
     return Port(Bundle.NORTH, index)
 
 
+def _east(index: int) -> Port:
+    return Port(Bundle.EAST, index)
+
+
+def _west(index: int) -> Port:
+    return Port(Bundle.WEST, index)
+
+
 def _shim_ops(column: int) -> Iterator[Op]:
     """DDR to the memory tile by streams 0 and 1; outputs come back by stream 0."""
     switch = _Switch(TileKind.SHIM, column, SHIM_ROW)
@@ -196,16 +211,17 @@ def _shim_ops(column: int) -> Iterator[Op]:
     yield switch.master(down, 0, (0,), drop=True)
 
 
-def _memory_tile_ops(column: int, rows: int) -> Iterator[Op]:
+def _memory_tile_ops(column: int, columns: int, rows: int) -> Iterator[Op]:
     """The shim below, the cores above; packets go up whole, each stream through an arbiter of its own."""
+    shared = shared_row(column, columns, rows)
     switch = _Switch(TileKind.MEMTILE, column, MEMTILE_ROW)
     for stream, channel in enumerate(LOAD_CHANNELS):
         yield switch.circuit(_south(stream), _dma(channel))
-    for stream in sorted({*streams_of(rows), STORE_CHANNEL}):
-        masters = [switch.master(_north(stream), stream, (0,))] if flows(stream, rows) else []
+    for stream in sorted({*streams_of(rows, shared), STORE_CHANNEL}):
+        masters = [switch.master(_north(stream), stream, (0,))] if flows(stream, rows, shared) else []
         if stream == STORE_CHANNEL:
             masters.append(switch.master(_south(0), STORE_ARBITER, (STORE_MSEL,)))
-        yield switch.slave(_dma(stream), _source_slots(stream, rows), [_port(one) for one in masters])
+        yield switch.slave(_dma(stream), _source_slots(stream, rows, shared), [_port(one) for one in masters])
         yield from masters
     for stream in output_streams(rows):
         yield switch.circuit(_north(stream), _dma(stream))
@@ -217,46 +233,66 @@ def _port(op: PacketMasterOp) -> Port:
     return port
 
 
-def _source_slots(stream: int, rows: int) -> Iterator[Slot]:
+def _source_slots(stream: int, rows: int, shared: int | None) -> Iterator[Slot]:
     """The match slots of a sending channel: all goes up, but results for DDR."""
     if stream != STORE_CHANNEL:
         yield Slot(0, 0, 0, stream)
         return
     yield Slot(STORE_ID, ID_MASK, STORE_MSEL, STORE_ARBITER)
-    matches = cover(frozenset(flow.id for flow in flows(stream, rows)), frozenset({STORE_ID}))
+    matches = cover(frozenset(flow.id for flow in flows(stream, rows, shared)), frozenset({STORE_ID}))
     assert matches is not None
     yield from (Slot(match.id, match.mask, 0, stream) for match in matches)
 
 
-def _core_ops(column: int, row: int, rows: int) -> Iterator[Op]:
-    """Packets for this core and for those above, and outputs on their way down."""
+def _core_ops(column: int, row: int, columns: int, rows: int) -> Iterator[Op]:
+    """Packets for this core, for those above and beside it, and outputs on their way down."""
     switch = _Switch(TileKind.CORE, column, CORE_ROW + row)
-    for stream in streams_of(rows):
-        slots = core_slots(stream, row, rows)
+    shared = shared_row(column, columns, rows)
+    beside = _beside(column, row, columns, rows)
+    for stream in streams_of(rows, shared):
+        slots = core_slots(stream, row, rows, shared)
         if not slots:
             continue
-        north = goes_north(stream, row, rows)
-        mine = [_dma(flow.dma) for flow in flows(stream, rows) if row in flow.rows]
-        yield switch.slave(_south(stream), slots, (*dict.fromkeys(mine), *((_north(stream),) if north else ())))
+        north = goes_north(stream, row, rows, shared)
+        mine = [_dma(flow.dma) for flow in flows(stream, rows, shared) if row in flow.rows]
+        on = [_north(stream)] if north else []
+        on += beside if any(slot.msel == CORE_AND_BESIDE for slot in slots) else []
+        yield switch.slave(_south(stream), slots, (*dict.fromkeys(mine), *on))
         if north:
-            shared = any(slot.msel == CORE_AND_NORTH for slot in slots)
-            msels = (CORE_AND_NORTH, NORTH_ONLY) if shared else (NORTH_ONLY,)
+            both = any(slot.msel == CORE_AND_NORTH for slot in slots)
+            msels = (CORE_AND_NORTH, NORTH_ONLY) if both else (NORTH_ONLY,)
             yield switch.master(_north(stream), stream, msels)
+    if shared_row(row, columns, rows) is not None:
+        if column != row:
+            slot = Slot(SHARED_ID, ID_MASK, CORE_AND_BESIDE, WORK_STREAM)
+            yield switch.slave(_west(0) if column > row else _east(0), (slot,), (_dma(1), *beside))
+        for port in beside:
+            yield switch.master(port, WORK_STREAM, (CORE_AND_BESIDE,))
     for dma, arbiter in enumerate(DMA_ARBITERS):
-        yield switch.master(_dma(dma), arbiter, (CORE_ONLY, CORE_AND_NORTH), drop=True)
+        takes = (CORE_ONLY, CORE_AND_NORTH, CORE_AND_BESIDE) if arbiter == WORK_STREAM else (CORE_ONLY, CORE_AND_NORTH)
+        yield switch.master(_dma(dma), arbiter, takes, drop=True)
     if sends_output(row, rows):
         yield switch.circuit(_dma(0), _south(output_stream(row, rows)))
     for stream in output_streams(rows, above=row):
         yield switch.circuit(_north(stream), _south(stream))
 
 
+def _beside(column: int, row: int, columns: int, rows: int) -> list[Port]:
+    """Where a core passes on packets for its whole row: away from the column that they come from."""
+    if shared_row(row, columns, rows) is None:
+        return []
+    east = [_east(0)] if row <= column < columns - 1 else []
+    west = [_west(0)] if 0 < column <= row else []
+    return east + west
+
+
 def overlay_ops(columns: int, rows: int) -> Iterator[Op]:
     """The configuration of every switch of an array."""
     for column in range(columns):
         yield from _shim_ops(column)
-        yield from _memory_tile_ops(column, rows)
+        yield from _memory_tile_ops(column, columns, rows)
         for row in range(rows):
-            yield from _core_ops(column, row, rows)
+            yield from _core_ops(column, row, columns, rows)
 
 
 @dataclass(frozen=True)

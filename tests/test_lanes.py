@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from compiler.encoding.work import GROUP_BYTES, LANES
 from compiler.mapping.lanes import lanes_of, reach
+from compiler.mapping.network import spare_bytes
 from compiler.mapping.program import Part, Region, Work, chunks
-from compiler.mapping.shapes import Layer, Mapping, Storage, groups_of
+from compiler.mapping.shapes import Layer, Mapping, Storage, even_share, groups_of
 from compiler.mapping.sizes import tile_sizes
 
 
@@ -58,6 +59,24 @@ def walked(region: Region) -> list[tuple[int, int, int]]:
     ]
 
 
+@settings(max_examples=100, deadline=None)
+@given(works(), st.integers(1, 4), st.integers(2, 4))
+def test_columns_that_share_work_send_equally_many_bytes(work: Work, high: int, parts: int) -> None:
+    """Border bytes are part of a call's record, which is the same in all columns."""
+    y = work.output
+    sizes = set()
+    for index in range(parts):
+        ends = even_share(y.height, parts, index)
+        tiles = chunks(*ends, high)
+        packets = [work.out_packet(rows, (0, y.width), (0, y.blocks), ends) for rows in tiles]
+        sizes.add(tuple(packet.bytes for packet in packets))
+        top = y.top if ends[0] == 0 else 0
+        bottom = y.bottom if ends[1] == y.height else 0
+        held = (max(y.top, y.bottom) - top - bottom) * y.row_bytes + spare_bytes(y)
+        assert max(packet.spare for packet in packets) <= max(held, 0), "there is room behind a column's share"
+    assert len(sizes) == 1
+
+
 @settings(max_examples=200, deadline=None)
 @given(works(), st.integers(1, 7), st.integers(1, 5), st.integers(1, 2))
 def test_tiles_fill_what_is_stored(work: Work, high: int, groups: int, deep: int) -> None:
@@ -66,7 +85,7 @@ def test_tiles_fill_what_is_stored(work: Work, high: int, groups: int, deep: int
     for rows, columns, blocks in product(
         chunks(0, y.height, high), chunks(0, y.width, LANES * groups), chunks(0, y.blocks, deep)
     ):
-        packet = work.out_packet(rows, columns, blocks)
+        packet = work.out_packet(rows, columns, blocks, None)
         own = {}
         for row, block, pixel in walked(packet.tile):
             valid = pixel < y.left + min(columns[1], y.width)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ from compiler.encoding.tiles import TileKind
 from compiler.mapping.memory import Request, lower_bound, place, round_up
 from compiler.mapping.patterns import Spec, Task, Transfer, coalesce, fit, packet_of
 from compiler.mapping.program import Extent, chunks, divide
-from compiler.mapping.shapes import Storage, share
+from compiler.mapping.shapes import Storage, even_share, share
 
 KINDS = st.sampled_from([TileKind.MEMTILE, TileKind.SHIM])
 
@@ -97,6 +97,15 @@ def test_two_slots_in_turn_fold_from_either() -> None:
 def test_shares_cover(count: int, parts: int) -> None:
     edges = [share(count, parts, index) for index in range(parts)]
     assert [i for first, last in edges for i in range(first, last)] == list(range(count))
+
+
+@given(st.integers(1, 60), st.integers(1, 9))
+def test_even_shares_cover_and_are_of_one_size(count: int, parts: int) -> None:
+    edges = [even_share(count, parts, index) for index in range(parts)]
+    assert {i for first, last in edges for i in range(first, last)} == set(range(count))
+    assert {last - first for first, last in edges} == {-(-count // parts)}
+    assert all(first >= 0 and last <= count for first, last in edges)
+    assert all(before[1] >= after[0] for before, after in pairwise(edges)), "neighbours touch"
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 8), st.sampled_from(["rows", "channels"]))

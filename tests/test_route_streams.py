@@ -13,11 +13,14 @@ from compiler.encoding.overlay import (
     LANES_BELOW_ACTS,
     LANES_BESIDE_ACTS,
     ROW_IDS,
+    SHARED_CHANNEL,
+    SHARED_ID,
     STORE_ID,
     WORK_CHANNEL,
     WORK_IDS,
     act_stream,
     lane_of,
+    shared_row,
 )
 from compiler.encoding.switch import PACKET_IDS, check_connection
 from compiler.encoding.tiles import TileKind
@@ -109,6 +112,51 @@ def test_every_packet_arrives(name: str) -> None:
             assert found == {(2 + row, port, True): 1 for row in rows}
 
 
+def beside(columns: list[Switches], column: int, row: int, slave: str, packet: int) -> Counter[tuple[int, int, str]]:
+    """DMA ports of all columns that a packet arrives at: column, row, port."""
+    found: Counter[tuple[int, int, str]] = Counter()
+    for master, dropped in columns[column].exits(row, slave, packet):
+        if master.startswith("DMA"):
+            assert dropped
+            found[column, row, master] += 1
+        else:
+            right = {"East": 1, "West": -1}.get(master[:-1], 0)
+            up, side = (0, {1: "West", -1: "East"}[right]) if right else STEP[master[:-1]]
+            found += beside(columns, column + right, row + up, side + master[-1], packet)
+    return found
+
+
+@pytest.mark.parametrize("name", [*SIZES, "npu1"])
+def test_shared_work_reaches_one_row_of_all_columns(name: str) -> None:
+    module, target = routed(name)
+    columns = [Switches.of(module, column) for column in range(target.columns)]
+    served = set()
+    for column in range(target.columns):
+        row = shared_row(column, target.columns, target.core_rows)
+        if row is None:
+            continue
+        found = beside(columns, column, 1, f"DMA{SHARED_CHANNEL}", SHARED_ID)
+        assert found == {(one, 2 + row, "DMA1"): 1 for one in range(target.columns)}
+        served.add(row)
+    assert served == set(range(target.core_rows))
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_work_on_its_way_up_shares_no_arbiter_with_what_cores_are_given(name: str) -> None:
+    """Else packets for the rows of an array would go up one at a time."""
+    module, _ = routed(name)
+    for slave in module.walk(PacketSlaveOp):
+        if slave.slave != f"South{SHARED_CHANNEL}" or slave.row < 2:
+            continue
+        groups = [slave.slots[start : start + 4] for start in range(0, len(slave.slots), 4)]
+        passing = [one for one in groups if SHARED_ID & one[1] == one[0] & one[1]]
+        north = [one for one in module.walk(PacketMasterOp) if (one.column, one.row) == (slave.column, slave.row)
+                 and one.master == f"North{SHARED_CHANNEL}"]  # fmt: skip
+        for _, _, msel, arbiter in passing:
+            up = [one for one in north if one.arbiter == arbiter and one.msels >> msel & 1]
+            assert not up or arbiter not in (0, WORK_CHANNEL)
+
+
 @pytest.mark.parametrize("name", SIZES)
 def test_outputs_come_down(name: str) -> None:
     module, target = routed(name)
@@ -139,7 +187,7 @@ def test_switches_are_legal(name: str) -> None:
         fed[circuit.column, circuit.row, circuit.master] += 1
     for op in module.walk(PacketMasterOp):
         assert op.arbiter < 6
-        assert op.drop_header is (op.row != 1 and not op.master.startswith("North"))
+        assert op.drop_header is (op.row != 1 and not op.master.startswith(("North", "East", "West")))
         fed[op.column, op.row, op.master] += 1
     assert set(fed.values()) == {1}
     for packets in module.walk(PacketSlaveOp):

@@ -119,6 +119,8 @@ def _resident(alloc: AllocOp, last: int, target: Target) -> list[BufferRecord]:
         size = (r1 - r0) * (b1 - b0) * alloc.storage.pitch * 8
         memory = Memory("mem", column, target.memory_tile_row)
         if size:
+            # What is spare lies at the end, whatever a column holds.
+            size = alloc.type.bytes if alloc.type.bytes > alloc.local_bytes else size
             found.append(BufferRecord(memory, "act", alloc.owner, offset, size, first, end, node=node))
     return found
 

@@ -9,6 +9,8 @@ WORK_CHANNEL = 4
 """Sends work to all cores of a column at once."""
 STORE_CHANNEL = 5
 """Sends results down to DDR, and between runs' stores work to cores."""
+SHARED_CHANNEL = 5
+"""Sends work to one row of cores in all columns: on its way up its stream shares no arbiter with what cores get."""
 LOAD_CHANNELS = LOAD_CHANNEL, WORK_LOAD_CHANNEL = (4, 5)
 """Memory tile channels that receive from the shim's first and second channel: activations by the first, work by the
 second; of work for cores one by one the first takes half."""
@@ -26,9 +28,24 @@ BROADCAST_ID = 17
 STORE_ID = 18
 WORK_IDS = tuple(range(24, 32))
 """Work for a row alone."""
+SHARED_ID = 19
+"""Work for one row of cores in all columns, see `shared_row`."""
 
 ACT_FREE, ACT_FULL, WORK_FREE, WORK_FULL, OUT_FREE, OUT_FULL, UPPER_FREE, UPPER_FULL = range(8)
 """Locks of a core tile; the last two serve the core above when two rows share an output stream."""
+
+
+def shares_rows(columns: int, core_rows: int) -> bool:
+    """Whether each row of cores finds a column of its own whose memory tile can send work to all of them."""
+    return core_rows <= columns
+
+
+def shared_row(column: int, columns: int, core_rows: int) -> int | None:
+    """The row of cores, of all columns, that the memory tile of a column sends work to by `SHARED_CHANNEL`; if any.
+
+    Such packets go up to that row, and from there to both sides.
+    """
+    return column if shares_rows(columns, core_rows) and column < core_rows else None
 
 
 def own_lock(lock: int) -> int:

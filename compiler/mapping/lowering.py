@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.encoding.descriptors import bds_of_channel
 from compiler.encoding.overlay import (
     BROADCAST_ID,
     LANES_BELOW_ACTS,
@@ -18,6 +19,8 @@ from compiler.encoding.overlay import (
     OUT_FREE,
     OUT_FULL,
     ROW_IDS,
+    SHARED_CHANNEL,
+    SHARED_ID,
     STORE_CHANNEL,
     STORE_ID,
     UPPER_FREE,
@@ -28,6 +31,7 @@ from compiler.encoding.overlay import (
     act_stream,
     lane_of,
     output_stream,
+    shared_row,
     shares_output,
 )
 from compiler.encoding.tiles import Direction, Side, TileKind, memtile_lock, memtile_word
@@ -188,10 +192,10 @@ class Lowering:
         source, into = _alloc(store.source), _alloc(store.into)
         self.control.drain(store.epoch)
         for column in range(self.target.columns):
-            share = _share(source, column)
+            share = _unshared(source, column)
             if share.bytes == 0:
                 continue
-            spec = Spec(memtile_word(Side.OWN, source.offset), share.bytes // 4)
+            spec = Spec(memtile_word(Side.OWN, _local(source, column, share)[0]), share.bytes // 4)
             specs = packet_of((spec,), STORE_ID)
             self._push(self._shim(column, Direction.S2MM, 0), _ddr_specs(into, share), store.epoch + 1, 0)
             self._push(self._channel(column, Direction.MM2S, STORE_CHANNEL), specs, store.epoch + 1, 0)
@@ -243,9 +247,14 @@ class Lowering:
             left[channel] -= 1
             kept[channel.pool] -= len(task.chain)
             for other, queue in waiting.items():
-                while queue and not left[other] and self.control.has_room(other, queue[0].task, kept[other.pool]):
+                while queue and not left[other] and self._has_room(queue[0], kept[other.pool]):
                     self._push_ahead(queue.popleft())
         return [one for queue in waiting.values() for one in queue]
+
+    def _has_room(self, one: Ahead, kept: int) -> bool:
+        """Whether it can be pushed at once, and leaves the run enough descriptors: all it needs, or half of a pool."""
+        half = len(bds_of_channel(one.channel.kind, one.channel.number)) // 2
+        return self.control.has_room(one.channel, one.task, min(kept, half))
 
     def _transfers(self, run: tile.RunOp, column: int, steps: list[list[Step]]) -> list[tuple[Channel, list[Transfer]]]:
         """What each channel of a column moves in a run."""
@@ -281,6 +290,9 @@ class Lowering:
         for part in (out.tile, *out.border):
             address, dims = _local(alloc, column, _shift(part, run.at_blocks[-1]))
             specs += fit(TileKind.MEMTILE, memtile_word(Side.OWN, address), dims)
+        if out.spare:
+            end = alloc.offset + alloc.type.bytes
+            specs.append(Spec(memtile_word(Side.OWN, end - out.spare), out.spare // 4))
         moves[self._channel(column, Direction.S2MM, stream)] += transfers_of(place.key, specs)
         upper = shares_output(self.target.core_rows) and place.row % 2 == 1
         owner = place.row - upper
@@ -320,6 +332,12 @@ class Lowering:
             if extent.empty:
                 continue
             packets = maker.column(extent, self.target.core_rows)
+            if run.mapping.shared:
+                # All columns make the same packets; each sends those of one row.
+                row = shared_row(column, self.target.columns, self.target.core_rows)
+                if row is None:
+                    continue
+                packets = [[step[row]] for step in packets]
             slots = min(run.slots, len(packets))
             self.features |= {feature for step in packets for one in step for feature in features_in(one)}
             for lane in lanes:
@@ -386,7 +404,8 @@ class Lowering:
         specs: list[Spec] = []
         for place, sender in enumerate(lane.senders):
             give = (memtile_lock(Side.OWN, lane.free), 1) if sender == lane.senders[-1] else None
-            name = BROADCAST_ID if run.senders == 1 else WORK_IDS[sender]
+            alone = SHARED_ID if run.mapping.shared else BROADCAST_ID
+            name = alone if run.senders == 1 else WORK_IDS[sender]
             spec = Spec(self._slot(run, slot) + (lane.first + place) * words, words)
             specs += packet_of((spec,), name, (memtile_lock(Side.OWN, lane.full), 1), give)
         return tuple(specs)
@@ -396,8 +415,11 @@ class Lowering:
 
 
 def lanes_of(run: tile.RunOp) -> tuple[Lane, ...]:
-    """The lanes of a run's work: one for all cores, or several for cores one by one."""
+    """The lanes of a run's work: one for all cores or for a row of cores, or several for cores one by one."""
     base = 2 * MOST_LANES * (run.epoch % 2)
+    if run.mapping.shared:
+        # Runs in turn by both channels, so that the next run's packets need not wait for all of this one's.
+        return (Lane(SHARED_CHANNEL, LOAD_CHANNELS[run.epoch % 2], (0,), 0, base, base + 1),)
     if run.senders == 1:
         return (Lane(WORK_CHANNEL, WORK_LOAD_CHANNEL, (0,), 0, base, base + 1),)
     channels = LANES_BELOW_ACTS if broadcasts_acts(run.layer, run.mapping) else LANES_BESIDE_ACTS
@@ -461,6 +483,15 @@ def _share(alloc: tile.AllocOp, column: int) -> Region:
     rows = (alloc.rows[2 * column], alloc.rows[2 * column + 1])
     blocks = (alloc.blocks[2 * column], alloc.blocks[2 * column + 1])
     return columns_of(rows, blocks, 0, alloc.storage.pitch)
+
+
+def _unshared(alloc: tile.AllocOp, column: int) -> Region:
+    """What of it the column before does not hold, too."""
+    own = _share(alloc, column)
+    before = _share(alloc, column - 1) if column else None
+    if before is None or before.blocks != own.blocks or before.rows[1] <= own.rows[0]:
+        return own
+    return replace(own, rows=(min(before.rows[1], own.rows[1]), own.rows[1]))
 
 
 def _holder(alloc: tile.AllocOp, column: int, row: int) -> tuple[Side, int]:

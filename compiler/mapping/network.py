@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from compiler.encoding.work import BLOCK
 from compiler.mapping.program import Extent, chunks, divide
-from compiler.mapping.shapes import Layer, Mapping, Storage, blocks_of
+from compiler.mapping.shapes import Layer, Mapping, Storage, blocks_of, even_share
 
 
 @dataclass
@@ -53,15 +53,22 @@ class Node:
 
 def column_extents(node: Node, columns: int, piece: int) -> tuple[Extent, ...]:
     """What each column computes in one pass: its share of the layer, cut by rows into passes."""
-    whole = Extent((0, node.layer.out_height), (0, node.layer.out_blocks))
     extents = []
     for column in range(columns):
-        share = divide(whole, node.columns_by, columns, column)
+        share = column_share(node.layer, node.columns_by, columns, column)
         size = -(-max(1, share.rows[1] - share.rows[0]) // node.pieces)
         parts = chunks(*share.rows, size)
         rows = parts[piece] if piece < len(parts) else (share.rows[1], share.rows[1])
         extents.append(Extent(rows, share.blocks))
     return tuple(extents)
+
+
+def column_share(layer: Layer, by: str, columns: int, column: int) -> Extent:
+    """What a column computes of a layer; of rows all columns get equally many, and some are computed twice."""
+    whole = Extent((0, layer.out_height), (0, layer.out_blocks))
+    if by == "rows":
+        return Extent(even_share(layer.out_height, columns, column), whole.blocks)
+    return divide(whole, by, columns, column)
 
 
 def needed(node: Node, operand: int, extent: Extent) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -89,8 +96,7 @@ def filled(node: Node, extent: Extent) -> tuple[tuple[int, int], tuple[int, int]
 
 def band(storage: Storage, columns: int, column: int) -> tuple[int, int]:
     """Stored rows of a tensor that column `column` keeps when it lives in the memory tiles."""
-    share = divide(Extent((0, storage.height), (0, 1)), "rows", columns, column).rows
-    return storage.stored_rows(*share)
+    return storage.stored_rows(*even_share(storage.height, columns, column))
 
 
 def reaches(node: Node, columns: int) -> bool:
@@ -100,11 +106,17 @@ def reaches(node: Node, columns: int) -> bool:
             continue
         for column, extent in enumerate(column_extents(replace(node, pieces=1), columns, 0)):
             first, last = needed(node, operand, extent)[0]
-            near = [band(view.tensor.storage, columns, c) for c in range(max(0, column - 1), min(columns, column + 2))]
-            held = sum(max(0, min(last, b) - max(first, a)) for a, b in near)
-            if held < last - first:
+            # Neighbouring bands touch or overlap, so what lies between the ends of the outer two is there.
+            start = band(view.tensor.storage, columns, max(0, column - 1))[0]
+            end = band(view.tensor.storage, columns, min(columns, column + 2) - 1)[1]
+            if first < start or last > end:
                 return False
     return True
+
+
+def spare_bytes(storage: Storage) -> int:
+    """Bytes behind a column's share for border rows that only columns at the edge of the image have."""
+    return min(storage.top, storage.bottom) * storage.row_bytes
 
 
 def share_bytes(storage: Storage, parts: list[tuple[tuple[int, int], tuple[int, int]]]) -> int:

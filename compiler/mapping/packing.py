@@ -61,7 +61,7 @@ class PacketMaker:
         rows = self.steps(extent, core_rows)
         packets = []
         for steps in zip(*rows, strict=True):
-            if self.run.senders == 1:
+            if self.run.mapping.rows_by == "rows":
                 packets.append([self._packet(steps[0], list(steps))])
             else:
                 packets.append([self._packet(step, [step]) for step in steps])

@@ -16,7 +16,17 @@ from compiler.ir import Module
 from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT
 from compiler.kernels.programs.resident import Feature, resident
 from compiler.mapping.memory import Request, lower_bound, place
-from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, reaches, share_bytes
+from compiler.mapping.network import (
+    Node,
+    Tensor,
+    band,
+    column_extents,
+    filled,
+    needed,
+    reaches,
+    share_bytes,
+    spare_bytes,
+)
 from compiler.mapping.packing import blocks_of_layer
 from compiler.mapping.reader import Reader
 from compiler.mapping.search import Choice, Facts, part_count, search, smallest_tile_bytes
@@ -27,7 +37,7 @@ from compiler.target import Target
 STEPS = 64
 """Densities are told apart so finely."""
 
-SWEEPS = 1
+SWEEPS = 2
 """How often each layer's division is looked at again."""
 
 WORK_SHARES = Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(0)
@@ -189,10 +199,15 @@ class Planner:
         """What each layer begins with: division by rows or by channels as all layers together are cheapest.
 
         A layer that divides by channels sends its operands and its result through DDR: its neighbours pay for it, too.
-        Layers are looked at one after another, as if the memory tiles had room for everything.
+        So what begins is all by rows up to some layer and by channels from there on, as networks have fewer pixels and
+        more weights towards their end.  Then layers are looked at one after another.  All this is as if the memory
+        tiles had room for everything.
         """
-        first = {node.number: self._decisions[node.number] for node in self.nodes}
-        best = self._trial(first)
+        starts = [{node.number: self._decisions[node.number] for node in self.nodes}]
+        starts += [self._parted(at) for at in range(len(self.nodes) + 1)]
+        totals = [self._trial(one) for one in starts]
+        best = min(totals)
+        first = starts[totals.index(best)]
         for _ in range(SWEEPS):
             before = best
             for node in self.nodes:
@@ -204,6 +219,15 @@ class Planner:
             if best == before:
                 break
         return tuple(first[node.number] for node in self.nodes)
+
+    def _parted(self, at: int) -> dict[int, Decision]:
+        """Division by rows of the layers before one, by channels from it on, where both are possible."""
+        found = {}
+        for node in self.nodes:
+            ways = {one.columns_by: one for one in self._ways[node.number]}
+            way = "rows" if node.number < at else "channels"
+            found[node.number] = ways.get(way, self._ways[node.number][0])
+        return found
 
     def _trial(self, decisions: Table[int, Decision]) -> float:
         """Cycles of all passes if memory tiles had room for everything."""
@@ -423,7 +447,8 @@ class Planner:
                 parts = [needed(node, operand, one) for one in extents]
                 row.append(share_bytes(view.tensor.storage, parts))
         if node.output.tensor.level == "ddr":
-            row.append(share_bytes(node.output.tensor.storage, [filled(node, one) for one in extents]))
+            storage = node.output.tensor.storage
+            row.append(share_bytes(storage, [filled(node, one) for one in extents]) + spare_bytes(storage))
         return tuple(row) or (0,)
 
     def _too_full(self, used: int) -> DoesNotFit:
@@ -491,4 +516,4 @@ class Planner:
     def _band_bytes(self, tensor: Tensor) -> int:
         columns = self.target.columns
         parts = [(band(tensor.storage, columns, c), (0, tensor.storage.blocks)) for c in range(columns)]
-        return share_bytes(tensor.storage, parts)
+        return share_bytes(tensor.storage, parts) + spare_bytes(tensor.storage)

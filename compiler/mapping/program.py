@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from compiler.encoding.overlay import shares_rows
 from compiler.encoding.work import BLOCK, CallRecord
 from compiler.mapping.lanes import Walk, lanes_of
 from compiler.mapping.shapes import Layer, Mapping, Storage, groups_of, share
+from compiler.target import Target
 
 
 @dataclass(frozen=True)
@@ -53,15 +55,19 @@ class ActPacket:
 
 @dataclass(frozen=True)
 class OutPacket:
-    """What a core sends back: a tile, and behind it bytes that fill the border around it."""
+    """What a core sends back: a tile, and behind it bytes that fill the border around it.
+
+    `spare` bytes more would be border in another column, which gets the same work.
+    """
 
     tile: Region
     border: tuple[Region, ...]
+    spare: int = 0
 
     @property
     def border_bytes(self) -> int:
         """Bytes behind the tile."""
-        return sum(part.bytes for part in self.border)
+        return sum(part.bytes for part in self.border) + self.spare
 
     @property
     def bytes(self) -> int:
@@ -147,10 +153,25 @@ class Work:
         walk = lanes_of(self.layer, columns[1] - columns[0]).own
         return Region((rows[0] + storage.top, rows[1] + storage.top), blocks, storage.left + columns[0], walk)
 
-    def out_packet(self, rows: tuple[int, int], columns: tuple[int, int], blocks: tuple[int, int]) -> OutPacket:
-        """What these pixels fill of the stored result: edge tiles bring the border with them."""
-        tile = self.own_region(self.output, rows, columns, blocks)
-        return OutPacket(tile, tuple(border_of(self.output, rows, columns, blocks)))
+    def out_packet(
+        self,
+        rows: tuple[int, int],
+        columns: tuple[int, int],
+        blocks: tuple[int, int],
+        ends: tuple[int, int] | None,
+    ) -> OutPacket:
+        """What these pixels fill of the stored result: edge tiles bring the border with them.
+
+        At the `ends` of a column's rows, if such are named, as many bytes as at those of the image.
+        """
+        storage = self.output
+        border = tuple(border_of(storage, rows, columns, blocks))
+        spare = 0
+        if ends is not None:
+            high = storage.top * (0 < rows[0] == ends[0]) + storage.bottom * (storage.height > rows[1] == ends[1])
+            first, last = _bordered_pixels(storage, columns)
+            spare = high * (blocks[1] - blocks[0]) * (last - first) * BLOCK
+        return OutPacket(self.own_region(storage, rows, columns, blocks), border, spare)
 
 
 def border_of(
@@ -170,12 +191,17 @@ def border_of(
             yield columns_of(inner, blocks, 0, left)
         if right:
             yield columns_of(inner, blocks, past, storage.pitch)
-    first = 0 if columns[0] == 0 else storage.left + columns[0]
-    last = storage.pitch if columns[1] == storage.width else storage.left + columns[1]
+    first, last = _bordered_pixels(storage, columns)
     if rows[0] == 0 and storage.top:
         yield columns_of((0, storage.top), blocks, first, last)
     if rows[1] == storage.height and storage.bottom:
         yield columns_of((storage.top + storage.height, storage.rows), blocks, first, last)
+
+
+def _bordered_pixels(storage: Storage, columns: tuple[int, int]) -> tuple[int, int]:
+    """Stored pixels that belong to valid ones: the border goes with those at the edge."""
+    first = 0 if columns[0] == 0 else storage.left + columns[0]
+    return first, storage.pitch if columns[1] == storage.width else storage.left + columns[1]
 
 
 def core_steps(work: Work, mapping: Mapping, extent: Extent, slots: int, tiles: int) -> list[Step]:
@@ -223,6 +249,12 @@ def broadcasts_acts(layer: Layer, mapping: Mapping) -> bool:
     return layer.is_conv and layer.operands == 1 and mapping.rows_by == "channels"
 
 
+def shares_work(layer: Layer, columns_by: str, rows_by: str, target: Target) -> bool:
+    """Whether a row of cores can do the same in all columns; means have factors that depend on the place."""
+    divided = columns_by == "rows" and rows_by == "channels"
+    return divided and layer.kernel != "avg_pool" and shares_rows(target.columns, target.core_rows)
+
+
 def _idle(call: Call) -> Call:
     """A skipped call that is sent nothing."""
     if not call.record.skip:
@@ -242,17 +274,20 @@ def _chunk_steps(
     """The steps of one chunk of output blocks over all its rows; `blocks` None computes nothing."""
     layer = work.layer
     tiles = chunks(*rows, mapping.rows)
+    ends = rows if mapping.shared else None
     out_blocks = blocks or (0, 0)
     parts = parts_of(layer, mapping, out_blocks)
     if len(parts) == 1:
         held = turn if len(tiles) == 1 and layer.is_conv and layer.operands == 1 else (0, 1)
-        calls = tuple(_call(work, tile, columns, out_blocks, parts[0], blocks is None, held=held) for tile in tiles)
+        calls = tuple(
+            _call(work, tile, columns, out_blocks, parts[0], blocks is None, ends, held=held) for tile in tiles
+        )
         yield Step(out_blocks, parts[0], columns, calls)
         return
     for tile in tiles:
         for number, part in enumerate(parts):
             edge = (number == 0, number == len(parts) - 1)
-            call = _call(work, tile, columns, out_blocks, part, blocks is None, edge=edge)
+            call = _call(work, tile, columns, out_blocks, part, blocks is None, ends, edge=edge)
             yield Step(out_blocks, part, columns, (call,))
     for _ in range(len(tiles), most):
         yield from (Step(out_blocks, part, columns, ()) for part in parts)
@@ -272,17 +307,21 @@ def _call(
     out_blocks: tuple[int, int],
     part: Part,
     skip: bool,
+    ends: tuple[int, int] | None,
     held: tuple[int, int] = (0, 1),
     edge: tuple[bool, bool] = (True, True),
 ) -> Call:
-    """One call; `held` = (turn, turns) keeps one act packet over several packets of weights."""
+    """One call; `held` = (turn, turns) keeps one act packet over several packets of weights.
+
+    `ends` are the rows of the column where all columns do the same.
+    """
     region = work.in_region(rows, columns, part)
     parts = [(0, region)]
     second = work.layer.operands == 2 and edge[1]
     if second:
         parts.append((1, work.own_region(work.inputs[1], rows, columns, out_blocks)))
     packet = ActPacket(tuple(parts))
-    out = work.out_packet(rows, columns, out_blocks) if edge[1] and not skip else None
+    out = work.out_packet(rows, columns, out_blocks, ends) if edge[1] and not skip else None
     fresh, done = held[0] == 0, held[0] == held[1] - 1
     high = rows[1] - rows[0]
     record = CallRecord(

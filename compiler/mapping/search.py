@@ -15,9 +15,9 @@ from compiler.encoding.work import GROUP_BYTES, LANES
 from compiler.kernels import cost
 from compiler.kernels.packets import SCALE_BYTES, Sections, sections_of
 from compiler.mapping.patterns import MAX_CHAIN
-from compiler.mapping.program import Extent, broadcasts_acts, divide
+from compiler.mapping.program import Extent, broadcasts_acts, divide, shares_work
 from compiler.mapping.shapes import CoreLayout, Layer, Mapping, Storage, groups_of
-from compiler.mapping.sizes import TileSizes, tile_sizes
+from compiler.mapping.sizes import TileSizes, senders_of, tile_sizes
 from compiler.target import Target
 
 ONE_CALL = ("direct", "narrow")
@@ -75,7 +75,7 @@ def finish_of(layer: Layer, mapping: Mapping, direct: bool) -> str:
 
 
 def candidates(
-    layer: Layer, extent: Extent, columns_by: str, rows_by: str, window: int, direct: bool
+    layer: Layer, extent: Extent, columns_by: str, rows_by: str, window: int, direct: bool, shared: bool
 ) -> Iterator[Mapping]:
     """Cuts in time of what one core computes; rows of pixels are cut between groups."""
     rows = max(1, extent.rows[1] - extent.rows[0])
@@ -86,7 +86,7 @@ def candidates(
             for inner in _sizes(layer.in_blocks, 16) if layer.is_conv else [out]:
                 finish = finish_of(layer, Mapping(columns_by, rows_by, 1, width, out, inner, window), direct)
                 for high in _sizes(rows, 10):
-                    yield Mapping(columns_by, rows_by, high, width, out, inner, window, finish)
+                    yield Mapping(columns_by, rows_by, high, width, out, inner, window, finish, shared)
 
 
 def part_count(layer: Layer, mapping: Mapping) -> int:
@@ -122,8 +122,8 @@ class Trial:
 
     @property
     def senders(self) -> int:
-        """Packets of a step: one for all cores of a column, or one for each."""
-        return 1 if self.mapping.rows_by == "rows" else self.target.core_rows
+        """Packets of a step in a memory tile."""
+        return senders_of(self.mapping, self.target)
 
     def largest_periods(self) -> int:
         """Table entries of the largest packet, to which all are filled up, were kept blocks spread by chance."""
@@ -216,6 +216,8 @@ class Trial:
     def work_cycles(self) -> float:
         """Cycles in which the work packets of a column come from DDR, or in which its fullest channel sends them."""
         words = self.packets * self.senders * self.packet_words
+        if self.mapping.shared:
+            return words * 4 / min(4.0, self.target.ddr.read_channel_bytes_per_cycle)
         channels = LANES_BELOW_ACTS if broadcasts_acts(self.layer, self.mapping) else LANES_BESIDE_ACTS
         sends = min(len(channels), self.senders)
         loads = min(len(LOAD_CHANNELS), sends)
@@ -265,7 +267,8 @@ def search(
         found: list[tuple[float, Choice]] = []
         for rows_by in ("channels", "rows"):
             extent = divide(column, rows_by, target.core_rows, 0)
-            for mapping in candidates(layer, extent, columns_by, rows_by, window, facts.direct):
+            shared = shares_work(layer, columns_by, rows_by, target)
+            for mapping in candidates(layer, extent, columns_by, rows_by, window, facts.direct, shared):
                 sizes = tile_sizes(layer, mapping, output)
                 trial = Trial(layer, mapping, output, target, extent, facts)
                 if not trial.fits(sizes, core):

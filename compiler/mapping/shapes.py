@@ -29,6 +29,13 @@ def share(count: int, parts: int, index: int) -> tuple[int, int]:
     return min(index * size, count), min((index + 1) * size, count)
 
 
+def even_share(count: int, parts: int, index: int) -> tuple[int, int]:
+    """The same, but all shares are of one size: the last ones overlap what is before them."""
+    size = -(-count // parts)
+    start = min(index * size, count - size)
+    return start, start + size
+
+
 @dataclass(frozen=True)
 class Storage(DialectAttribute, mnemonic="tile.storage"):
     """An activation in memory: `[top + height + bottom][blocks][left + width + right + slack][8]` bytes.
@@ -203,7 +210,7 @@ class Mapping(DialectAttribute, mnemonic="tile.mapping"):
     a tile, `width` its pixels (all of a row or a multiple of 4), `out_blocks` and `in_blocks` blocks of 8 channels,
     `window_rows` rows of the window.  `finish` says how sums become bytes: `direct` by a shift, `narrow` by a 15-bit
     factor, `staged` the same for sums of several calls, `scale` by a 30-bit factor, `mean`, or, where there are none,
-    not at all.
+    not at all.  `shared` says that a row of cores gets the same work packets in all columns, from one memory tile.
     """
 
     columns_by: str
@@ -214,6 +221,7 @@ class Mapping(DialectAttribute, mnemonic="tile.mapping"):
     in_blocks: int
     window_rows: int
     finish: str = ""
+    shared: bool = False
 
     @property
     def least_periods(self) -> int:

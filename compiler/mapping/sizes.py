@@ -76,7 +76,8 @@ def _border_pixels(mapping: Mapping, output: Storage) -> int:
     if not output.bordered:
         return 0
     right = output.pitch - output.left - output.width
-    high = output.top + output.bottom if mapping.rows >= output.height else max(output.top, output.bottom)
+    both = mapping.rows >= output.height or mapping.shared
+    high = output.top + output.bottom if both else max(output.top, output.bottom)
     sides = output.left + right if mapping.width >= output.width else max(output.left, right)
     return mapping.rows * sides + high * (mapping.width + sides)
 
@@ -136,8 +137,8 @@ def kept_periods(sums: NDArray[np.int64], out: tuple[int, int], part: Part, leas
 
 
 def senders_of(mapping: Mapping, target: Target) -> int:
-    """Packets of one step of work: one for all cores of a column, or one for each."""
-    return 1 if mapping.rows_by == "rows" else target.core_rows
+    """Packets of one step of work in a memory tile: one for all cores of a column or for a row, or one for each."""
+    return 1 if mapping.rows_by == "rows" or mapping.shared else target.core_rows
 
 
 def slots_of(mapping: Mapping, target: Target, packet: int, budget: int) -> int:
