@@ -16,16 +16,18 @@ from compiler.backend import emit_control, static_check
 from compiler.backend.memory import buffers_of, memory_json, with_packets
 from compiler.backend.memory_check import check_memory
 from compiler.encoding.costs import KernelCosts
-from compiler.errors import Diagnostic, UsageError
+from compiler.errors import Diagnostic, UsageError, nearest
 from compiler.frontend import import_onnx
 from compiler.ir import Module, print_module
 from compiler.mapping.lowering import CONSTANTS
+from compiler.paper import Network, estimate, network_of, paper_json
 from compiler.pass_manager import Check, DumpIR, Instrument, PassManager, PassPipeline
 from compiler.pipeline import DEFAULT_PIPELINE, PASSES
 from compiler.plan import (
     CONTROL,
     COSTS,
     LAYERS,
+    PAPER,
     PROGRAM,
     PROGRAM_LISTING,
     SCHEMA,
@@ -52,6 +54,9 @@ STAGE_FILES = {
 }
 """The module is kept in `ir/` after these passes."""
 
+COST_MODELS = ("simulator", "paper")
+"""`paper` sets the paper's own estimate beside the simulated time, for comparison."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -65,6 +70,7 @@ class Options:
     verify_each: bool = False
     dump_ir: Path | None = None
     compare_dense: bool = True
+    cost_model: str = "simulator"
 
 
 @dataclass(frozen=True)
@@ -95,14 +101,18 @@ class _Recorder:
     """Keeps what reports need from the module while passes run."""
 
     target: Target
+    cost_model: str
     ir: dict[str, str] = field(default_factory=dict)
     layers: list[LayerInfo] = field(default_factory=list)
     reasons: dict[str, tuple[bool, str]] = field(default_factory=dict)
     buffers: Any = None
+    network: Network = field(default_factory=Network)
 
     def __call__(self, pass_name: str, module: Module) -> None:
         if pass_name in STAGE_FILES:
             self.ir[f"ir/{STAGE_FILES[pass_name]}.mlir"] = print_module(module)
+        if pass_name == BlockCompaction.name and self.cost_model == "paper":
+            self.network = network_of(module)
         if pass_name == "assign-layout":
             self.reasons = {one.symbol: (one.dense, one.reason) for one in module.walk(bsp.WeightOp)}
         if pass_name == "memory-planning":
@@ -117,7 +127,7 @@ def lower(
     pipeline = full_pipeline(options)
     progress("import")
     module = import_onnx(model, options.shapes, options.outputs)
-    recorder = _Recorder(target)
+    recorder = _Recorder(target, options.cost_model)
     checks: list[Instrument] = [Check(lambda name, _: progress(name)), Check(recorder)]
     if options.verify_each:
         checks.append(Check(ValueCheck(module, random_inputs(module))))
@@ -129,6 +139,9 @@ def lower(
 
 def compile_in_memory(model: Path, options: Options, progress: Callable[[str], None] = lambda _: None) -> Compiled:
     """Compile, prove the memory plan and the hardware limits, run the clock."""
+    if options.cost_model not in COST_MODELS:
+        text = f"there is no cost model '{options.cost_model}'"
+        raise UsageError(Diagnostic("cost-model", text, help=nearest(options.cost_model, COST_MODELS)))
     target = Target.load(options.target)
     module, recorder, pipeline = lower(model, options, target, progress)
     progress("check")
@@ -154,6 +167,10 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         **{name: text.encode() for name, text in recorder.ir.items()},
     }
     summary = _summary(recorder.layers, memory, timing, target)
+    if options.cost_model == "paper":
+        times = {one["name"]: one["us"] for one in summary["layers"]}
+        summary["paper"] = paper_json(estimate(recorder.network, target), times, timing.us)
+        files[PAPER] = json_bytes(summary["paper"])
     if options.compare_dense:
         summary["dense_us"] = _dense_us(model, options, recorder.layers, timing)
         summary["speed_up"] = summary["dense_us"] / summary["time_us"]
@@ -178,7 +195,7 @@ def _dense_us(model: Path, options: Options, layers: Sequence[LayerInfo], timing
     """The time of the same model with all zero blocks kept."""
     if all(one.blocks_kept == one.blocks for one in layers):
         return timing.us
-    dense = replace(options, sparsity="off", verify_each=False, dump_ir=None)
+    dense = replace(options, sparsity="off", cost_model="simulator", verify_each=False, dump_ir=None)
     target = timing.target
     module, recorder, _ = lower(model, dense, target)
     control, _, ranges = emit_control(module, target)
@@ -264,6 +281,7 @@ def _manifest(
         "options": {
             "target": options.target,
             "sparsity": options.sparsity,
+            "cost_model": options.cost_model,
             "shapes": {name: list(shape) for name, shape in options.shapes.items()},
             "outputs": list(options.outputs),
         },

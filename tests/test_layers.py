@@ -13,7 +13,7 @@ FLOORS = (
     ("compiler.errors", "compiler.target", "compiler.blocks", "compiler.numerics", "compiler.encoding"),
     ("compiler.ir", "compiler.plan"),
     ("compiler.pass_manager", "compiler.kernels", "compiler.mapping", "dialects"),
-    ("compiler.frontend", "compiler.backend", "compiler.reference", "passes", "runtime_sim"),
+    ("compiler.frontend", "compiler.backend", "compiler.reference", "compiler.paper", "passes", "runtime_sim"),
     ("compiler.pipeline", "compiler.summary", "compiler.driver"),
     ("compiler.cli",),
     ("bscc", "examples"),

@@ -11,11 +11,17 @@ from typing import Any
 
 from compiler import VERSION
 from compiler.cli import CommandParser, guarded
-from compiler.driver import Options, compile_model
+from compiler.driver import COST_MODELS, Options, compile_model
 from compiler.errors import Diagnostic, UsageError
+from compiler.paper import paper_table
 from compiler.pipeline import DEFAULT_PIPELINE
 from compiler.plan import json_bytes
 
+PAPER_PARTS = {
+    "mac_us": "the kept MACs at full rate",
+    "comp_excess_us": "its count of MACs beyond them",
+    "not_hidden_us": "transfers not hidden",
+}
 _SIZE = re.compile(r"[0-9]{1,9}")
 
 
@@ -49,6 +55,12 @@ def command() -> CommandParser:
         choices=("auto", "off", "require"),
         default="auto",
         help="whether zero blocks are left out",
+    )
+    add(
+        "--cost-model",
+        choices=COST_MODELS,
+        default=COST_MODELS[0],
+        help="paper: show the paper's own estimate beside the simulated time, with -v layer by layer; no prediction",
     )
     add(
         "--shape",
@@ -113,6 +125,11 @@ def table(summary: Mapping[str, Any]) -> str:
     rows.append(("time", f"{summary['time_us']:,.1f} us simulated, layer bound {bounds['layer_us']:,.1f} us"))
     if "speed_up" in summary:
         rows.append(("dense", f"{summary['dense_us']:,.1f} us: {summary['speed_up']:.2f} times as long"))
+    if "paper" in summary:
+        one = summary["paper"]
+        rows.append(("paper", f"{one['total_us']:,.1f} us: {one['label']}"))
+        parts = ", ".join(f"{one[key]:,.1f} us {text}" for key, text in PAPER_PARTS.items())
+        rows.append(("", f"  = {parts}"))
     lines = [f"{name:12} {text}" for name, text in (("target", summary["target"]), *rows)]
     return "\n".join(lines + [f"note: {note}" for note in summary["notes"]]) + "\n"
 
@@ -129,6 +146,7 @@ def run(argv: Sequence[str] | None) -> int:
         verify_each=given.verify_each,
         dump_ir=given.dump_ir,
         compare_dense=not given.no_compare_dense,
+        cost_model=given.cost_model,
     )
     progress = _progress(given)
     try:
@@ -139,6 +157,8 @@ def run(argv: Sequence[str] | None) -> int:
     if given.json:
         sys.stdout.write(json_bytes(summary).decode())
     elif not given.quiet:
+        if given.verbose and "paper" in summary:
+            sys.stdout.write(paper_table(summary["paper"]) + "\n")
         sys.stdout.write(table(summary))
     return 0
 

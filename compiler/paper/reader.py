@@ -1,0 +1,58 @@
+"""From a module of `bsp` ops, before anything is fused, to the layers of the paper's estimator."""
+
+from __future__ import annotations
+
+from compiler.ir import Module, Op, TensorType, Value
+from compiler.mapping.reader import title_of
+from compiler.paper.network import Layer, Network, View
+from dialects import bsp
+from dialects.nn import InputOp, OutputOp
+
+
+def network_of(module: Module) -> Network:
+    """The layers in the order of the module.
+
+    A change of scale is no layer, as in the paper, where it is folded; constants are activations like others.  A
+    dilated window counts as one without gaps: the paper says that it rewrites them, and not how.
+    """
+    network = Network()
+    views: dict[Value[TensorType], View] = {}
+    for op in module.walk(Op):
+        if isinstance(op, InputOp | bsp.ConstantOp):
+            _, height, width, channels = op.y.type.shape
+            views[op.y] = network.tensor(height, width, channels)
+            if isinstance(op, InputOp):
+                network.images.append(views[op.y].tensor)
+        elif isinstance(op, bsp.RequantizeOp):
+            views[op.y] = views[op.x]
+        elif isinstance(op, bsp.ConcatOp):
+            parts = [views[one] for one in op.inputs]
+            whole = network.joined(parts)
+            parted = {one.tensor for one in parts}
+            for value, view in views.items():
+                if view.tensor in parted:
+                    views[value] = network.moved(view, whole)
+            views[op.y] = whole
+        elif isinstance(op, bsp.Conv2dOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp):
+            _, height, width, channels = op.y.type.shape
+            views[op.y] = network.tensor(height, width, channels)
+            network.layers.append(_layer(op, views))
+        elif isinstance(op, OutputOp):
+            network.outputs.append(views[op.x].tensor)
+    return network
+
+
+def _layer(op: bsp.Conv2dOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp, views: dict[Value[TensorType], View]) -> Layer:
+    name, y = title_of(op.loc), views[op.y]
+    if isinstance(op, bsp.AddOp):
+        return Layer(name, "add", (views[op.a], views[op.b]), y)
+    kind = {bsp.Conv2dOp: "conv", bsp.MaxPoolOp: "max_pool", bsp.AvgPoolOp: "avg_pool"}[type(op)]
+    dilations = (1, 1) if isinstance(op, bsp.AvgPoolOp) else op.dilations
+    height, width = (step * (size - 1) + 1 for size, step in zip(op.kernel, dilations, strict=True))
+    density = 1.0
+    if isinstance(op, bsp.Conv2dOp):
+        matrix = op.weight.type
+        density = matrix.kept / matrix.total * (op.kernel[0] * op.kernel[1]) / (height * width)
+    down, across = op.strides
+    top, left, bottom, right = op.pads
+    return Layer(name, kind, (views[op.x],), y, (height, width), (down, across), (top, left, bottom, right), density)
