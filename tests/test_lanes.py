@@ -73,7 +73,10 @@ def test_columns_that_share_work_send_equally_many_bytes(work: Work, high: int, 
         top = y.top if ends[0] == 0 else 0
         bottom = y.bottom if ends[1] == y.height else 0
         held = (max(y.top, y.bottom) - top - bottom) * y.row_bytes + spare_bytes(y)
-        assert max(packet.spare for packet in packets) <= max(held, 0), "there is room behind a column's share"
+        spare = [part for packet in packets for part in packet.spare]
+        assert max((part.rows[1] for part in spare), default=0) * y.row_bytes <= max(held, 0), "there is room behind"
+        places = [place for part in spare for place in walked(part)]
+        assert len(places) == len(set(places))
     assert len(sizes) == 1
 
 

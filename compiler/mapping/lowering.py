@@ -287,12 +287,11 @@ class Lowering:
         alloc = _alloc(run.out)
         stream = output_stream(place.row, self.target.core_rows)
         specs: list[Spec] = []
-        for part in (out.tile, *out.border):
+        end = _share(alloc, column).rows[1]
+        spare = [replace(one, rows=(one.rows[0] + end, one.rows[1] + end)) for one in out.spare]
+        for part in (out.tile, *out.border, *spare):
             address, dims = _local(alloc, column, _shift(part, run.at_blocks[-1]))
             specs += fit(TileKind.MEMTILE, memtile_word(Side.OWN, address), dims)
-        if out.spare:
-            end = alloc.offset + alloc.type.bytes
-            specs.append(Spec(memtile_word(Side.OWN, end - out.spare), out.spare // 4))
         moves[self._channel(column, Direction.S2MM, stream)] += transfers_of(place.key, specs)
         upper = shares_output(self.target.core_rows) and place.row % 2 == 1
         owner = place.row - upper

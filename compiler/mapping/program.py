@@ -57,17 +57,18 @@ class ActPacket:
 class OutPacket:
     """What a core sends back: a tile, and behind it bytes that fill the border around it.
 
-    `spare` bytes more would be border in another column, which gets the same work.
+    What is `spare` would be border in another column, which gets the same work; its rows count from the end of what the
+    column holds.
     """
 
     tile: Region
     border: tuple[Region, ...]
-    spare: int = 0
+    spare: tuple[Region, ...] = ()
 
     @property
     def border_bytes(self) -> int:
         """Bytes behind the tile."""
-        return sum(part.bytes for part in self.border) + self.spare
+        return sum(part.bytes for part in (*self.border, *self.spare))
 
     @property
     def bytes(self) -> int:
@@ -164,14 +165,9 @@ class Work:
 
         At the `ends` of a column's rows, if such are named, as many bytes as at those of the image.
         """
-        storage = self.output
-        border = tuple(border_of(storage, rows, columns, blocks))
-        spare = 0
-        if ends is not None:
-            high = storage.top * (0 < rows[0] == ends[0]) + storage.bottom * (storage.height > rows[1] == ends[1])
-            first, last = _bordered_pixels(storage, columns)
-            spare = high * (blocks[1] - blocks[0]) * (last - first) * BLOCK
-        return OutPacket(self.own_region(storage, rows, columns, blocks), border, spare)
+        border = tuple(border_of(self.output, rows, columns, blocks))
+        spare = () if ends is None else tuple(_spare_of(self.output, rows, columns, blocks, ends))
+        return OutPacket(self.own_region(self.output, rows, columns, blocks), border, spare)
 
 
 def border_of(
@@ -202,6 +198,22 @@ def _bordered_pixels(storage: Storage, columns: tuple[int, int]) -> tuple[int, i
     """Stored pixels that belong to valid ones: the border goes with those at the edge."""
     first = 0 if columns[0] == 0 else storage.left + columns[0]
     return first, storage.pitch if columns[1] == storage.width else storage.left + columns[1]
+
+
+def _spare_of(
+    storage: Storage,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    blocks: tuple[int, int],
+    ends: tuple[int, int],
+) -> Iterator[Region]:
+    """What a tile at the ends of a column's rows sends as if these were the ends of the image."""
+    first, last = _bordered_pixels(storage, columns)
+    above = storage.top if ends[0] > 0 else 0
+    if rows[0] == ends[0] and above:
+        yield columns_of((0, above), blocks, first, last)
+    if rows[1] == ends[1] < storage.height and storage.bottom:
+        yield columns_of((above, above + storage.bottom), blocks, first, last)
 
 
 def core_steps(work: Work, mapping: Mapping, extent: Extent, slots: int, tiles: int) -> list[Step]:
