@@ -36,7 +36,7 @@ from compiler.plan import (
     write_plan,
 )
 from compiler.reference.check import ValueCheck, random_inputs
-from compiler.summary import LayerInfo, bounds_of, layers_json, layers_of, sparsity_json
+from compiler.summary import LayerInfo, bounds_of, imbalance_of, layers_json, layers_of, sparsity_json
 from compiler.target import Target
 from dialects import bsp, tile
 from passes.block_compaction import BlockCompaction, Mode
@@ -47,10 +47,11 @@ from runtime_sim.trace import trace_json
 STAGE_FILES = {
     "canonicalize": "nn",
     "assign-layout": "bsp",
+    "balance-channels": "bsp",
     "memory-planning": "tile",
     "route-streams": "aie2",
 }
-"""The module is kept in `ir/` after these passes."""
+"""The module is kept in `ir/` after these passes, of a name after the last."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,10 @@ class _Recorder:
     def __call__(self, pass_name: str, module: Module) -> None:
         if pass_name in STAGE_FILES:
             self.ir[f"ir/{STAGE_FILES[pass_name]}.mlir"] = print_module(module)
-        if pass_name == "assign-layout":
+        if STAGE_FILES.get(pass_name) == "bsp":
             self.reasons = {one.symbol: (one.dense, one.reason) for one in module.walk(bsp.WeightOp)}
         if pass_name == "memory-planning":
-            self.layers = layers_of(module)
+            self.layers = layers_of(module, self.target)
             self.buffers = buffers_of(module, self.target)
 
 
@@ -230,6 +231,7 @@ def _summary(layers: Sequence[LayerInfo], memory: Mapping[str, Any], timing: Tim
         "macs_kept": sum(one.macs_kept for one in layers),
         "weight_bytes": sum(one.weight_bytes for one in layers),
         "packed_bytes": sum(one.packed_bytes for one in layers),
+        "imbalance": imbalance_of(layers),
         "memory": memory["levels"],
         "bounds": bounds_of(layers, target),
         "layers": [
