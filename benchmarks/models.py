@@ -46,6 +46,7 @@ class Builder:
     rng: np.random.Generator
     measured: Mapping[str, Floats] | None
     sparsity: float = 0.0
+    skewed: bool = False
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     weights: list[onnx.TensorProto] = field(default_factory=list)
     statistics: list[str] = field(default_factory=list)
@@ -92,7 +93,14 @@ class Builder:
 
     def prune(self, weight: Floats) -> Floats:
         """Prune all layers but the first, before statistics are measured: as if trained sparse."""
-        return prune_blocks(weight, self.sparsity) if self.weights else weight
+        if not self.weights:
+            return weight
+        if not self.skewed:
+            return prune_blocks(weight, self.sparsity)
+        # Beta-distributed shares of this mean, uniform for a half: few rows of blocks are near the mean.
+        shares = self.rng.beta(2 * self.sparsity, 2 * (1 - self.sparsity), -(-weight.shape[0] // BLOCK))
+        rows = [weight[start : start + BLOCK] for start in range(0, weight.shape[0], BLOCK)]
+        return np.concatenate([prune_blocks(row, float(share)) for row, share in zip(rows, shares, strict=True)])
 
     def relu(self, x: str) -> str:
         return self.op("Relu", [x], f"{x}.relu")
@@ -172,16 +180,16 @@ def _graph(net: Builder, name: str, network: Network, batch: int) -> onnx.ModelP
     return model
 
 
-def build_float(name: str, sparsity: float = 0.0, seed: int = 0) -> onnx.ModelProto:
+def build_float(name: str, sparsity: float = 0.0, seed: int = 0, *, skewed: bool = False) -> onnx.ModelProto:
     """The float model, batch norms folded; measuring and folding draw the same weights from the seed."""
     network = NETWORKS[name]
-    probe = Builder(np.random.default_rng(seed), None, sparsity)
+    probe = Builder(np.random.default_rng(seed), None, sparsity, skewed)
     model = _graph(probe, name, network, batch=2)
     session = ort.InferenceSession(model.SerializeToString(), session_options(), ["CPUExecutionProvider"])
     images = np.concatenate(synthetic_images(network.shape, 2, seed))
     values = session.run(probe.statistics, {"input": images})
     measured = {key: np.asarray(value) for key, value in zip(probe.statistics, values, strict=True)}
-    return _graph(Builder(np.random.default_rng(seed), measured, sparsity), name, network, batch=1)
+    return _graph(Builder(np.random.default_rng(seed), measured, sparsity, skewed), name, network, batch=1)
 
 
 def session_options(threads: int = 1) -> ort.SessionOptions:
@@ -312,9 +320,10 @@ def build(
     activations: str = "int8",
     per_channel: bool = True,
     seed: int = 0,
+    skewed: bool = False,
 ) -> onnx.ModelProto:
     """The whole way from architecture to int8 model."""
-    model = build_float(name, sparsity, seed)
+    model = build_float(name, sparsity, seed, skewed=skewed)
     images = synthetic_images(NETWORKS[name].shape, 2, seed)
     return quantise(model, images, activations=activations, per_channel=per_channel, pow2=pow2)
 
@@ -323,6 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("network", choices=sorted(NETWORKS))
     parser.add_argument("--sparsity", type=float, default=0.0, help="share of 8x8 blocks set to zero")
+    parser.add_argument("--skewed", action="store_true", help="another share in each row of blocks, by chance")
     parser.add_argument("--pow2", action="store_true", help="make every scale a power of two")
     parser.add_argument("--activations", choices=("int8", "uint8"), default="int8", help="int8 is symmetric")
     parser.add_argument("--per-tensor", action="store_true", help="one weight scale per tensor")
@@ -331,6 +341,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not 0.0 <= options.sparsity < 1.0:
         parser.error("--sparsity is a share: at least 0, below 1")
+    if options.skewed and not options.sparsity:
+        parser.error("--skewed needs a --sparsity above 0")
     if options.pow2 and options.activations != "int8":
         parser.error("--pow2 needs --activations int8")
     logging.getLogger().setLevel(logging.ERROR)  # preprocessing would change nothing here
@@ -342,6 +354,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         activations=options.activations,
         per_channel=not options.per_tensor,
         seed=options.seed,
+        skewed=options.skewed,
     )
     onnx.save(model, options.output)
     print(f"{options.output}: {options.output.stat().st_size} bytes in {time.perf_counter() - start:.1f} s")

@@ -3,6 +3,7 @@
 block        8 output channels x 8 input channels of one kernel tap of a weight matrix
 group        4 pixels x 8 channels in a core, 32 bytes; the pixels are its lanes; 4 groups are a set
 kept block   a block that is stored and multiplied because it is not all zero
+imbalance    kept multiplications of a layer's busiest core over the mean of all cores
 dialect      a set of operations and attributes with one prefix (`nn`, `bsp`, `tile`, `aie2`)
 property     a named part of an operation that carries meaning; a *note* (`bscc.xxx`) may be dropped
 stage        a named set of operations that a module may hold between two passes

@@ -52,3 +52,18 @@ def unpack(blocks: NDArray[np.int8], index: NDArray[np.int32], shape: tuple[int,
     split[index[:, 0], index[:, 3], index[:, 1], index[:, 2]] = blocks
     full = split.transpose(0, 5, 2, 3, 1, 4).reshape(padded(out), kh, kw, padded(inp))
     return np.ascontiguousarray(full[:out, :, :, :inp])
+
+
+def reorder(
+    blocks: NDArray[np.int8], index: NDArray[np.int32], rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+    """What `pack` gives for weights whose output blocks are `rows` and whose input blocks are `columns` of the old."""
+    moved = index.copy()
+    moved[:, 0], moved[:, 3] = np.argsort(rows)[index[:, 0]], np.argsort(columns)[index[:, 3]]
+    order = np.lexsort((moved[:, 2], moved[:, 1], moved[:, 3], moved[:, 0]))
+    return blocks[order], moved[order]
+
+
+def channels_in(order: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The channels that blocks in this order hold, of `count` in all; a block that is not full comes last."""
+    return (order[:, None] * BLOCK + np.arange(BLOCK)).ravel()[:count]

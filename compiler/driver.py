@@ -38,7 +38,7 @@ from compiler.plan import (
     write_plan,
 )
 from compiler.reference.check import ValueCheck, random_inputs
-from compiler.summary import LayerInfo, bounds_of, layers_json, layers_of, sparsity_json
+from compiler.summary import LayerInfo, bounds_of, imbalance_of, layers_json, layers_of, sparsity_json
 from compiler.target import Target
 from dialects import bsp, tile
 from passes.block_compaction import BlockCompaction, Mode
@@ -49,10 +49,11 @@ from runtime_sim.trace import trace_json
 STAGE_FILES = {
     "canonicalize": "nn",
     "assign-layout": "bsp",
+    "balance-channels": "bsp",
     "memory-planning": "tile",
     "route-streams": "aie2",
 }
-"""The module is kept in `ir/` after these passes."""
+"""The module is kept in `ir/` after these passes, of a name after the last."""
 
 COST_MODELS = ("simulator", "paper")
 """`paper` sets the paper's own estimate beside the simulated time, for comparison."""
@@ -113,10 +114,10 @@ class _Recorder:
             self.ir[f"ir/{STAGE_FILES[pass_name]}.mlir"] = print_module(module)
         if pass_name == BlockCompaction.name and self.cost_model == "paper":
             self.network = network_of(module)
-        if pass_name == "assign-layout":
+        if STAGE_FILES.get(pass_name) == "bsp":
             self.reasons = {one.symbol: (one.dense, one.reason) for one in module.walk(bsp.WeightOp)}
         if pass_name == "memory-planning":
-            self.layers = layers_of(module)
+            self.layers = layers_of(module, self.target)
             self.buffers = buffers_of(module, self.target)
 
 
@@ -247,6 +248,7 @@ def _summary(layers: Sequence[LayerInfo], memory: Mapping[str, Any], timing: Tim
         "macs_kept": sum(one.macs_kept for one in layers),
         "weight_bytes": sum(one.weight_bytes for one in layers),
         "packed_bytes": sum(one.packed_bytes for one in layers),
+        "imbalance": imbalance_of(layers),
         "memory": memory["levels"],
         "bounds": bounds_of(layers, target),
         "layers": [

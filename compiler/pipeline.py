@@ -6,6 +6,7 @@ from compiler.ir import Dialect
 from compiler.pass_manager import Pass
 from dialects import aie2, bsp, nn, tile
 from passes.assign_layout import AssignLayout
+from passes.balance_channels import BalanceChannels
 from passes.block_compaction import BlockCompaction
 from passes.canonicalize import Canonicalize
 from passes.choose_tiles import ChooseTiles
@@ -23,6 +24,7 @@ PASSES: tuple[type[Pass], ...] = (
     BlockCompaction,
     FuseEpilogue,
     AssignLayout,
+    BalanceChannels,
     ChooseTiles,
     MemoryPlanning,
     LowerToAie2,

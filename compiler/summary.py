@@ -10,6 +10,8 @@ import numpy as np
 
 from compiler.encoding.work import BLOCK
 from compiler.ir import Module
+from compiler.mapping.balance import imbalance
+from compiler.mapping.lowering import extents_of
 from compiler.mapping.shapes import Layer
 from compiler.target import Target
 from dialects import tile
@@ -20,7 +22,11 @@ BIAS_BYTES = 4
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """A layer in numbers; bytes are of weights, `ddr_bytes` what must cross DDR at least once."""
+    """A layer in numbers; bytes are of weights, `ddr_bytes` what must cross DDR at least once.
+
+    `imbalance` is kept multiplications of the busiest core over the mean of all cores of the array, 1 without any;
+    `equal_imbalance` what it would be in this mapping if all output blocks were equal work.
+    """
 
     index: int
     name: str
@@ -34,6 +40,8 @@ class LayerInfo:
     packed_bytes: int
     ddr_bytes: int
     passes: int
+    imbalance: float
+    equal_imbalance: float
 
     def compute_us(self, target: Target) -> float:
         """Kept multiplications at full rate on all cores."""
@@ -44,13 +52,13 @@ class LayerInfo:
         return target.microseconds(self.ddr_bytes / target.ddr_bytes_per_cycle)
 
 
-def layers_of(module: Module) -> list[LayerInfo]:
+def layers_of(module: Module, target: Target) -> list[LayerInfo]:
     """The layers of a module of `tile` ops, one entry for all passes of a layer."""
     runs: dict[int, list[tile.RunOp]] = {}
     for run in module.walk(tile.RunOp):
         runs.setdefault(run.layer_index, []).append(run)
     ends = _end_bytes(module, runs)
-    return [_layer(module, index, group, ends.get(index, 0)) for index, group in sorted(runs.items())]
+    return [_layer(module, target, index, group, ends.get(index, 0)) for index, group in sorted(runs.items())]
 
 
 def _end_bytes(module: Module, runs: Mapping[int, Sequence[tile.RunOp]]) -> dict[int, int]:
@@ -65,16 +73,23 @@ def _end_bytes(module: Module, runs: Mapping[int, Sequence[tile.RunOp]]) -> dict
     return found
 
 
-def _layer(module: Module, index: int, runs: Sequence[tile.RunOp], end_bytes: int) -> LayerInfo:
+def _layer(module: Module, target: Target, index: int, runs: Sequence[tile.RunOp], end_bytes: int) -> LayerInfo:
     run, layer = runs[0], runs[0].layer
     pixels = layer.out_height * layer.out_width
     blocks = kept_weights = weights = 0
+    uneven = equal = 1.0
     if layer.is_conv:
         table = module.store[f"{layer.weight}.index"]
         blocks = layer.out_blocks * layer.in_blocks * layer.taps
         outs = np.minimum(BLOCK, layer.out_channels - table[:, 0] * BLOCK)
         ins = np.minimum(BLOCK, layer.channels - table[:, 3] * BLOCK)
-        kept_weights = int((outs.astype(np.int64) * ins).sum())
+        per_block = np.bincount(table[:, 0], outs * ins, layer.out_blocks).astype(np.float64)
+        kept_weights = int(per_block.sum())
+        extents = [extents_of(one) for one in runs]
+        uneven, equal = (
+            imbalance(one, extents, run.mapping.rows_by, target.core_rows)
+            for one in (per_block, np.ones(layer.out_blocks))
+        )
         weights = layer.out_channels * layer.channels * layer.taps
     mapping = run.mapping
     ddr = layer.kept_blocks * BLOCK * BLOCK + BIAS_BYTES * layer.out_channels if layer.is_conv else 0
@@ -99,6 +114,8 @@ def _layer(module: Module, index: int, runs: Sequence[tile.RunOp], end_bytes: in
         packed_bytes=layer.kept_blocks * (BLOCK * BLOCK + 4) + 12 * BLOCK * layer.out_blocks if layer.is_conv else 0,
         ddr_bytes=ddr + end_bytes,
         passes=len(runs),
+        imbalance=uneven,
+        equal_imbalance=equal,
     )
 
 
@@ -131,7 +148,7 @@ def layers_json(
 
 
 def sparsity_json(layers: Sequence[LayerInfo], reasons: Mapping[str, tuple[bool, str]]) -> list[dict[str, Any]]:
-    """The content of sparsity.json: per convolution its blocks, and why a dense one stayed dense."""
+    """The content of sparsity.json: per convolution its blocks, why a dense one stayed dense, and imbalance."""
     rows = []
     for one in layers:
         if one.layer.is_conv:
@@ -144,9 +161,17 @@ def sparsity_json(layers: Sequence[LayerInfo], reasons: Mapping[str, tuple[bool,
                     "kept": one.blocks_kept,
                     "dense": dense,
                     "reason": reason,
+                    "imbalance": one.imbalance,
+                    "equal_imbalance": one.equal_imbalance,
                 }
             )
     return rows
+
+
+def imbalance_of(layers: Sequence[LayerInfo]) -> float:
+    """Kept multiplications of each layer's busiest core over those of a mean core, summed over layers."""
+    total = sum(one.macs_kept for one in layers)
+    return sum(one.imbalance * one.macs_kept for one in layers) / total if total else 1.0
 
 
 def bounds_of(layers: Sequence[LayerInfo], target: Target) -> dict[str, float]:

@@ -26,6 +26,16 @@ from compiler.ir import (
 from dialects.nn import InputOp, OutputOp, concat_type
 from dialects.quant import Quant, check_bounds, check_image, quant_of, window_shape
 
+BLOCK_ORDER = "bscc.block_order"
+"""Note of an operation whose result has its blocks of 8 channels in another order than the model's: for each, the
+number it has in the model."""
+
+MATRIX = ("blocks", "index")
+"""Arrays of a weight."""
+
+TABLE = ("bias", "multiplier", "shift", "first")
+"""Columns of a convolution's table; the last is there only if sums are not scaled exactly."""
+
 
 @dataclass(frozen=True)
 class BlockMatrixType(DialectType, mnemonic="bsp.mat"):

@@ -126,7 +126,7 @@ def lower_conv(op: nn.QConv2dOp, low: Lowering, rw: Rewriter) -> Op:
         op.y_min,
         op.y_max,
         symbol,
-        table_digest(low.module, symbol, tuple(table)),
+        store.table_digest(symbol, table),
         op.quant,
         exact=op.exact,
         loc=op.loc,
@@ -141,11 +141,6 @@ def factors_of(
         return conv_requant(x.scale, scales, op.quant.scale)
     reach = conv_reach(weights, bias, x.zero, x.limits)
     return narrow_requant(conv_factors(x.scale, scales, op.quant.scale), reach, op.quant.zero, op.quant.limits)
-
-
-def table_digest(module: Module, symbol: str, names: tuple[str, ...]) -> str:
-    """The digests of a table's columns, four digits of each, so that the text changes with any of them."""
-    return "".join(module.store.digest(f"{symbol}.{name}")[:4] for name in names)
 
 
 def lower_add(op: nn.QAddOp, low: Lowering, rw: Rewriter) -> Op:
@@ -196,7 +191,7 @@ def lower_average(op: nn.QAveragePoolOp, low: Lowering, rw: Rewriter) -> Op:
         op.y_min,
         op.y_max,
         symbol,
-        table_digest(low.module, symbol, ("count", "multiplier", "shift")),
+        store.table_digest(symbol, ("count", "multiplier", "shift")),
         op.quant,
         loc=op.loc,
     )

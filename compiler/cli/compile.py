@@ -118,6 +118,7 @@ def table(summary: Mapping[str, Any]) -> str:
         ("layers", f"{len(summary['layers'])}"),
         ("MACs", f"{summary['macs']:,} dense, {summary['macs_kept']:,} kept ({kept:.0%})"),
         ("weights", f"{weights:,} bytes dense, {packed:,} packed with index and scales"),
+        ("imbalance", f"{summary['imbalance']:.2f}: kept work of a layer's busiest core over the mean of all cores"),
     ]
     for name, one in summary["memory"].items():
         share = one["gap"] / one["size"] if one["size"] else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -63,6 +63,10 @@ class WeightStore(Mapping[str, "NDArray[Any]"]):
             header = f"{array.dtype.str} {array.shape} ".encode()
             self._digests[symbol] = hashlib.sha256(header + array.tobytes()).hexdigest()[:16]
         return self._digests[symbol]
+
+    def table_digest(self, symbol: str, names: Iterable[str]) -> str:
+        """The digests of a table's columns `<symbol>.<name>`, four digits of each: text changes with any of them."""
+        return "".join(self.digest(f"{symbol}.{name}")[:4] for name in names)
 
     def copy(self) -> WeightStore:
         """Another store of the same arrays."""

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.blocks import channels_in
 from compiler.errors import Diagnostic, InternalError, Location, UsageError, nearest
-from compiler.ir import Module, Op, ReturnOp, TensorType, Type, Value
+from compiler.ir import IntArray, Module, Op, ReturnOp, TensorType, Type, Value
 from compiler.reference import bsp_ops, nn_ops
 from compiler.reference.kernels import Array
 from dialects import bsp, nn
@@ -40,7 +41,7 @@ _COMPUTE: dict[type[Op], Compute] = {
 
 @dataclass
 class Trace:
-    """Every activation of a run in program order, and the outputs by their ONNX name."""
+    """Every activation of a run, in `places` in program order and in the model's order of channels; outputs by name."""
 
     values: dict[Value[Type], Array] = field(default_factory=dict)
     places: list[tuple[Location, Op, Array]] = field(default_factory=list)
@@ -77,8 +78,17 @@ def run_traced(module: Module, inputs: Inputs) -> Trace:
             raise InternalError(Diagnostic("reference", f"the numpy reference does not know '{op.name}'", op.loc))
         trace.values[op.results[0]] = value
         if isinstance(op.results[0].type, TensorType) and isinstance(op.results[0].type.encoding, Quant):
-            trace.places.append((op.loc, op, value))
+            trace.places.append((op.loc, op, in_model_order(op, value)))
     return trace
+
+
+def in_model_order(op: Op, array: Array) -> Array:
+    """A result with its channels where the model has them, if a pass noted that they are elsewhere."""
+    order = op.notes.get(bsp.BLOCK_ORDER)
+    if not isinstance(order, IntArray):
+        return array
+    back = np.argsort(np.array(order.values))
+    return np.asarray(array[..., channels_in(back, array.shape[-1])])
 
 
 def given(op: nn.InputOp, inputs: Inputs) -> Array:

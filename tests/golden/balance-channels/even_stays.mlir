@@ -1,0 +1,24 @@
+// bscc: --target aie2-2x2 --pass-pipeline 'balance-channels'
+"builtin.module"() ({
+  "func.func"() <{function_type = () -> (), sym_name = "main"}> ({
+    %0 = "nn.input"() <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "input", onnx_shape = array<i64: 1, 24, 4, 4>, type = tensor<1x4x4x24xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -7>>}> : () -> tensor<1x4x4x24xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -7>>
+    %1 = "bsp.weight"() <{dense = true, digest = "e53de33e6cdd8ea8", kernel = array<i64: 1, 1>, reason = "no block is zero", symbol = "layer0", type = !bsp.mat<32x24x1x1xi8, block = 8x8, kept = 12, total = 12>}> : () -> !bsp.mat<32x24x1x1xi8, block = 8x8, kept = 12, total = 12>
+    %2 = "bsp.conv2d"(%0, %1) <{digest = "11d15e5f71db3339", dilations = array<i64: 1, 1>, kernel = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -60>, requant = "layer0", strides = array<i64: 1, 1>, x_zero = -7 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -60 : i64}> : (tensor<1x4x4x24xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -7>>, !bsp.mat<32x24x1x1xi8, block = 8x8, kept = 12, total = 12>) -> tensor<1x4x4x32xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -60>>
+    %3 = "bsp.weight"() <{dense = true, digest = "d228575e15e59db3", kernel = array<i64: 1, 1>, reason = "no block is zero", symbol = "layer1", type = !bsp.mat<8x32x1x1xi8, block = 8x8, kept = 4, total = 4>}> : () -> !bsp.mat<8x32x1x1xi8, block = 8x8, kept = 4, total = 4>
+    %4 = "bsp.conv2d"(%2, %3) <{digest = "825c6612aa9bce1c", dilations = array<i64: 1, 1>, kernel = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -62>, requant = "layer1", strides = array<i64: 1, 1>, x_zero = -60 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -62 : i64}> : (tensor<1x4x4x32xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -60>>, !bsp.mat<8x32x1x1xi8, block = 8x8, kept = 4, total = 4>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -62>>
+    "nn.output"(%4) <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "dequantizelinear_11_out", onnx_shape = array<i64: 1, 8, 4, 4>}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -62>>) -> ()
+    "func.return"() : () -> ()
+  }) : () -> ()
+}) : () -> ()
+// -----
+"builtin.module"() ({
+  "func.func"() <{function_type = () -> (), sym_name = "main"}> ({
+    %0 = "nn.input"() <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "input", onnx_shape = array<i64: 1, 24, 4, 4>, type = tensor<1x4x4x24xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -7>>}> : () -> tensor<1x4x4x24xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -7>>
+    %1 = "bsp.weight"() <{dense = true, digest = "e53de33e6cdd8ea8", kernel = array<i64: 1, 1>, reason = "no block is zero", symbol = "layer0", type = !bsp.mat<32x24x1x1xi8, block = 8x8, kept = 12, total = 12>}> : () -> !bsp.mat<32x24x1x1xi8, block = 8x8, kept = 12, total = 12>
+    %2 = "bsp.conv2d"(%0, %1) <{digest = "11d15e5f71db3339", dilations = array<i64: 1, 1>, kernel = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -60>, requant = "layer0", strides = array<i64: 1, 1>, x_zero = -7 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -60 : i64}> : (tensor<1x4x4x24xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = -7>>, !bsp.mat<32x24x1x1xi8, block = 8x8, kept = 12, total = 12>) -> tensor<1x4x4x32xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -60>>
+    %3 = "bsp.weight"() <{dense = true, digest = "d228575e15e59db3", kernel = array<i64: 1, 1>, reason = "no block is zero", symbol = "layer1", type = !bsp.mat<8x32x1x1xi8, block = 8x8, kept = 4, total = 4>}> : () -> !bsp.mat<8x32x1x1xi8, block = 8x8, kept = 4, total = 4>
+    %4 = "bsp.conv2d"(%2, %3) <{digest = "825c6612aa9bce1c", dilations = array<i64: 1, 1>, kernel = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -62>, requant = "layer1", strides = array<i64: 1, 1>, x_zero = -60 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -62 : i64}> : (tensor<1x4x4x32xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -60>>, !bsp.mat<8x32x1x1xi8, block = 8x8, kept = 4, total = 4>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -62>>
+    "nn.output"(%4) <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "dequantizelinear_11_out", onnx_shape = array<i64: 1, 8, 4, 4>}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -4, zero = -62>>) -> ()
+    "func.return"() : () -> ()
+  }) : () -> ()
+}) : () -> ()
