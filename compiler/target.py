@@ -119,11 +119,16 @@ class Target:
         """Row of the lowest core of a column."""
         return 2
 
-    @property
-    def ddr_bytes_per_cycle(self) -> float:
-        """Bytes a cycle that all read channels together can bring from DDR."""
-        shared = [self.bytes_per_cycle(rate) for rate in (self.ddr.read_gb_per_s, self.ddr.total_gb_per_s) if rate]
-        return min([2 * self.columns * self.ddr.read_channel_bytes_per_cycle, *shared])
+    def ddr_cycles(self, read_bytes: float, written_bytes: float) -> float:
+        """The least cycles in which all channels together read and write so much; both directions run at once."""
+        ddr, channels = self.ddr, 2 * self.columns
+        times = [
+            read_bytes / (channels * ddr.read_channel_bytes_per_cycle),
+            written_bytes / (channels * ddr.write_channel_bytes_per_cycle),
+        ]
+        moved = (read_bytes, ddr.read_gb_per_s), (written_bytes, ddr.write_gb_per_s)
+        both = (read_bytes + written_bytes, ddr.total_gb_per_s)
+        return max(*times, *(size / self.bytes_per_cycle(rate) for size, rate in (*moved, both) if rate))
 
     def bytes_per_cycle(self, gb_per_s: float) -> float:
         """A rate in bytes per array cycle."""

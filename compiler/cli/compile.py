@@ -15,6 +15,7 @@ from compiler.driver import Options, compile_model
 from compiler.errors import Diagnostic, UsageError
 from compiler.pipeline import DEFAULT_PIPELINE
 from compiler.plan import json_bytes
+from runtime_sim.report import shortened
 
 _SIZE = re.compile(r"[0-9]{1,9}")
 
@@ -69,7 +70,7 @@ def command() -> CommandParser:
     add("--no-compare-dense", action="store_true", help="do not compile the dense twin for the speed-up")
     add("--json", action="store_true", help="print the summary as JSON instead of a table")
     add("-q", "--quiet", action="store_true", help="print nothing but errors")
-    add("-v", "--verbose", action="store_true", help="say each step on stderr")
+    add("-v", "--verbose", action="store_true", help="say each step on stderr, and of each layer what binds it")
     add("--version", action="version", version=f"bscc {VERSION}")
     return parser
 
@@ -110,11 +111,25 @@ def table(summary: Mapping[str, Any]) -> str:
     for name, one in summary["memory"].items():
         share = one["gap"] / one["size"] if one["size"] else 0.0
         rows.append((name, f"{one['size']:,} bytes, lower bound {one['bound']:,}, gap {share:.1%}"))
-    rows.append(("time", f"{summary['time_us']:,.1f} us simulated, layer bound {bounds['layer_us']:,.1f} us"))
+    ratio = summary["time_us"] / bounds["layer_us"] if bounds["layer_us"] else 0.0
+    rows.append(("time", f"{summary['time_us']:,.1f} us simulated, {ratio:.2f} times the layer bound"))
+    named = ", ".join(f"{name} {bounds[f'{name}_us']:,.1f}" for name in ("compute", "ddr", "layer", "network"))
+    rows.append(("bounds", f"{named} us"))
     if "speed_up" in summary:
         rows.append(("dense", f"{summary['dense_us']:,.1f} us: {summary['speed_up']:.2f} times as long"))
     lines = [f"{name:12} {text}" for name, text in (("target", summary["target"]), *rows)]
     return "\n".join(lines + [f"note: {note}" for note in summary["notes"]]) + "\n"
+
+
+def layer_lines(summary: Mapping[str, Any]) -> str:
+    """A line for each layer: its time, its bounds, and what binds it."""
+    names = [shortened(one["name"]) for one in summary["layers"]]
+    wide = max([len("layer"), *map(len, names)])
+    lines = [f"{'layer':{wide}}{'us':>12}{'compute us':>12}{'DDR us':>12}  binds"]
+    for name, one in zip(names, summary["layers"], strict=True):
+        numbers = "".join(f"{one[key]:12.2f}" for key in ("us", "compute_us", "ddr_us"))
+        lines.append(f"{name:{wide}}{numbers}  {one['binds']}")
+    return "\n".join(lines) + "\n"
 
 
 def run(argv: Sequence[str] | None) -> int:
@@ -139,7 +154,7 @@ def run(argv: Sequence[str] | None) -> int:
     if given.json:
         sys.stdout.write(json_bytes(summary).decode())
     elif not given.quiet:
-        sys.stdout.write(table(summary))
+        sys.stdout.write((layer_lines(summary) if given.verbose else "") + table(summary))
     return 0
 
 
