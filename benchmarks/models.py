@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -202,6 +203,16 @@ def build(
     return quantise(model, images, activations=activations, per_channel=per_channel, pow2=pow2)
 
 
+def save(path: Path, name: str, **choices: Any) -> None:
+    """Build a model, with the choices of `build`, into a file that appears when it is whole."""
+    logging.getLogger().setLevel(
+        logging.ERROR
+    )  # quantize_static advises preprocessing, which would change nothing here
+    part = path.with_suffix(".part")
+    onnx.save(build(name, **choices), part)
+    part.replace(path)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("network", choices=sorted(NETWORKS))
@@ -216,9 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--sparsity is a share: at least 0, below 1")
     if options.pow2 and options.activations != "int8":
         parser.error("--pow2 needs --activations int8")
-    logging.getLogger().setLevel(logging.ERROR)  # preprocessing would change nothing here
     start = time.perf_counter()
-    model = build(
+    save(
+        options.output,
         options.network,
         sparsity=options.sparsity,
         pow2=options.pow2,
@@ -226,7 +237,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         per_channel=not options.per_tensor,
         seed=options.seed,
     )
-    onnx.save(model, options.output)
     print(f"{options.output}: {options.output.stat().st_size} bytes in {time.perf_counter() - start:.1f} s")
     return 0
 
