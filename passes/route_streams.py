@@ -44,7 +44,7 @@ DMA_ARBITERS = (0, WORK_STREAM)
 """Of a core's two receiving channels: those of the streams by which their broadcasts come."""
 STORE_ARBITER, STORE_MSEL = WORK_STREAM, 1
 """Of a memory tile, for results on their way to DDR; all six arbiters serve streams, and this one few."""
-SHIM_ROW, MEMTILE_ROW, CORE_ROW = 0, 1, 2
+SHIM_ROW = 0
 # Which of an arbiter's masters take a packet.
 CORE_ONLY, CORE_AND_NORTH, NORTH_ONLY = range(3)
 
@@ -196,9 +196,9 @@ def _shim_ops(column: int) -> Iterator[Op]:
     yield switch.master(down, 0, (0,), drop=True)
 
 
-def _memory_tile_ops(column: int, rows: int) -> Iterator[Op]:
+def _memory_tile_ops(column: int, row: int, rows: int) -> Iterator[Op]:
     """The shim below, the cores above; packets go up whole, each stream through an arbiter of its own."""
-    switch = _Switch(TileKind.MEMTILE, column, MEMTILE_ROW)
+    switch = _Switch(TileKind.MEMTILE, column, row)
     for stream, channel in enumerate(LOAD_CHANNELS):
         yield switch.circuit(_south(stream), _dma(channel))
     for stream in sorted({*streams_of(rows), STORE_CHANNEL}):
@@ -228,9 +228,18 @@ def _source_slots(stream: int, rows: int) -> Iterator[Slot]:
     yield from (Slot(match.id, match.mask, 0, stream) for match in matches)
 
 
-def _core_ops(column: int, row: int, rows: int) -> Iterator[Op]:
+def _passed_ops(column: int, row: int, rows: int) -> Iterator[Op]:
+    """A memory tile between the one that holds data and the cores: its switch takes each stream straight through."""
+    switch = _Switch(TileKind.MEMTILE, column, row)
+    for stream in streams_of(rows):
+        yield switch.circuit(_south(stream), _north(stream))
+    for stream in output_streams(rows):
+        yield switch.circuit(_north(stream), _south(stream))
+
+
+def _core_ops(column: int, first_row: int, row: int, rows: int) -> Iterator[Op]:
     """Packets for this core and for those above, and outputs on their way down."""
-    switch = _Switch(TileKind.CORE, column, CORE_ROW + row)
+    switch = _Switch(TileKind.CORE, column, first_row + row)
     for stream in streams_of(rows):
         slots = core_slots(stream, row, rows)
         if not slots:
@@ -250,13 +259,16 @@ def _core_ops(column: int, row: int, rows: int) -> Iterator[Op]:
         yield switch.circuit(_north(stream), _south(stream))
 
 
-def overlay_ops(columns: int, rows: int) -> Iterator[Op]:
+def overlay_ops(target: Target) -> Iterator[Op]:
     """The configuration of every switch of an array."""
-    for column in range(columns):
+    rows, first_row = target.core_rows, target.first_core_row
+    for column in range(target.columns):
         yield from _shim_ops(column)
-        yield from _memory_tile_ops(column, rows)
+        yield from _memory_tile_ops(column, target.memory_tile_row, rows)
+        for row in range(target.memory_tile_row + 1, first_row):
+            yield from _passed_ops(column, row, rows)
         for row in range(rows):
-            yield from _core_ops(column, row, rows)
+            yield from _core_ops(column, first_row, row, rows)
 
 
 @dataclass(frozen=True)
@@ -267,5 +279,5 @@ class RouteStreams(Pass):
 
     def run(self, module: Module, target: Target) -> None:
         rewriter = Rewriter.at_start(module.function().body.block)
-        for op in overlay_ops(target.columns, target.core_rows):
+        for op in overlay_ops(target):
             rewriter.insert(op)

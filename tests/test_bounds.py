@@ -26,7 +26,7 @@ def planned() -> Module:
 
 
 def layers(planned: Module, room: int) -> list[LayerInfo]:
-    return layers_of(planned, replace(TARGET, memory_tile=MemoryTile(room // TARGET.columns)))
+    return layers_of(planned, replace(TARGET, memory_tile=MemoryTile(room // TARGET.columns, 1)))
 
 
 def test_activations_that_fit_stay_on_chip(planned: Module) -> None:

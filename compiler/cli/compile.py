@@ -38,7 +38,11 @@ def command() -> CommandParser:
         metavar="PLAN",
         help="the directory to write; a plan there is replaced",
     )
-    add("--target", default="aie2-4x4", help="aie2-2x2 ... aie2-8x8, npu1, or a .toml file (default aie2-4x4)")
+    add(
+        "--target",
+        default="aie2-4x4",
+        help="a .toml file, or one of aie2-2x2 ... aie2-8x8 (default aie2-4x4), npu1, ve2802-2x4, ve2802-2x8",
+    )
     add(
         "--pass-pipeline",
         default=DEFAULT_PIPELINE,
