@@ -58,7 +58,12 @@ class Match(NamedTuple):
     @property
     def ids(self) -> frozenset[int]:
         """All ids it takes."""
-        return frozenset(one for one in range(PACKET_IDS) if one & self.mask == self.id)
+        return _ids(self.id, self.mask)
+
+
+@cache
+def _ids(id: int, mask: int) -> frozenset[int]:
+    return frozenset(one for one in range(PACKET_IDS) if one & mask == id)
 
 
 class Slot(NamedTuple):
