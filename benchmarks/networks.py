@@ -83,7 +83,7 @@ class Runner:
             row |= json.loads(done.stdout)
         with self.results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        said = row["failure"]["text"].splitlines()[-1:] if "failure" in row else f"{row['us']:,.1f} us"
+        said = " ".join(row["failure"]["text"].split()) if "failure" in row else f"{row['us']:,.1f} us"
         print(f"{' '.join(cell)}: {said}", file=sys.stderr, flush=True)
         return row
 
@@ -193,11 +193,12 @@ def _cells(rows: Rows, published: Mapping[tuple[str, str, str], float], network:
 def _means(rows: Rows, published: Mapping[tuple[str, str, str], float]) -> Iterator[str]:
     """Geometric means over all cells that have both parts of a quotient."""
     good = {cell: row for cell, row in rows.items() if "failure" not in row}
-    pairs = [(cell, Cell(cell.network, "half", cell.target)) for cell in good if cell.density == "dense"]
+    both = [(cell, Cell(cell.network, "half", cell.target)) for cell in good if cell.density == "dense"]
+    pairs = [(dense, half) for dense, half in both if half in good]
     quotients: dict[str, list[float]] = {
         "us / layer bound, dense": [row["us"] / row["layer_us"] for c, row in good.items() if c.density == "dense"],
         "us / layer bound, half": [row["us"] / row["layer_us"] for c, row in good.items() if c.density == "half"],
-        "dense / half": [good[dense]["us"] / good[half]["us"] for dense, half in pairs if half in good],
+        "dense / half": [good[dense]["us"] / good[half]["us"] for dense, half in pairs],
         "dense / half, paper": [published[d] / published[h] for d, h in pairs if {d, h} <= published.keys()],
         "paper / ours": [published[cell] / row["us"] for cell, row in good.items() if cell in published],
     }

@@ -77,6 +77,7 @@ def test_the_tables_compare_with_the_paper() -> None:
     assert five.startswith("| aie2-5x5 | 3,000 | - | - | 1,000 | - | 3.00 | - | - | 4,303 | - |")
     assert "| us / layer bound, dense | 2 | 3.46 |" in text
     assert "| dense / half | 1 | 2.00 |" in text
+    assert "| dense / half, paper | 1 | 1.52 |" in text
     assert "* resnet50 half aie2-4x4: 3 bytes differ from the reference" in text
     assert text[-1] == "Code: 1."
 
