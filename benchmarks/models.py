@@ -2,6 +2,8 @@
 
     python benchmarks/models.py resnet50 --sparsity 0.5 -o resnet50_half.onnx
 
+The networks are those of benchmarks/nets.
+
 No weights are downloaded.  Convolutions are He-normal, batch norms have seeded gains and shifts, and their
 running statistics are *measured* on two synthetic images before they are folded, as training would have done:
 activations stay alive and the output depends on the input.  What such a model says about shapes, memory and
@@ -12,12 +14,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,120 +34,12 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-Floats = npt.NDArray[np.float32]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.nets import NETWORKS
+from benchmarks.nets.builder import Builder, Floats, Network
 
 OPSET = 17
-BLOCK = 8
-BN_EPSILON = 1e-5
-
-
-@dataclass
-class Builder:
-    """A float graph under construction; without `measured`, batch norms use and report the data they see."""
-
-    rng: np.random.Generator
-    measured: Mapping[str, Floats] | None
-    sparsity: float = 0.0
-    skewed: bool = False
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    weights: list[onnx.TensorProto] = field(default_factory=list)
-    statistics: list[str] = field(default_factory=list)
-
-    def op(self, kind: str, inputs: Sequence[str], name: str, **attributes: object) -> str:
-        """Append one node whose output is called as the node."""
-        node = helper.make_node(kind, list(inputs), [name], name=name)
-        node.attribute.extend(helper.make_attribute(key, attributes[key]) for key in sorted(attributes))
-        self.nodes.append(node)
-        return name
-
-    def const(self, name: str, value: npt.NDArray[np.generic]) -> str:
-        self.weights.append(numpy_helper.from_array(value, name))
-        return name
-
-    def conv_bn(self, x: str, name: str, c_in: int, c_out: int, kernel: int, stride: int = 1, gain: float = 1.0) -> str:
-        """Convolution and batch norm with gains around `gain`, folded into one once statistics are known."""
-        std = math.sqrt(2.0 / (c_out * kernel * kernel))  # torchvision: kaiming_normal_ with fan_out
-        weight = self.prune(self.rng.normal(0.0, std, (c_out, c_in, kernel, kernel)).astype(np.float32))
-        gamma = (gain * self.rng.uniform(0.8, 1.2, c_out)).astype(np.float32)
-        beta = self.rng.normal(0.0, 0.2, c_out).astype(np.float32)
-        shape = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [kernel // 2] * 4}
-        if self.measured is None:
-            y = self.op("Conv", [x, self.const(f"{name}.weight", weight)], f"{name}.conv", **shape)
-            return self._measure_bn(y, name, gamma, beta)
-        scale = gamma / np.sqrt(self.measured[f"{name}.var"].ravel() + BN_EPSILON)
-        bias = beta - self.measured[f"{name}.mean"].ravel() * scale
-        w = self.const(f"{name}.weight", (weight * scale[:, None, None, None]).astype(np.float32))
-        return self.op("Conv", [x, w, self.const(f"{name}.bias", bias.astype(np.float32))], name, **shape)
-
-    def _measure_bn(self, x: str, name: str, gamma: Floats, beta: Floats) -> str:
-        """gamma * (x - mean) / sqrt(var + eps) + beta; mean and var over batch and pixels are outputs too."""
-        column = (1, -1, 1, 1)
-        eps = self.const(f"{name}.eps", np.full((1,), BN_EPSILON, np.float32))
-        mean = self.op("ReduceMean", [x], f"{name}.mean", axes=[0, 2, 3])
-        centred = self.op("Sub", [x, mean], f"{name}.centred")
-        square = self.op("Mul", [centred, centred], f"{name}.square")
-        var = self.op("ReduceMean", [square], f"{name}.var", axes=[0, 2, 3])
-        deviation = self.op("Sqrt", [self.op("Add", [var, eps], f"{name}.var_eps")], f"{name}.deviation")
-        unit = self.op("Div", [centred, deviation], f"{name}.unit")
-        scaled = self.op("Mul", [unit, self.const(f"{name}.gamma", gamma.reshape(column))], f"{name}.scaled")
-        self.statistics += [mean, var]
-        return self.op("Add", [scaled, self.const(f"{name}.beta", beta.reshape(column))], name)
-
-    def prune(self, weight: Floats) -> Floats:
-        """Prune all layers but the first, before statistics are measured: as if trained sparse."""
-        if not self.weights:
-            return weight
-        if not self.skewed:
-            return prune_blocks(weight, self.sparsity)
-        # Beta-distributed shares of this mean, uniform for a half: few rows of blocks are near the mean.
-        shares = self.rng.beta(2 * self.sparsity, 2 * (1 - self.sparsity), -(-weight.shape[0] // BLOCK))
-        rows = [weight[start : start + BLOCK] for start in range(0, weight.shape[0], BLOCK)]
-        return np.concatenate([prune_blocks(row, float(share)) for row, share in zip(rows, shares, strict=True)])
-
-    def relu(self, x: str) -> str:
-        return self.op("Relu", [x], f"{x}.relu")
-
-    def dense(self, x: str, name: str, c_in: int, c_out: int) -> str:
-        bound = 1.0 / math.sqrt(c_in)  # the default of torch.nn.Linear
-        weight = self.prune(self.rng.uniform(-bound, bound, (c_out, c_in)).astype(np.float32))
-        bias = self.rng.uniform(-bound, bound, c_out).astype(np.float32)
-        inputs = [x, self.const(f"{name}.weight", weight), self.const(f"{name}.bias", bias)]
-        return self.op("Gemm", inputs, name, transB=1)
-
-
-def resnet50(net: Builder, x: str) -> str:
-    """torchvision's resnet50: bottleneck v1.5, the stride of a stage is in its first 3x3 convolution."""
-    x = net.relu(net.conv_bn(x, "conv1", 3, 64, 7, 2))
-    x = net.op("MaxPool", [x], "maxpool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
-    c_in = 64
-    for stage, (blocks, width, stride) in enumerate(((3, 64, 1), (4, 128, 2), (6, 256, 2), (3, 512, 2)), 1):
-        for index in range(blocks):
-            x = _bottleneck(net, x, f"layer{stage}.{index}", c_in, width, stride if index == 0 else 1)
-            c_in = 4 * width
-    x = net.op("Flatten", [net.op("GlobalAveragePool", [x], "avgpool")], "flatten", axis=1)
-    return net.dense(x, "fc", c_in, 1000)
-
-
-def _bottleneck(net: Builder, x: str, name: str, c_in: int, width: int, stride: int) -> str:
-    """1x1, 3x3, 1x1 beside a shortcut; a last gain of 0.4 keeps the sum of six branches in range."""
-    y = net.relu(net.conv_bn(x, f"{name}.conv1", c_in, width, 1))
-    y = net.relu(net.conv_bn(y, f"{name}.conv2", width, width, 3, stride))
-    y = net.conv_bn(y, f"{name}.conv3", width, 4 * width, 1, gain=0.4)
-    if c_in != 4 * width or stride != 1:
-        x = net.conv_bn(x, f"{name}.downsample", c_in, 4 * width, 1, stride)
-    return net.relu(net.op("Add", [y, x], f"{name}.add"))
-
-
-@dataclass(frozen=True)
-class Network:
-    """A benchmark network: its input and the function that draws it; the first layer is never pruned."""
-
-    shape: tuple[int, int, int, int]
-    draw: Callable[[Builder, str], str]
-    classes: int
-
-
-NETWORKS: Mapping[str, Network] = {"resnet50": Network((1, 3, 224, 224), resnet50, 1000)}
 
 
 def synthetic_images(shape: Sequence[int], count: int, seed: int) -> list[Floats]:
@@ -170,7 +64,7 @@ def _graph(net: Builder, name: str, network: Network, batch: int) -> onnx.ModelP
         net.nodes,
         name,
         [helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, [batch, network.classes])],
+        [helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, [batch, *network.output])],
         net.weights,
     )
     graph.output.extend(helper.make_tensor_value_info(s, onnx.TensorProto.FLOAT, [None] * 4) for s in net.statistics)
@@ -197,24 +91,6 @@ def session_options(threads: int = 1) -> ort.SessionOptions:
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     return options
-
-
-def prune_blocks(weight: Floats, share: float) -> Floats:
-    """Zero `share` of the 8x8 (output channel x input channel) blocks of each tap, those of smallest L1 norm.
-
-    `weight` is [out, in, taps...]; edge blocks of odd channel counts are smaller; floor(share * n) blocks go.
-    """
-    out, inp = weight.shape[:2]
-    flat = weight.reshape(out, inp, -1)
-    rows, columns = -(-out // BLOCK), -(-inp // BLOCK)
-    padded = np.zeros((rows * BLOCK, columns * BLOCK, flat.shape[2]), np.float32)
-    padded[:out, :inp] = flat
-    blocks = padded.reshape(rows, BLOCK, columns, BLOCK, -1)
-    order = np.argsort(np.abs(blocks).sum(axis=(1, 3)).ravel(), kind="stable")
-    keep = np.ones(order.size, np.float32)
-    keep[order[: int(share * order.size)]] = 0.0
-    blocks *= keep.reshape(rows, 1, columns, 1, -1)
-    return padded[:out, :inp].reshape(weight.shape)
 
 
 class Images(CalibrationDataReader):  # type: ignore[misc]
@@ -328,6 +204,16 @@ def build(
     return quantise(model, images, activations=activations, per_channel=per_channel, pow2=pow2)
 
 
+def save(path: Path, name: str, **choices: Any) -> None:
+    """Build a model, with the choices of `build`, into a file that appears when it is whole."""
+    logging.getLogger().setLevel(
+        logging.ERROR
+    )  # quantize_static advises preprocessing, which would change nothing here
+    part = path.with_suffix(".part")
+    onnx.save(build(name, **choices), part)
+    part.replace(path)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("network", choices=sorted(NETWORKS))
@@ -345,9 +231,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--skewed needs a --sparsity above 0")
     if options.pow2 and options.activations != "int8":
         parser.error("--pow2 needs --activations int8")
-    logging.getLogger().setLevel(logging.ERROR)  # preprocessing would change nothing here
     start = time.perf_counter()
-    model = build(
+    save(
+        options.output,
         options.network,
         sparsity=options.sparsity,
         pow2=options.pow2,
@@ -356,7 +242,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seed=options.seed,
         skewed=options.skewed,
     )
-    onnx.save(model, options.output)
     print(f"{options.output}: {options.output.stat().st_size} bytes in {time.perf_counter() - start:.1f} s")
     return 0
 

@@ -38,7 +38,7 @@ from compiler.plan import (
     write_plan,
 )
 from compiler.reference.check import ValueCheck, random_inputs
-from compiler.summary import LayerInfo, bounds_of, imbalance_of, layers_json, layers_of, sparsity_json
+from compiler.summary import LayerInfo, bounds_json, bounds_of, imbalance_of, layers_json, layers_of, sparsity_json
 from compiler.target import Target
 from dialects import bsp, tile
 from passes.block_compaction import BlockCompaction, Mode
@@ -160,7 +160,8 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         "control.asm": listing.encode(),
         WEIGHTS: module.store[CONSTANTS].tobytes(),
         **{name: module.store[name].tobytes() for name in (COSTS, PROGRAM, PROGRAM_LISTING)},
-        LAYERS: json_bytes(layers_json(recorder.layers, ranges, target)),
+        LAYERS: json_bytes(layers_json(recorder.layers, ranges)),
+        "bounds.json": json_bytes(bounds_json(recorder.layers, target)),
         "sparsity.json": json_bytes(sparsity_json(recorder.layers, recorder.reasons)),
         "memory.json": json_bytes(memory),
         "timing.json": json_bytes(timing.to_dict()),
@@ -258,7 +259,9 @@ def _summary(layers: Sequence[LayerInfo], memory: Mapping[str, Any], timing: Tim
                 "macs": one.macs,
                 "macs_kept": one.macs_kept,
                 "us": target.microseconds(times.cycles),
-                "bound_by": times.bound,
+                "compute_us": one.compute_us(target),
+                "ddr_us": one.ddr_us(target),
+                "binds": times.binds,
             }
             for one, times in zip(layers, timing.layers, strict=True)
         ],

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compiler.encoding.work import BLOCK
-from compiler.ir import Module
+from compiler.ir import Module, Value
 from compiler.mapping.balance import imbalance
 from compiler.mapping.lowering import extents_of
 from compiler.mapping.shapes import Layer
@@ -22,10 +22,11 @@ BIAS_BYTES = 4
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """A layer in numbers; bytes are of weights, `ddr_bytes` what must cross DDR at least once.
+    """A layer in numbers; bytes are of weights, `read_bytes` and `written_bytes` what DDR must give and take.
 
-    `imbalance` is kept multiplications of the busiest core over the mean of all cores of the array, 1 without any;
-    `equal_imbalance` what it would be in this mapping if all output blocks were equal work.
+    docs/plan-format.md has the definitions of these two and of the bounds.  `imbalance` is kept multiplications of the
+    busiest core over the mean of all cores of the array, 1 without any; `equal_imbalance` what it would be in this
+    mapping if all output blocks were equal work.
     """
 
     index: int
@@ -38,7 +39,8 @@ class LayerInfo:
     blocks_kept: int
     weight_bytes: int
     packed_bytes: int
-    ddr_bytes: int
+    read_bytes: int
+    written_bytes: int
     passes: int
     imbalance: float
     equal_imbalance: float
@@ -49,7 +51,11 @@ class LayerInfo:
 
     def ddr_us(self, target: Target) -> float:
         """Compulsory bytes at full DDR bandwidth."""
-        return target.microseconds(self.ddr_bytes / target.ddr_bytes_per_cycle)
+        return target.microseconds(target.ddr_cycles(self.read_bytes, self.written_bytes))
+
+    def bound_us(self, target: Target) -> float:
+        """The larger of the two."""
+        return max(self.compute_us(target), self.ddr_us(target))
 
 
 def layers_of(module: Module, target: Target) -> list[LayerInfo]:
@@ -58,22 +64,52 @@ def layers_of(module: Module, target: Target) -> list[LayerInfo]:
     for run in module.walk(tile.RunOp):
         runs.setdefault(run.layer_index, []).append(run)
     ends = _end_bytes(module, runs)
-    return [_layer(module, target, index, group, ends.get(index, 0)) for index, group in sorted(runs.items())]
+    room = target.columns * target.memory_tile.bytes
+    return [
+        _layer(module, target, index, group, ends.get(index, _Ends()), room) for index, group in sorted(runs.items())
+    ]
 
 
-def _end_bytes(module: Module, runs: Mapping[int, Sequence[tile.RunOp]]) -> dict[int, int]:
-    """Bytes of the model's inputs and outputs, by the first layer that reads or the layer that writes them."""
-    found: dict[int, int] = {}
+@dataclass
+class _Ends:
+    """Bytes of the model's inputs that a layer is the first to read, and of the outputs that it writes."""
+
+    inputs: int = 0
+    outputs: int = 0
+
+
+def _end_bytes(module: Module, runs: Mapping[int, Sequence[tile.RunOp]]) -> dict[int, _Ends]:
+    """Those of each layer that has any; channels count as in the model, without borders."""
+    found: dict[int, _Ends] = {}
     layer_at = {run.epoch: index for index, group in runs.items() for run in group}
     for port in module.walk(tile.PortOp):
         moves = [one for one in port.buffer.users if isinstance(one, tile.LoadOp | tile.StoreOp)]
         if moves:
-            index = layer_at[min(one.epoch for one in moves)]
-            found[index] = found.get(index, 0) + port.buffer.type.bytes
+            ends = found.setdefault(layer_at[min(one.epoch for one in moves)], _Ends())
+            held = _alloc(port.buffer).storage
+            size = held.height * held.width * held.channels
+            if port.direction == "input":
+                ends.inputs += size
+            else:
+                ends.outputs += size
     return found
 
 
-def _layer(module: Module, target: Target, index: int, runs: Sequence[tile.RunOp], end_bytes: int) -> LayerInfo:
+def _alloc(buffer: Value[tile.BufferType]) -> tile.AllocOp:
+    assert isinstance(buffer.op, tile.AllocOp)
+    return buffer.op
+
+
+def _activation_bytes(run: tile.RunOp, ends: _Ends, room: int) -> tuple[int, int]:
+    """What DDR must give and take of activations, if layers run one by one and `room` is all that stays on chip."""
+    layer, held = run.layer, _alloc(run.inputs[0]).storage
+    result = layer.out_height * layer.out_width * layer.out_channels
+    operands = [held.height * held.width * layer.channels, *[result] * (layer.operands - 1)]
+    read = sum(max(0, size - room) for size in operands)
+    return max(ends.inputs, read), max(ends.outputs, result - room, 0)
+
+
+def _layer(module: Module, target: Target, index: int, runs: Sequence[tile.RunOp], ends: _Ends, room: int) -> LayerInfo:
     run, layer = runs[0], runs[0].layer
     pixels = layer.out_height * layer.out_width
     blocks = kept_weights = weights = 0
@@ -92,7 +128,8 @@ def _layer(module: Module, target: Target, index: int, runs: Sequence[tile.RunOp
         )
         weights = layer.out_channels * layer.channels * layer.taps
     mapping = run.mapping
-    ddr = layer.kept_blocks * BLOCK * BLOCK + BIAS_BYTES * layer.out_channels if layer.is_conv else 0
+    constants = layer.kept_blocks * BLOCK * BLOCK + BIAS_BYTES * layer.out_channels if layer.is_conv else 0
+    read, written = _activation_bytes(run, ends, room)
     return LayerInfo(
         index=index,
         name=run.title,
@@ -112,16 +149,15 @@ def _layer(module: Module, target: Target, index: int, runs: Sequence[tile.RunOp
         blocks_kept=layer.kept_blocks,
         weight_bytes=weights,
         packed_bytes=layer.kept_blocks * (BLOCK * BLOCK + 4) + 12 * BLOCK * layer.out_blocks if layer.is_conv else 0,
-        ddr_bytes=ddr + end_bytes,
+        read_bytes=constants + read,
+        written_bytes=written,
         passes=len(runs),
         imbalance=uneven,
         equal_imbalance=equal,
     )
 
 
-def layers_json(
-    layers: Sequence[LayerInfo], ranges: Sequence[Sequence[tuple[int, int]]], target: Target
-) -> list[dict[str, Any]]:
+def layers_json(layers: Sequence[LayerInfo], ranges: Sequence[Sequence[tuple[int, int]]]) -> list[dict[str, Any]]:
     """The content of layers.json."""
     return [
         {
@@ -136,11 +172,8 @@ def layers_json(
             "macs_kept": one.macs_kept,
             "weight_bytes": one.weight_bytes,
             "packed_bytes": one.packed_bytes,
-            "ddr_bytes": one.ddr_bytes,
             "mapping": dict(one.mapping),
             "passes": one.passes,
-            "compute_bound_us": one.compute_us(target),
-            "ddr_bound_us": one.ddr_us(target),
             "control": [list(stretch) for stretch in ranges[one.index]],
         }
         for one in layers
@@ -174,13 +207,31 @@ def imbalance_of(layers: Sequence[LayerInfo]) -> float:
     return sum(one.imbalance * one.macs_kept for one in layers) / total if total else 1.0
 
 
+def bounds_json(layers: Sequence[LayerInfo], target: Target) -> dict[str, Any]:
+    """The content of bounds.json: bounds of the model, and what each layer adds to them."""
+    rows = [
+        {
+            "index": one.index,
+            "name": one.name,
+            "macs_kept": one.macs_kept,
+            "read_bytes": one.read_bytes,
+            "written_bytes": one.written_bytes,
+            "compute_us": one.compute_us(target),
+            "ddr_us": one.ddr_us(target),
+            "layer_us": one.bound_us(target),
+        }
+        for one in layers
+    ]
+    return {"schema": 1, "target": target.name, **bounds_of(layers, target), "layers": rows}
+
+
 def bounds_of(layers: Sequence[LayerInfo], target: Target) -> dict[str, float]:
-    """Times that no plan can beat, in microseconds; the definitions are in docs/plan-format.md."""
-    compute = [one.compute_us(target) for one in layers]
-    ddr = [one.ddr_us(target) for one in layers]
+    """Bounds of a model in microseconds; the definitions are in docs/plan-format.md."""
+    compute = sum(one.compute_us(target) for one in layers)
+    ddr = sum(one.ddr_us(target) for one in layers)
     return {
-        "compute_us": sum(compute),
-        "ddr_us": sum(ddr),
-        "layer_us": sum(map(max, compute, ddr)),
-        "network_us": max(sum(compute), sum(ddr)),
+        "compute_us": compute,
+        "ddr_us": ddr,
+        "layer_us": sum(one.bound_us(target) for one in layers),
+        "network_us": max(compute, ddr),
     }

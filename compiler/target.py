@@ -12,6 +12,9 @@ from compiler.errors import Diagnostic, UnreadableInput, UsageError, nearest
 
 _DIRECTORY = Path(__file__).parent / "targets"
 
+MAX_MEMORY_TILE_ROWS = 2
+"""The VE2802 has two, other arrays one (mlir-aie AIETargetModel.h:789-944)."""
+
 MAX_COLUMNS = 8
 """Columns and rows that the overlay's packet ids cover (`compiler.encoding` has 5-bit packet ids)."""
 
@@ -35,9 +38,10 @@ class Core:
 
 @dataclass(frozen=True)
 class MemoryTile:
-    """The memory tile of a column."""
+    """A memory tile; of the `rows` that a column has the lowest holds data, streams go straight through the others."""
 
     bytes: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Target:
-    """An array of `columns` x `core_rows` cores with one memory tile and one shim per column."""
+    """An array of `columns` x `core_rows` cores; each column has a shim with two DDR channels each way."""
 
     name: str
     columns: int
@@ -111,19 +115,24 @@ class Target:
 
     @property
     def memory_tile_row(self) -> int:
-        """Row of the memory tiles; row 0 is the shim, cores start one above."""
+        """Row of the memory tiles that hold data; row 0 is the shim."""
         return 1
 
     @property
     def first_core_row(self) -> int:
         """Row of the lowest core of a column."""
-        return 2
+        return self.memory_tile_row + self.memory_tile.rows
 
-    @property
-    def ddr_bytes_per_cycle(self) -> float:
-        """Bytes a cycle that all read channels together can bring from DDR."""
-        shared = [self.bytes_per_cycle(rate) for rate in (self.ddr.read_gb_per_s, self.ddr.total_gb_per_s) if rate]
-        return min([2 * self.columns * self.ddr.read_channel_bytes_per_cycle, *shared])
+    def ddr_cycles(self, read_bytes: float, written_bytes: float) -> float:
+        """The least cycles in which all channels together read and write so much; both directions run at once."""
+        ddr, channels = self.ddr, 2 * self.columns
+        times = [
+            read_bytes / (channels * ddr.read_channel_bytes_per_cycle),
+            written_bytes / (channels * ddr.write_channel_bytes_per_cycle),
+        ]
+        moved = (read_bytes, ddr.read_gb_per_s), (written_bytes, ddr.write_gb_per_s)
+        both = (read_bytes + written_bytes, ddr.total_gb_per_s)
+        return max(*times, *(size / self.bytes_per_cycle(rate) for size, rate in (*moved, both) if rate))
 
     def bytes_per_cycle(self, gb_per_s: float) -> float:
         """A rate in bytes per array cycle."""
@@ -158,6 +167,9 @@ class Target:
         target = cls(**values)
         if not (1 <= target.columns <= MAX_COLUMNS and 1 <= target.core_rows <= MAX_COLUMNS):
             text = f"{target.columns} columns x {target.core_rows} core rows, at most {MAX_COLUMNS} x {MAX_COLUMNS}"
+            raise UnreadableInput(Diagnostic("target-size", text, place))
+        if target.memory_tile.rows > MAX_MEMORY_TILE_ROWS:
+            text = f"{target.memory_tile.rows} rows of memory tiles, at most {MAX_MEMORY_TILE_ROWS}"
             raise UnreadableInput(Diagnostic("target-size", text, place))
         core = target.core
         if core.data_memory_bytes != CORE_BYTES or 4 * core.bank_bytes != CORE_BYTES or core.stack_bytes > 8192:

@@ -47,7 +47,7 @@ DMA_ARBITERS = (0, WORK_STREAM)
 """Of a core's two receiving channels: those of the streams by which their broadcasts come."""
 STORE_ARBITER, STORE_MSEL = WORK_STREAM, 1
 """Of a memory tile, for results on their way to DDR; all six arbiters serve streams, and this one few."""
-SHIM_ROW, MEMTILE_ROW, CORE_ROW = 0, 1, 2
+SHIM_ROW = 0
 # Which of an arbiter's masters take a packet.
 CORE_ONLY, CORE_AND_NORTH, NORTH_ONLY, CORE_AND_BESIDE = range(4)
 
@@ -61,7 +61,12 @@ class Match(NamedTuple):
     @property
     def ids(self) -> frozenset[int]:
         """All ids it takes."""
-        return frozenset(one for one in range(PACKET_IDS) if one & self.mask == self.id)
+        return _ids(self.id, self.mask)
+
+
+@cache
+def _ids(id: int, mask: int) -> frozenset[int]:
+    return frozenset(one for one in range(PACKET_IDS) if one & mask == id)
 
 
 class Slot(NamedTuple):
@@ -211,10 +216,10 @@ def _shim_ops(column: int) -> Iterator[Op]:
     yield switch.master(down, 0, (0,), drop=True)
 
 
-def _memory_tile_ops(column: int, columns: int, rows: int) -> Iterator[Op]:
+def _memory_tile_ops(column: int, row: int, columns: int, rows: int) -> Iterator[Op]:
     """The shim below, the cores above; packets go up whole, each stream through an arbiter of its own."""
     shared = shared_row(column, columns, rows)
-    switch = _Switch(TileKind.MEMTILE, column, MEMTILE_ROW)
+    switch = _Switch(TileKind.MEMTILE, column, row)
     for stream, channel in enumerate(LOAD_CHANNELS):
         yield switch.circuit(_south(stream), _dma(channel))
     for stream in sorted({*streams_of(rows, shared), STORE_CHANNEL}):
@@ -244,9 +249,18 @@ def _source_slots(stream: int, rows: int, shared: int | None) -> Iterator[Slot]:
     yield from (Slot(match.id, match.mask, 0, stream) for match in matches)
 
 
-def _core_ops(column: int, row: int, columns: int, rows: int) -> Iterator[Op]:
+def _passed_ops(column: int, row: int, columns: int, rows: int) -> Iterator[Op]:
+    """A memory tile between the one that holds data and the cores: its switch takes each stream straight through."""
+    switch = _Switch(TileKind.MEMTILE, column, row)
+    for stream in streams_of(rows, shared_row(column, columns, rows)):
+        yield switch.circuit(_south(stream), _north(stream))
+    for stream in output_streams(rows):
+        yield switch.circuit(_north(stream), _south(stream))
+
+
+def _core_ops(column: int, first_row: int, row: int, columns: int, rows: int) -> Iterator[Op]:
     """Packets for this core, for those above and beside it, and outputs on their way down."""
-    switch = _Switch(TileKind.CORE, column, CORE_ROW + row)
+    switch = _Switch(TileKind.CORE, column, first_row + row)
     shared = shared_row(column, columns, rows)
     beside = _beside(column, row, columns, rows)
     for stream in streams_of(rows, shared):
@@ -286,13 +300,16 @@ def _beside(column: int, row: int, columns: int, rows: int) -> list[Port]:
     return east + west
 
 
-def overlay_ops(columns: int, rows: int) -> Iterator[Op]:
+def overlay_ops(target: Target) -> Iterator[Op]:
     """The configuration of every switch of an array."""
+    columns, rows, first_row = target.columns, target.core_rows, target.first_core_row
     for column in range(columns):
         yield from _shim_ops(column)
-        yield from _memory_tile_ops(column, columns, rows)
+        yield from _memory_tile_ops(column, target.memory_tile_row, columns, rows)
+        for row in range(target.memory_tile_row + 1, first_row):
+            yield from _passed_ops(column, row, columns, rows)
         for row in range(rows):
-            yield from _core_ops(column, row, columns, rows)
+            yield from _core_ops(column, first_row, row, columns, rows)
 
 
 @dataclass(frozen=True)
@@ -303,5 +320,5 @@ class RouteStreams(Pass):
 
     def run(self, module: Module, target: Target) -> None:
         rewriter = Rewriter.at_start(module.function().body.block)
-        for op in overlay_ops(target.columns, target.core_rows):
+        for op in overlay_ops(target):
             rewriter.insert(op)

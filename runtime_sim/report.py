@@ -1,4 +1,4 @@
-"""Where the time of a run went, layer by layer, and what bound each; every number is simulated."""
+"""Where the time of a run went, layer by layer, and what binds each; every number is simulated."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ import numpy as np
 from compiler.errors import Diagnostic, UnreadableInput
 from compiler.target import Target
 from runtime_sim.record import Result
-from runtime_sim.usage import MEANING, RESOURCES, busiest, busy_lanes
+from runtime_sim.usage import MEANING, RESOURCES, binding, busiest, busy_lanes
 
-SCHEMA = 1
+SCHEMA = 2
 NAME_WIDTH = 48
 
 
 @dataclass(frozen=True)
 class LayerTime:
-    """One layer: `start..end` is all it did, `cycles` the stretch that no earlier layer is charged with."""
+    """One layer: `start..end` is all it did, `cycles` the stretch that no earlier layer is charged with.
+
+    `binds` is one of `RESOURCES` or `WAITING`.
+    """
 
     index: int
     name: str
@@ -30,7 +33,7 @@ class LayerTime:
     begins: int
     cycles: int
     busy: Mapping[str, int]
-    bound: str
+    binds: str
 
 
 @dataclass(frozen=True)
@@ -82,22 +85,22 @@ class Timing:
     def table(self) -> str:
         """A table for people, in microseconds; its last line is the sum of those above."""
         us = self.target.microseconds
-        names = [_short(one.name) for one in self.layers]
+        names = [shortened(one.name) for one in self.layers]
         wide = max([len("layer"), *map(len, names)])
-        head = "".join(f"{title:>12}" for title in ("us", *RESOURCES))
-        lines = [f"{'layer':{wide}}{head}  bound"]
+        head = "".join(f"{title:>14}" for title in ("us", *RESOURCES))
+        lines = [f"{'layer':{wide}}{head}  binds"]
         for name, one in zip(names, self.layers, strict=True):
-            times = "".join(f"{us(one.busy[kind]):12.2f}" for kind in RESOURCES)
-            lines.append(f"{name:{wide}}{us(one.cycles):12.2f}{times}  {one.bound}")
-        lines.append(f"{'gaps':{wide}}{us(self.gap_cycles):12.2f}")
-        whole = "".join(f"{us(self.busy[kind]):12.2f}" for kind in RESOURCES)
-        lines.append(f"{'total':{wide}}{us(self.cycles):12.2f}{whole}  {self.cycles} cycles")
+            times = "".join(f"{us(one.busy[kind]):14.2f}" for kind in RESOURCES)
+            lines.append(f"{name:{wide}}{us(one.cycles):14.2f}{times}  {one.binds}")
+        lines.append(f"{'gaps':{wide}}{us(self.gap_cycles):14.2f}")
+        whole = "".join(f"{us(self.busy[kind]):14.2f}" for kind in RESOURCES)
+        lines.append(f"{'total':{wide}}{us(self.cycles):14.2f}{whole}  {self.cycles} cycles")
         lines += [f"note: {note}" for note in self.target.notes]
         return "\n".join(lines) + "\n"
 
 
-def _short(name: str) -> str:
-    """A name that leaves room for the numbers: converters make names of hundreds of letters."""
+def shortened(name: str) -> str:
+    """A name that leaves room for numbers beside it: converters make names of hundreds of letters."""
     return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 3]}..."
 
 
@@ -110,7 +113,7 @@ def _layer_dict(one: LayerTime, target: Target) -> dict[str, Any]:
         "begins": one.begins,
         "cycles": one.cycles,
         "us": target.microseconds(one.cycles),
-        "bound": one.bound,
+        "binds": one.binds,
         "busy_cycles": dict(one.busy),
     }
 
@@ -125,10 +128,10 @@ def timing_of(result: Result, target: Target, names: Sequence[str]) -> Timing:
     layers = []
     for row, (index, begins, end) in enumerate(stretches):
         busy = {kind: round(float(per_layer[kind][row])) for kind in RESOURCES}
-        bound = max(RESOURCES, key=lambda kind: busy[kind]) if any(busy.values()) else "none"
+        binds = binding(busy, end - begins)
         name = names[index] if index < len(names) else f"layer {index}"
         start, own_end = result.layers[index]
-        layers.append(LayerTime(index, name, start, own_end, begins, end - begins, busy, bound))
+        layers.append(LayerTime(index, name, start, own_end, begins, end - begins, busy, binds))
     return Timing(
         cycles=result.cycles,
         gap_cycles=result.cycles - sum(one.cycles for one in layers),

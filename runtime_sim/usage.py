@@ -14,16 +14,42 @@ from runtime_sim.ddr import STREAM_BYTES_PER_CYCLE, channel_rates
 from runtime_sim.record import Result
 
 CONTROL_TILE = "control"
-CORE, MEMORY_TILE, DDR, CONTROL = RESOURCES = ("core", "memory_tile", "ddr", "control")
-"""Kinds of resource, each charged with the busy cycles of its busiest member."""
+RESOURCES = COMPUTE, CORE_STREAMS, DDR, MEMORY_TILE, CONTROL = (
+    "compute",
+    "core_streams",
+    "ddr",
+    "memory_tile",
+    "control",
+)
+"""Kinds of resource, each charged with the busy cycles of its busiest member.
+
+Of equals the first binds: the memory tile has the other end of every stream of a core and of the DDR, and binds only if
+a channel of it has more to move than any of these.
+"""
+
+WAITING = "waiting"
+"""What binds a layer in which even the busiest resource does not work for more than half of the time."""
+
+ALIKE = 0.95
+"""Busy cycles from this part of the most on count as the same: a packet has its header in one stream, not in all."""
 
 MEANING = {
-    CORE: "kernel calls of the busiest core",
-    MEMORY_TILE: "words moved by the busiest memory tile channel, at one a cycle",
+    COMPUTE: "kernel calls of the busiest core",
+    CORE_STREAMS: "words through the busiest DMA channel of a core, at one a cycle",
     DDR: "bytes moved by the busiest shim channel at its rate, or by all at the rate of the DDR",
+    MEMORY_TILE: "words moved by the busiest memory tile channel, at one a cycle",
     CONTROL: "operations of the control stream",
 }
-_KINDS = {TileKind.MEMTILE.value: MEMORY_TILE, TileKind.SHIM.value: DDR}
+_KINDS = {TileKind.CORE.value: CORE_STREAMS, TileKind.MEMTILE.value: MEMORY_TILE, TileKind.SHIM.value: DDR}
+
+
+def binding(busy: Mapping[str, int], cycles: int) -> str:
+    """What binds a layer of so many cycles: waiting, or the first of the resources that are busiest."""
+    most = max(busy.values())
+    if 2 * most <= cycles:
+        return WAITING
+    return next(kind for kind in RESOURCES if busy[kind] >= ALIKE * most)
+
 
 Cycles = NDArray[np.float64]
 
@@ -61,11 +87,11 @@ def busy_lanes(result: Result, target: Target) -> dict[str, list[Lane]]:
         kept.work.append(work)
 
     for call in result.calls:
-        add(CORE, str(call.core), call.start, call.end, call.cycles)
+        add(COMPUTE, str(call.core), call.start, call.end, call.cycles)
     ddr_rates = channel_rates(target)
     for event in result.events:
         kind = _KINDS.get(event.tile.partition("(")[0])
-        if kind is not None:
+        if kind is not None and event.lane != event.tile:  # a core's own lane holds its kernel calls
             rate = ddr_rates[_direction(event.lane)] if kind == DDR else STREAM_BYTES_PER_CYCLE
             work = min(float(event.end - event.start), event.bytes / rate)
             add(kind, event.lane, event.start, event.end, work)

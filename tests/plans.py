@@ -7,8 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from compiler.backend.emit import header_of
 from compiler.encoding.costs import KernelCosts
-from compiler.encoding.transaction import TransactionHeader, TransactionWriter
+from compiler.encoding.transaction import TransactionWriter
 from compiler.plan import json_bytes, write_plan
 from compiler.target import Target
 
@@ -33,8 +34,7 @@ def tensor(name: str, **changes: Any) -> dict[str, Any]:
 
 def empty_control(target: Target) -> bytes:
     """A control stream without operations."""
-    header = TransactionHeader(rows=target.first_core_row + target.core_rows, columns=target.columns)
-    return TransactionWriter(header).finish()
+    return TransactionWriter(header_of(target)).finish()
 
 
 def parts(target: str = "aie2-2x2") -> tuple[dict[str, bytes], dict[str, Any]]:

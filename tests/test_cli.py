@@ -26,6 +26,7 @@ from tests.netbuilder import Attributes
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "examples/models/digits_int8_half.onnx"
 FILES = (
+    "bounds.json",
     "control.asm",
     "control.bin",
     "cores/costs.json",
@@ -188,6 +189,15 @@ def summary_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str
     return found
 
 
+def test_verbose_names_what_binds_each_layer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bscc([str(DIGITS), "-o", str(tmp_path / "plan"), "--no-compare-dense", "-v"]) == 0
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["layer", "us", "compute", "us", "DDR", "us", "binds"]
+    layers = Plan.load(tmp_path / "plan").json("timing.json")["layers"]
+    assert [line.split()[0] for line in lines[: len(layers)]] == [one["name"] for one in layers]
+    assert [line.split()[-1] for line in lines[: len(layers)]] == [one["binds"] for one in layers]
+
+
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "plan"
     summary = summary_of([str(DIGITS), "-o", str(place)], capsys)
@@ -204,6 +214,15 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bounds = summary["bounds"]
     assert set(bounds) == {"compute_us", "ddr_us", "layer_us", "network_us"}
     assert bounds["network_us"] == max(bounds["compute_us"], bounds["ddr_us"]) <= bounds["layer_us"]
+    written = Plan.load(place).json("bounds.json")
+    assert {name: written[name] for name in bounds} == bounds
+    assert sum(one["layer_us"] for one in written["layers"]) == pytest.approx(bounds["layer_us"])
+    for one in written["layers"]:
+        assert one["layer_us"] == max(one["compute_us"], one["ddr_us"])
+    kept = sum(one["kept"] for one in Plan.load(place).json("sparsity.json"))
+    outputs = 32 + 64 + 128 + 256 + 10
+    assert sum(one["read_bytes"] for one in written["layers"]) == 64 * kept + 4 * outputs + 28 * 28
+    assert sum(one["written_bytes"] for one in written["layers"]) == 10
     assert bounds["compute_us"] == pytest.approx(summary["macs_kept"] / (256 * 16) / 1000)
     assert bounds["layer_us"] <= summary["time_us"]
     assert len(summary["layers"]) == 8

@@ -32,7 +32,7 @@ from tests.reference_tools import (
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "examples/models"
-TARGETS = ("aie2-4x4", *(f"aie2-{n}x{n}" for n in (2, 3, 5, 6, 7, 8)), "npu1")
+TARGETS = ("aie2-4x4", *(f"aie2-{n}x{n}" for n in (2, 3, 5, 6, 7, 8)), "npu1", "ve2802-2x4", "ve2802-2x8")
 CASES = [
     pytest.param(
         case,

@@ -79,7 +79,7 @@ def test_digits(digits: Plan) -> None:
     for name, array in onnxruntime_outputs(model, fed).items():
         assert array.argmax() == fine.outputs[name].argmax()
         assert np.abs(array - fine.outputs[name]).max() <= 1.01 * digits.outputs[0].scale
-    assert fine.result.calls and all(one.bound != "none" for one in fine.timing.layers)
+    assert fine.result.calls and any(one.busy["compute"] for one in fine.timing.layers)
     assert checked(session, fed) > 0
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from compiler.errors import UnreadableInput, UsageError
 from compiler.plan import COSTS as COSTS_FILE
-from compiler.plan import PROGRAM, Plan, json_bytes, write_plan
+from compiler.plan import PROGRAM, SCHEMA, Plan, json_bytes, write_plan
 from tests.plans import COSTS, STORAGE, edit_manifest, parts, small_plan, tensor
 
 
@@ -160,7 +160,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "not text": ("plan-json", lambda place: (place / "manifest.json").write_bytes(b"\xff\xfe\x00")),
     "a list": ("plan-manifest", lambda place: (place / "manifest.json").write_text("[]")),
     "deep": ("plan-json", lambda place: (place / "manifest.json").write_text("[" * 100_000)),
-    "newer schema": ("plan-schema", edited(schema=3)),
+    "newer schema": ("plan-schema", edited(schema=SCHEMA + 1)),
     "schema true": ("plan-manifest", edited(schema=True)),
     "unlisted": ("plan-file", unlist),
     "leads out": ("plan-path", lead_out),
@@ -190,6 +190,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "target text": ("target-value", target(columns="4")),
     "target still": ("target-value", target(clock_mhz=0)),
     "target size": ("target-size", target(columns=9)),
+    "target memory tiles": ("target-size", target(memory_tile={"bytes": 524288, "rows": 3})),
 }
 
 

@@ -15,6 +15,7 @@ from compiler.target import Target
 from runtime_sim.record import Event, KernelRecord, Result
 from runtime_sim.report import layer_of_operation, timing_of
 from runtime_sim.trace import trace_json
+from runtime_sim.usage import RESOURCES, binding
 from tests.plans import small_plan
 
 TARGET = replace(Target.load("aie2-2x2"), clock_mhz=500)
@@ -29,7 +30,7 @@ def result() -> Result:
     run.event(Event(200, 700, "shim(0,0)", "shim(0,0) mm2s1", "bd 1", 1, 2000))
     run.event(Event(500, 900, "memtile(0,1)", "memtile(0,1) mm2s0", "bd 2", 1, 1200))
     run.event(Event(0, 200, "control", "control", "sync", -1, 0))
-    run.calls += [KernelRecord((0, 2), 0, 1, 200, 400, 190, 0), KernelRecord((0, 3), 1, 1, 650, 660, 10, 0)]
+    run.calls += [KernelRecord((0, 2), 0, 1, 200, 400, 180, 0), KernelRecord((0, 3), 1, 1, 650, 660, 10, 0)]
     return run
 
 
@@ -46,10 +47,33 @@ def test_layers_and_gaps_are_the_total() -> None:
 def test_what_binds_a_layer() -> None:
     first, second = timing_of(result(), TARGET, NAMES).layers
     # The second shim channel moves 2000 bytes in 200..700 at 4 B a cycle, 800 of them by cycle 400.
-    assert first.busy == {"core": 190, "memory_tile": 0, "ddr": 200, "control": 0}
-    assert second.busy == {"core": 10, "memory_tile": 300, "ddr": 300, "control": 0}
-    assert first.bound == "ddr"
-    assert second.bound == "memory_tile"
+    assert first.busy == {"compute": 180, "core_streams": 0, "memory_tile": 0, "ddr": 200, "control": 0}
+    assert second.busy == {"compute": 10, "core_streams": 0, "memory_tile": 300, "ddr": 300, "control": 0}
+    assert first.binds == "ddr"
+    assert second.binds == "ddr", "the memory tile has the other end of its stream"
+
+
+def test_streams_of_cores_are_no_kernel_calls() -> None:
+    run = result()
+    run.event(Event(450, 850, "core(0,2)", "core(0,2) s2mm0", "bd 0", 1, 1190))
+    _, second = timing_of(run, TARGET, NAMES).layers
+    assert second.busy["core_streams"] == 298
+    assert second.binds == "core_streams", "the memory tile's 300 cycles are the same words and a header"
+
+
+@pytest.mark.parametrize(
+    ("busy", "binds"),
+    [
+        ({"compute": 51, "ddr": 40}, "compute"),
+        ({"compute": 96, "memory_tile": 100}, "compute"),
+        ({"compute": 90, "memory_tile": 100}, "memory_tile"),
+        ({"control": 80}, "control"),
+        ({"compute": 50, "ddr": 50}, "waiting"),
+        ({}, "waiting"),
+    ],
+)
+def test_waiting_binds_where_nothing_works_half_of_the_time(busy: dict[str, int], binds: str) -> None:
+    assert binding({kind: busy.get(kind, 0) for kind in RESOURCES}, 100) == binds
 
 
 def test_control_is_busy_where_it_does_not_wait() -> None:

@@ -81,7 +81,8 @@ SETUP = "set-up"
 
 def header_of(target: Target) -> TransactionHeader:
     """The stream's header: rows count the shims and the memory tiles too."""
-    return TransactionHeader(rows=target.first_core_row + target.core_rows, columns=target.columns)
+    rows = target.first_core_row + target.core_rows
+    return TransactionHeader(rows=rows, memtile_rows=target.memory_tile.rows, columns=target.columns)
 
 
 def emit_control(module: Module, target: Target) -> tuple[bytes, str, list[list[tuple[int, int]]]]:

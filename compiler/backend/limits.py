@@ -49,7 +49,7 @@ class Reporter:
         self.within("check-tile", "the column", column, 0, self.target.columns - 1)
         self.within("check-tile", "the row", row, 0, self.target.core_rows + self.target.first_core_row - 1)
         if row < self.target.first_core_row:
-            return TileKind.MEMTILE if row == self.target.memory_tile_row else TileKind.SHIM
+            return TileKind.MEMTILE if row >= self.target.memory_tile_row else TileKind.SHIM
         return TileKind.CORE
 
 

@@ -190,7 +190,7 @@ class _Follower:
         """The memory that a descriptor names, and what its word 0 is there, in bytes."""
         if bd.row >= self.target.first_core_row:
             return Memory("core", bd.column, bd.row), 0
-        if bd.row != self.target.memory_tile_row:
+        if bd.row < self.target.memory_tile_row:
             return Memory("ddr", 0, 0, -1 if bd.argument is None else bd.argument), 0
         side, offset = split_memtile_word(bd.address)
         return Memory("mem", bd.column + side - Side.OWN, bd.row), offset - bd.address * WORD

@@ -16,6 +16,7 @@ from compiler.errors import Diagnostic, UsageError
 from compiler.paper import paper_table
 from compiler.pipeline import DEFAULT_PIPELINE
 from compiler.plan import json_bytes
+from runtime_sim.report import shortened
 
 PAPER_PARTS = {
     "mac_us": "the kept MACs at full rate",
@@ -43,7 +44,11 @@ def command() -> CommandParser:
         metavar="PLAN",
         help="the directory to write; a plan there is replaced",
     )
-    add("--target", default="aie2-4x4", help="aie2-2x2 ... aie2-8x8, npu1, or a .toml file (default aie2-4x4)")
+    add(
+        "--target",
+        default="aie2-4x4",
+        help="a .toml file, or one of aie2-2x2 ... aie2-8x8 (default aie2-4x4), npu1, ve2802-2x4, ve2802-2x8",
+    )
     add(
         "--pass-pipeline",
         default=DEFAULT_PIPELINE,
@@ -81,7 +86,7 @@ def command() -> CommandParser:
     add("--no-compare-dense", action="store_true", help="do not compile the dense twin for the speed-up")
     add("--json", action="store_true", help="print the summary as JSON instead of a table")
     add("-q", "--quiet", action="store_true", help="print nothing but errors")
-    add("-v", "--verbose", action="store_true", help="say each step on stderr")
+    add("-v", "--verbose", action="store_true", help="say each step on stderr, and of each layer what binds it")
     add("--version", action="version", version=f"bscc {VERSION}")
     return parser
 
@@ -123,7 +128,10 @@ def table(summary: Mapping[str, Any]) -> str:
     for name, one in summary["memory"].items():
         share = one["gap"] / one["size"] if one["size"] else 0.0
         rows.append((name, f"{one['size']:,} bytes, lower bound {one['bound']:,}, gap {share:.1%}"))
-    rows.append(("time", f"{summary['time_us']:,.1f} us simulated, layer bound {bounds['layer_us']:,.1f} us"))
+    ratio = summary["time_us"] / bounds["layer_us"] if bounds["layer_us"] else 0.0
+    rows.append(("time", f"{summary['time_us']:,.1f} us simulated, {ratio:.2f} times the layer bound"))
+    named = ", ".join(f"{name} {bounds[f'{name}_us']:,.1f}" for name in ("compute", "ddr", "layer", "network"))
+    rows.append(("bounds", f"{named} us"))
     if "speed_up" in summary:
         rows.append(("dense", f"{summary['dense_us']:,.1f} us: {summary['speed_up']:.2f} times as long"))
     if "paper" in summary:
@@ -133,6 +141,17 @@ def table(summary: Mapping[str, Any]) -> str:
         rows.append(("", f"  = {parts}"))
     lines = [f"{name:12} {text}" for name, text in (("target", summary["target"]), *rows)]
     return "\n".join(lines + [f"note: {note}" for note in summary["notes"]]) + "\n"
+
+
+def layer_lines(summary: Mapping[str, Any]) -> str:
+    """A line for each layer: its time, its bounds, and what binds it."""
+    names = [shortened(one["name"]) for one in summary["layers"]]
+    wide = max([len("layer"), *map(len, names)])
+    lines = [f"{'layer':{wide}}{'us':>12}{'compute us':>12}{'DDR us':>12}  binds"]
+    for name, one in zip(names, summary["layers"], strict=True):
+        numbers = "".join(f"{one[key]:12.2f}" for key in ("us", "compute_us", "ddr_us"))
+        lines.append(f"{name:{wide}}{numbers}  {one['binds']}")
+    return "\n".join(lines) + "\n"
 
 
 def run(argv: Sequence[str] | None) -> int:
@@ -158,8 +177,10 @@ def run(argv: Sequence[str] | None) -> int:
     if given.json:
         sys.stdout.write(json_bytes(summary).decode())
     elif not given.quiet:
-        if given.verbose and "paper" in summary:
-            sys.stdout.write(paper_table(summary["paper"]) + "\n")
+        if given.verbose:
+            sys.stdout.write(layer_lines(summary))
+            if "paper" in summary:
+                sys.stdout.write(paper_table(summary["paper"]) + "\n")
         sys.stdout.write(table(summary))
     return 0
 

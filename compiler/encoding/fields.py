@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -51,7 +52,7 @@ class Bits:
     choices: tuple[int, ...] = ()
     shown: bool = False
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Number of stored bits in all pieces together."""
         return sum(piece.width for piece in self.pieces)

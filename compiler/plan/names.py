@@ -8,7 +8,7 @@ from typing import Any
 
 from compiler.errors import Diagnostic, UnreadableInput
 
-SCHEMA = 2
+SCHEMA = 3
 MANIFEST = "manifest.json"
 CONTROL = "control.bin"
 WEIGHTS = "weights.bin"

@@ -26,7 +26,8 @@ import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 
-from benchmarks.models import Floats, prune_blocks, quantise, session_options
+from benchmarks.models import quantise, session_options
+from benchmarks.nets.builder import Floats, prune_blocks
 
 Bytes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
