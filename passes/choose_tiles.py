@@ -16,6 +16,7 @@ from compiler.mapping.cores import core_layouts
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, share_bytes
 from compiler.mapping.planner import Planner
 from compiler.mapping.program import step_count
+from compiler.mapping.search import Effort, budget_of
 from compiler.mapping.sizes import packet_bytes, senders_of, slots_of
 from compiler.pass_manager import Pass, Stage, option
 from dialects import bsp, tile
@@ -39,7 +40,7 @@ class Emitter:
         self.plan, self.rw, self.target, self.module = plan, rw, target, module
         self.homes: dict[int, Buffer] = {}
         self.epoch = 0
-        self.idle_bytes = 0.0
+        self.before: Node | None = None
 
     def emit(self) -> None:
         """Homes and ports first, then for each pass its loads, its run and its stores."""
@@ -115,8 +116,8 @@ class Emitter:
         extents = column_extents(node, self.target.columns, piece)
         size = packet_bytes(node, self.target, self.module, piece)
         senders = senders_of(node.mapping, self.target)
-        ahead = max(1, int(self.idle_bytes // (size * senders)))
-        self.idle_bytes = self.plan.idle_bytes(node)
+        ahead = self.plan.ahead(self.before, node, size)
+        self.before = node
         self.rw.insert(
             tile.RunOp(
                 inputs,
@@ -148,6 +149,8 @@ class ChooseTiles(Pass):
 
     stage_bytes: int = option(320 * 1024, help="bytes of a memory tile for what one pass loads and stores")
     work_bytes: int = option(72 * 1024, help="bytes of a memory tile for the work packets of one pass")
+    search: Effort = option(Effort.FAST, help="fast, or full: all layouts of the cores, all cuts of windows")
+    candidates: int = option(65536, help="mappings weighed of a layer, per division by columns and core rows")
 
     def run(self, module: Module, target: Target) -> None:
         """Replace the function's ops by `tile` ops."""
@@ -162,8 +165,9 @@ class ChooseTiles(Pass):
     def _plan(self, module: Module, target: Target) -> Planner:
         """A plan by the first layout of the cores that the network fits."""
         failure: DoesNotFit | None = None
+        budget = budget_of(self.search, self.candidates)
         for core in core_layouts(target):
-            plan = Planner(module, target, core, self.stage_bytes, self.work_bytes)
+            plan = Planner(module, target, core, self.stage_bytes, self.work_bytes, budget)
             try:
                 plan.choose()
             except DoesNotFit as error:

@@ -13,11 +13,12 @@ from compiler.errors import UNKNOWN, DoesNotFit
 from compiler.ir import FuncOp, Module, Rewriter
 from compiler.mapping import planner
 from compiler.mapping.control import Channel, Controller
+from compiler.mapping.cuts import finish_of, part_count
+from compiler.mapping.kept import Kept
 from compiler.mapping.lowering import in_turn
 from compiler.mapping.patterns import MAX_CHAIN, Spec, Task
-from compiler.mapping.search import Choice, Facts, finish_of, search
-from compiler.mapping.shapes import CoreLayout, Layer, Mapping, Storage
-from compiler.target import Target
+from compiler.mapping.search import Budget, Choice, Space, search
+from compiler.mapping.shapes import Mapping
 from tests.model_cases import PAD1, Case
 from tests.test_end_to_end import outputs_of
 
@@ -29,20 +30,14 @@ FREE = LIMITS[TileKind.MEMTILE].queue_depth
 def force(monkeypatch: pytest.MonkeyPatch, wanted: Mapping) -> None:
     """Layers with a window of one pixel get this mapping."""
 
-    def forced(
-        layer: Layer,
-        output: Storage,
-        target: Target,
-        core: CoreLayout,
-        rows: tuple[int, int],
-        columns_by: str,
-        facts: Facts,
-    ) -> Choice | None:
+    def forced(space: Space, kept: Kept, budget: Budget) -> Choice | None:
+        layer = space.layer
         if layer.window != (1, 1):
-            return search(layer, output, target, core, rows, columns_by, facts)
-        if columns_by != wanted.columns_by:
+            return search(space, kept, budget)
+        if space.columns_by != wanted.columns_by:
             return None
-        return Choice(replace(wanted, finish=finish_of(layer, wanted, facts.direct)), 1.0)
+        whole = part_count(layer, wanted) == 1
+        return Choice(replace(wanted, finish=finish_of(layer, whole, space.facts.direct)), 1.0)
 
     monkeypatch.setattr(planner, "search", forced)
 

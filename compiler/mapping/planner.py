@@ -8,24 +8,22 @@ from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-import numpy as np
-
 from compiler.encoding.overlay import LOAD_CHANNELS
 from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
 from compiler.ir import Module
 from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT
 from compiler.kernels.programs.resident import Feature, resident
+from compiler.mapping.cuts import part_count
+from compiler.mapping.estimate import Facts, smallest_tile_bytes
+from compiler.mapping.kept import Kept
 from compiler.mapping.memory import Request, lower_bound, place
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, reaches, share_bytes
 from compiler.mapping.packing import blocks_of_layer
 from compiler.mapping.reader import Reader
-from compiler.mapping.search import Choice, Facts, part_count, search, smallest_tile_bytes
+from compiler.mapping.search import FAST, Budget, Choice, Space, search
 from compiler.mapping.shapes import CoreLayout, Mapping
-from compiler.mapping.sizes import packet_bytes, senders_of, slots_of
+from compiler.mapping.sizes import kept_sums, packet_bytes, senders_of, slots_of
 from compiler.target import Target
-
-STEPS = 64
-"""Densities are told apart so finely."""
 
 SWEEPS = 1
 """How often each layer's division is looked at again."""
@@ -77,8 +75,10 @@ class Plan:
 class Planner:
     """Chooses mappings, homes and passes; `core` is the layout that all cores get."""
 
-    def __init__(self, module: Module, target: Target, core: CoreLayout, stage_bytes: int, work_bytes: int) -> None:
-        self.module, self.target, self.core = module, target, core
+    def __init__(
+        self, module: Module, target: Target, core: CoreLayout, stage_bytes: int, work_bytes: int, budget: Budget = FAST
+    ) -> None:
+        self.module, self.target, self.core, self.budget = module, target, core, budget
         self.stage_bytes, self.work_bytes = stage_bytes, work_bytes
         reader = Reader(module)
         self.nodes, self.tensors, self.ports = reader.nodes, reader.tensors, reader.ports
@@ -91,6 +91,7 @@ class Planner:
         self._staging: dict[Hashable, list[tuple[int, ...]]] = {}
         self._sizes: dict[tuple[int, int, Mapping], list[int]] = {}
         self._choices: dict[Hashable, Choice | None] = {}
+        self.patterns: list[Kept] = []
         self._facts: list[Facts] = []
 
     def facts(self, node: Node) -> Facts:
@@ -99,20 +100,24 @@ class Planner:
         held = tuple(view.tensor.storage.blocks for view in (*node.inputs, node.output))
         counts = len(store[f"{layer.params}.count"]) if layer.kernel == "avg_pool" else 0
         if not layer.is_conv:
-            return Facts(1.0, 1.0, False, counts, held)
-        per_row = np.bincount(store[f"{layer.weight}.index"][:, 0], minlength=layer.out_blocks)
-        whole = layer.taps * layer.in_blocks
-        # Chunks of a heavy row may be heavier than the row.
-        heaviest = min(1.0, float(per_row.max()) / whole * 1.25 + 0.05)
-        # Layers of nearly one density are searched once.
-        density, heaviest = round(float(per_row.mean()) / whole * STEPS) / STEPS, math.ceil(heaviest * STEPS) / STEPS
+            return Facts(1.0, False, counts, held)
+        density = len(store[f"{layer.weight}.index"]) / (layer.out_blocks * layer.in_blocks * layer.taps)
         blocks = blocks_of_layer(layer, self.module)
         largest = int(blocks.bound.max())
         limit = SUM_LIMIT if layer.exact else ACC_LIMIT
         if largest >= limit:
             raise _overflows(node, largest, limit)
         direct = blocks.direct(layer, (0, layer.out_blocks))
-        return Facts(density, heaviest, direct, counts, held)
+        return Facts(density, direct, counts, held)
+
+    def _patterns(self) -> list[Kept]:
+        """The real blocks of each layer, one object for layers that keep the same blocks."""
+        known: dict[Hashable, Kept] = {}
+        found = []
+        for node in self.nodes:
+            sums = kept_sums(node, self.module)
+            found.append(known.setdefault((sums.shape, sums.tobytes()), Kept(node.layer, self.target, sums)))
+        return found
 
     def choose(self) -> None:
         """Mappings and homes for all layers; where a core has no room for all programs, fewer do the same."""
@@ -120,6 +125,7 @@ class Planner:
             # Narrow code either clips or makes uint8.
             self._forget_clips()
         self._facts = [self.facts(node) for node in self.nodes]
+        self.patterns = self._patterns()
         if any(self._is_narrow(node) for node in self.nodes):
             # Shifts alone are a case of narrow factors: the program that has these needs no other code.
             self._forget_shifts()
@@ -247,34 +253,34 @@ class Planner:
 
     def _map(self, node: Node, ways: Sequence[str]) -> None:
         """The cheaper of the ways; dividing by channels pays for moving activations through DDR."""
-        facts = self._facts[node.number]
         found = []
         for way in ways:
-            # What is dense always has room.
-            for bound in (facts.heaviest, 1.0):
-                rows = (0, -(-node.layer.out_height // node.pieces))
-                known = replace(facts, heaviest=bound)
-                choice = self._search(node, rows, way, known)
-                if choice is None or not self._packets_fit(replace(node, columns_by=way, mapping=choice.mapping)):
-                    continue
-                moved = 0.0
-                if way == "channels":
-                    moved = sum(one.storage.bytes for one in node.inputs) / (4 * len(LOAD_CHANNELS))
-                    moved += node.output.storage.bytes / (4 * self.target.columns)
-                found.append((choice.cycles * node.pieces + moved, Decision(choice, way, node.pieces)))
-                break
+            choice = self._search(node, way)
+            if choice is None or not self._packets_fit(replace(node, columns_by=way, mapping=choice.mapping)):
+                continue
+            moved = 0.0
+            if way == "channels":
+                moved = sum(one.storage.bytes for one in node.inputs) / (4 * len(LOAD_CHANNELS))
+                moved += node.output.storage.bytes / (4 * self.target.columns)
+            found.append((choice.cycles * node.pieces + moved, Decision(choice, way, node.pieces)))
         if not found:
             raise self._too_large(node)
         if len(ways) > 1:
             self._ways[node.number] = [decision for _, decision in found]
         self._decide(node, min(found, key=lambda one: one[0])[1])
 
-    def _search(self, node: Node, rows: tuple[int, int], way: str, facts: Facts) -> Choice | None:
-        """`search`, done once for layers that differ in their numbers only."""
-        layer, output = replace(node.layer, weight="", params="", kept_blocks=0), node.output.storage
-        key = layer, output, rows, way, facts
+    def space(self, node: Node, way: str) -> Space:
+        """Where to look for a mapping of a layer whose columns are divided in this way."""
+        rows = (0, -(-node.layer.out_height // node.pieces))
+        layer, facts = replace(node.layer, weight="", params="", kept_blocks=0), self._facts[node.number]
+        return Space(layer, node.output.storage, self.target, self.core, rows, way, facts)
+
+    def _search(self, node: Node, way: str) -> Choice | None:
+        """`search`, done once for layers that differ in the numbers of their weights only."""
+        kept, space = self.patterns[node.number], self.space(node, way)
+        key = kept, space
         if key not in self._choices:
-            self._choices[key] = search(layer, output, self.target, self.core, rows, way, facts)
+            self._choices[key] = search(space, kept, self.budget)
         return self._choices[key]
 
     def _total(self) -> float:
@@ -309,11 +315,16 @@ class Planner:
             total += max(runs[i], ahead, 0.0 if waits or not i else stores[i - 1])
         return total + (stores[-1] if stores else 0.0)
 
-    def idle_bytes(self, node: Node) -> float:
-        """Bytes that the DDR channels of a column could bring while a pass of a layer runs, beside its own work."""
+    def ahead(self, before: Node | None, node: Node, packet: int) -> int:
+        """Steps of work to fetch while the pass before runs: as many as keep the cores of this pass from waiting, but
+        no more than that pass has time for, as this one begins when they are there."""
         choice = self._decisions[node.number].choice
-        rate = len(LOAD_CHANNELS) * min(4.0, self.target.ddr.read_channel_bytes_per_cycle)
-        return max(0.0, choice.cycles - choice.work) * rate
+        senders = senders_of(choice.mapping, self.target)
+        rate = min(senders, len(LOAD_CHANNELS)) * min(4.0, self.target.ddr.read_channel_bytes_per_cycle)
+        step_cycles = packet * senders / rate
+        wanted = 1 + math.ceil(max(0.0, choice.work - choice.busy) / step_cycles)
+        past = self._decisions[before.number].choice if before is not None else Choice(choice.mapping, 0.0)
+        return max(1, min(wanted, int(max(0.0, past.cycles - past.work) // step_cycles)))
 
     def _packets_fit(self, node: Node) -> bool:
         """Whether the real blocks fit the work slots."""
