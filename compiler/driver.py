@@ -19,8 +19,10 @@ from compiler.encoding.costs import KernelCosts
 from compiler.errors import Diagnostic, UsageError
 from compiler.frontend import import_onnx
 from compiler.ir import Module, print_module
+from compiler.mapping.forced import mapping_json
 from compiler.mapping.lowering import CONSTANTS
-from compiler.pass_manager import Check, DumpIR, Instrument, PassManager, PassPipeline
+from compiler.mapping.search import Effort
+from compiler.pass_manager import Check, DumpIR, Instrument, Pass, PassManager, PassPipeline
 from compiler.pipeline import DEFAULT_PIPELINE, PASSES
 from compiler.plan import (
     CONTROL,
@@ -40,6 +42,7 @@ from compiler.summary import LayerInfo, bounds_of, layers_json, layers_of, spars
 from compiler.target import Target
 from dialects import bsp, tile
 from passes.block_compaction import BlockCompaction, Mode
+from passes.choose_tiles import ChooseTiles
 from runtime_sim.machine import simulate
 from runtime_sim.report import Timing, layer_by_stretches, timing_of
 from runtime_sim.trace import trace_json
@@ -51,6 +54,9 @@ STAGE_FILES = {
     "route-streams": "aie2",
 }
 """The module is kept in `ir/` after these passes."""
+
+MAPPING = "mapping.json"
+"""The file of a plan that `--mapping` takes."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,8 @@ class Options:
     verify_each: bool = False
     dump_ir: Path | None = None
     compare_dense: bool = True
+    search: str = ""
+    mapping: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,16 +86,22 @@ class Compiled:
 
 
 def full_pipeline(options: Options) -> PassPipeline:
-    """The pipeline, with `--sparsity` written into its block-compaction; it must lead to the array's registers."""
+    """The pipeline, with what options ask of single passes; it must lead to the array's registers."""
     pipeline = PassPipeline.parse(options.pipeline, PASSES)
     last = PASSES[-1].name
     if [one.name for one in pipeline][-1:] != [last]:
         text = f"the pipeline does not end in '{last}', so that no plan comes of it"
         raise UsageError(Diagnostic("pipeline-end", text, help="bscc-opt runs any part of it, text to text"))
-    if options.sparsity == "auto":
-        return pipeline
-    mode = Mode(options.sparsity)
-    return PassPipeline(tuple(replace(one, mode=mode) if isinstance(one, BlockCompaction) else one for one in pipeline))
+    return PassPipeline(tuple(_with_options(one, options) for one in pipeline))
+
+
+def _with_options(one: Pass, options: Options) -> Pass:
+    if isinstance(one, BlockCompaction) and options.sparsity != "auto":
+        return replace(one, mode=Mode(options.sparsity))
+    if isinstance(one, ChooseTiles):
+        effort = Effort(options.search) if options.search else one.search
+        return replace(one, search=effort, load=options.mapping or one.load)
+    return one
 
 
 @dataclass
@@ -98,6 +112,7 @@ class _Recorder:
     ir: dict[str, str] = field(default_factory=dict)
     layers: list[LayerInfo] = field(default_factory=list)
     reasons: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    mapping: dict[str, Any] = field(default_factory=dict)
     buffers: Any = None
 
     def __call__(self, pass_name: str, module: Module) -> None:
@@ -105,6 +120,8 @@ class _Recorder:
             self.ir[f"ir/{STAGE_FILES[pass_name]}.mlir"] = print_module(module)
         if pass_name == "assign-layout":
             self.reasons = {one.symbol: (one.dense, one.reason) for one in module.walk(bsp.WeightOp)}
+        if pass_name == "choose-tiles":
+            self.mapping = mapping_json(module, self.target)
         if pass_name == "memory-planning":
             self.layers = layers_of(module)
             self.buffers = buffers_of(module, self.target)
@@ -148,6 +165,7 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         **{name: module.store[name].tobytes() for name in (COSTS, PROGRAM, PROGRAM_LISTING)},
         LAYERS: json_bytes(layers_json(recorder.layers, ranges, target)),
         "sparsity.json": json_bytes(sparsity_json(recorder.layers, recorder.reasons)),
+        MAPPING: json_bytes(recorder.mapping),
         "memory.json": json_bytes(memory),
         "timing.json": json_bytes(timing.to_dict()),
         "trace.json": trace.encode(),
@@ -178,7 +196,8 @@ def _dense_us(model: Path, options: Options, layers: Sequence[LayerInfo], timing
     """The time of the same model with all zero blocks kept."""
     if all(one.blocks_kept == one.blocks for one in layers):
         return timing.us
-    dense = replace(options, sparsity="off", verify_each=False, dump_ir=None)
+    # What was forced on sparse layers need not fit dense ones.
+    dense = replace(options, sparsity="off", verify_each=False, dump_ir=None, mapping="")
     target = timing.target
     module, recorder, _ = lower(model, dense, target)
     control, _, ranges = emit_control(module, target)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from compiler.errors import DoesNotFit
 from compiler.ir import Module, ReturnOp, Rewriter, Value
 from compiler.mapping.cores import core_layouts
+from compiler.mapping.forced import FREE, Forced
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, share_bytes
 from compiler.mapping.planner import Planner
 from compiler.mapping.program import step_count
@@ -151,10 +152,11 @@ class ChooseTiles(Pass):
     work_bytes: int = option(72 * 1024, help="bytes of a memory tile for the work packets of one pass")
     search: Effort = option(Effort.FAST, help="fast, or full: all layouts of the cores, all cuts of windows")
     candidates: int = option(65536, help="mappings weighed of a layer, per division by columns and core rows")
+    load: str = option("", help="a file of mappings to force, as mapping.json of a plan")
 
     def run(self, module: Module, target: Target) -> None:
         """Replace the function's ops by `tile` ops."""
-        best = self._plan(module, target)
+        best = self.planner(module, target)
         block = module.function().body.block
         old = [op for op in block.ops if not isinstance(op, ReturnOp)]
         rw = Rewriter(block, module.function().return_op)
@@ -162,17 +164,23 @@ class ChooseTiles(Pass):
         for op in reversed(old):
             rw.erase(op)
 
-    def _plan(self, module: Module, target: Target) -> Planner:
-        """A plan by the first layout of the cores that the network fits."""
+    def planner(self, module: Module, target: Target) -> Planner:
+        """The plan by the first layout of the cores that the network fits, or, in a full search, by the best."""
         failure: DoesNotFit | None = None
         budget = budget_of(self.search, self.candidates)
-        for core in core_layouts(target):
-            plan = Planner(module, target, core, self.stage_bytes, self.work_bytes, budget)
+        forced = Forced.read(self.load, target) if self.load else FREE
+        plans: list[Planner] = []
+        for core in forced.layouts(core_layouts(target)):
+            plan = Planner(module, target, core, self.stage_bytes, self.work_bytes, budget, forced)
             try:
                 plan.choose()
             except DoesNotFit as error:
                 failure = failure or error
-            else:
-                return plan
-        assert failure is not None
-        raise failure
+                continue
+            plans.append(plan)
+            if self.search is Effort.FAST:
+                break
+        if not plans:
+            assert failure is not None
+            raise failure
+        return min(plans, key=lambda one: one.cycles)

@@ -13,10 +13,11 @@ from compiler.mapping.cuts import Cuts, cuts, enumerate_cuts, part_count
 from compiler.mapping.network import Node
 from compiler.mapping.planner import Planner
 from compiler.mapping.program import Extent, step_count
-from compiler.mapping.search import FAST, Budget, Weighed, search
+from compiler.mapping.search import FAST, Budget, Effort, Weighed, budget_of, search
 from compiler.mapping.sizes import packet_bytes, tile_sizes
 from compiler.target import Target
 from passes.assign_layout import AssignLayout
+from passes.choose_tiles import ChooseTiles
 from tests.model_cases import PAD1, Case
 from tests.netbuilder import Tensor
 from tests.netlayers import Layers
@@ -121,3 +122,16 @@ def test_a_mapping_is_a_cut_of_one(planner: Planner) -> None:
     for node in planner.nodes:
         assert node.mapping is not None
         assert Cuts.of(node.mapping)[0] == node.mapping
+
+
+def test_a_full_search_tries_every_layout(tmp_path: Path) -> None:
+    """And keeps the plan that is estimated to be fastest, by counts and not by a clock."""
+    module = run_passes(imported(Case("search", net, (24, 13, 13)).build(), tmp_path), *PASSES, AssignLayout())
+    alone = []
+    for core in core_layouts(TARGET):
+        plan = Planner(module, TARGET, core, 320 * 1024, 72 * 1024, budget_of(Effort.FULL, 512))
+        plan.choose()
+        alone.append((plan.cycles, [node.mapping for node in plan.nodes]))
+    full = ChooseTiles(search=Effort.FULL, candidates=512).planner(module, TARGET)
+    assert (full.cycles, [node.mapping for node in full.nodes]) == min(alone, key=lambda one: one[0])
+    assert ChooseTiles().planner(module, TARGET).core == core_layouts(TARGET)[0]

@@ -11,8 +11,10 @@ from typing import Any
 
 from compiler import VERSION
 from compiler.cli import CommandParser, guarded
-from compiler.driver import Options, compile_model
+from compiler.cli.files import check_writable, write_text
+from compiler.driver import MAPPING, Options, compile_model
 from compiler.errors import Diagnostic, UsageError
+from compiler.mapping.search import Effort
 from compiler.pipeline import DEFAULT_PIPELINE
 from compiler.plan import json_bytes
 
@@ -50,6 +52,9 @@ def command() -> CommandParser:
         default="auto",
         help="whether zero blocks are left out",
     )
+    add("--search", choices=[one.value for one in Effort], default="", help="how hard to look for mappings (fast)")
+    add("--mapping", default="", metavar="FILE", help="force the mappings of a file like a plan's mapping.json")
+    add("--mapping-out", default="", metavar="FILE", help="write the mappings to a file, or to stdout for '-'")
     add(
         "--shape",
         action="append",
@@ -129,13 +134,18 @@ def run(argv: Sequence[str] | None) -> int:
         verify_each=given.verify_each,
         dump_ir=given.dump_ir,
         compare_dense=not given.no_compare_dense,
+        search=given.search,
+        mapping=given.mapping,
     )
+    check_writable([given.mapping_out] if given.mapping_out else [])
     progress = _progress(given)
     try:
         _, summary = compile_model(given.model, given.output_dir, options, progress)
     finally:
         if not given.verbose:
             progress("")
+    if given.mapping_out:
+        write_text(given.mapping_out, (Path(given.output_dir) / MAPPING).read_text(encoding="utf-8"))
     if given.json:
         sys.stdout.write(json_bytes(summary).decode())
     elif not given.quiet:

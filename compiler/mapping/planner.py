@@ -15,6 +15,7 @@ from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT
 from compiler.kernels.programs.resident import Feature, resident
 from compiler.mapping.cuts import part_count
 from compiler.mapping.estimate import Facts, smallest_tile_bytes
+from compiler.mapping.forced import FREE, Forced
 from compiler.mapping.kept import Kept
 from compiler.mapping.memory import Request, lower_bound, place
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, reaches, share_bytes
@@ -76,12 +77,20 @@ class Planner:
     """Chooses mappings, homes and passes; `core` is the layout that all cores get."""
 
     def __init__(
-        self, module: Module, target: Target, core: CoreLayout, stage_bytes: int, work_bytes: int, budget: Budget = FAST
+        self,
+        module: Module,
+        target: Target,
+        core: CoreLayout,
+        stage_bytes: int,
+        work_bytes: int,
+        budget: Budget = FAST,
+        forced: Forced = FREE,
     ) -> None:
-        self.module, self.target, self.core, self.budget = module, target, core, budget
+        self.module, self.target, self.core, self.budget, self.forced = module, target, core, budget, forced
         self.stage_bytes, self.work_bytes = stage_bytes, work_bytes
         reader = Reader(module)
         self.nodes, self.tensors, self.ports = reader.nodes, reader.tensors, reader.ports
+        self._wanted, self._homes = forced.by_number(self.nodes), forced.by_tensor(self.tensors)
         self.cycles = 0.0
         self._decisions: dict[int, Decision] = {}
         self._ways: dict[int, list[Decision]] = {}
@@ -171,8 +180,9 @@ class Planner:
     def _choose(self) -> None:
         """Settle the cheapest mappings with more or less room for work packets, and take what then is cheapest."""
         for node in self.nodes:
-            node.pieces = 1
-            self._map(node, ("rows", "channels"))
+            wanted = self._wanted.get(node.number)
+            node.pieces = wanted.passes if wanted else 1
+            self._map(node, (wanted.mapping.columns_by,) if wanted else ("rows", "channels"))
         first = self._improve()
         plans: list[Plan] = []
         failure: DoesNotFit | None = None
@@ -190,6 +200,7 @@ class Planner:
             assert failure is not None
             raise failure
         self._restore(min(plans, key=lambda one: one.cycles))
+        self.forced.check_homes(self.tensors)
 
     def _improve(self) -> tuple[Decision, ...]:
         """What each layer begins with: division by rows or by channels as all layers together are cheapest.
@@ -265,7 +276,7 @@ class Planner:
             found.append((choice.cycles * node.pieces + moved, Decision(choice, way, node.pieces)))
         if not found:
             raise self._too_large(node)
-        if len(ways) > 1:
+        if len(ways) > 1 or node.number not in self._ways:
             self._ways[node.number] = [decision for _, decision in found]
         self._decide(node, min(found, key=lambda one: one[0])[1])
 
@@ -279,6 +290,9 @@ class Planner:
         """`search`, done once for layers that differ in the numbers of their weights only."""
         kept, space = self.patterns[node.number], self.space(node, way)
         key = kept, space
+        wanted = self._wanted.get(node.number)
+        if wanted:
+            return self.forced.choice(node, wanted, space, kept, self._most_pieces(replace(node, columns_by=way)))
         if key not in self._choices:
             self._choices[key] = search(space, kept, self.budget)
         return self._choices[key]
@@ -374,7 +388,8 @@ class Planner:
         """Tensors that layers do not find in the memory tiles, or leave there, as they divide by channels."""
         for tensor in self.tensors:
             touching = [self.nodes[n] for n in (*tensor.writers, *tensor.readers)]
-            if any(node.columns_by == "channels" for node in touching) or not tensor.readers:
+            far = any(node.columns_by == "channels" for node in touching) or not tensor.readers
+            if far or self._homes.get(tensor.number) == "ddr":
                 tensor.level = "ddr"
 
     def _fit(self) -> None:
@@ -398,7 +413,7 @@ class Planner:
         for node in self.nodes:
             sizes = self._staged(node)
             near = [sum(sizes[i - first]) for i in range(epoch - 1, epoch + 2) if first <= i < first + node.pieces]
-            if any(near) and node.pieces < self._most_pieces(node):
+            if any(near) and node.pieces < self._most_pieces(node) and node.number not in self._wanted:
                 found.append((sum(near), -node.number, node))
             first += node.pieces
         if not found:
@@ -413,6 +428,8 @@ class Planner:
     def _divide(self, node: Node, most: int) -> None:
         """More passes until each stages at most so many bytes; with fewer rows another tile may be better."""
         before = node.pieces
+        if node.number in self._wanted:
+            return
         while max(map(sum, self._staged(node))) > most and node.pieces < self._most_pieces(node):
             node.pieces += 1
         if node.pieces > before:
@@ -452,7 +469,8 @@ class Planner:
         requests, owners = self._requests(), [one for one in self.tensors if one.level == "mem"]
         used = place(requests)[1]
         at = lower_bound(requests)[1]
-        return used, at, [owners[i] for i in range(len(owners)) if requests[i].first <= at <= requests[i].last]
+        free = [i for i, one in enumerate(owners) if one.number not in self._homes]
+        return used, at, [owners[i] for i in free if requests[i].first <= at <= requests[i].last]
 
     def _requests(self) -> list[Request]:
         """What memory tiles hold: resident tensors, then what is loaded, stored, and waits to be sent."""

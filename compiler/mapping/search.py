@@ -110,6 +110,11 @@ class Weighed:
         entries = trial.mean_entries() if kept is None or not trial.layer.is_conv else kept.entries(trial.cuts)
         return cls(trial, entries, trial.terms(entries))
 
+    def excess(self, index: int, core: CoreLayout) -> list[str]:
+        """What of one of them does not fit a core, with both numbers."""
+        limits = self.trial.needs(self.entries, core)
+        return [f"{what} {need[index]:,} > {have:,} bytes" for what, need, have in limits if need[index] > have]
+
     def choice(self, index: int) -> Choice:
         """One of them."""
         terms = self.terms
