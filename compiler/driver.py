@@ -19,6 +19,7 @@ from compiler.encoding.costs import KernelCosts
 from compiler.errors import Diagnostic, UsageError
 from compiler.frontend import import_onnx
 from compiler.ir import Module, print_module
+from compiler.mapping.explain import explanation
 from compiler.mapping.forced import mapping_json
 from compiler.mapping.lowering import CONSTANTS
 from compiler.mapping.search import Effort
@@ -142,6 +143,23 @@ def lower(
         checks.append(DumpIR(options.dump_ir))
     PassManager(pipeline, target, tuple(checks)).run(module)
     return module, recorder, pipeline.text(every=True)
+
+
+def explain_mapping(
+    model: str | Path, layer: str, options: Options = Options(), progress: Callable[[str], None] = lambda _: None
+) -> str:
+    """Why a layer of a model gets the mapping that it gets, as text; nothing is compiled."""
+    target = Target.load(options.target)
+    pipeline = full_pipeline(options)
+    last = next((i for i, one in enumerate(pipeline) if isinstance(one, ChooseTiles)), None)
+    if last is None:
+        raise UsageError(Diagnostic("pipeline-end", "the pipeline chooses no mappings: it has no 'choose-tiles'"))
+    module = import_onnx(Path(model), options.shapes, options.outputs)
+    PassManager(PassPipeline(pipeline.passes[:last]), target, (Check(lambda name, _: progress(name)),)).run(module)
+    chooser = pipeline.passes[last]
+    assert isinstance(chooser, ChooseTiles)
+    progress(chooser.name)
+    return explanation(chooser.planner(module, target), layer)
 
 
 def compile_in_memory(model: Path, options: Options, progress: Callable[[str], None] = lambda _: None) -> Compiled:

@@ -26,6 +26,9 @@ from compiler.mapping.shapes import CoreLayout, Mapping
 from compiler.mapping.sizes import kept_sums, packet_bytes, senders_of, slots_of
 from compiler.target import Target
 
+WAYS = "rows", "channels"
+"""What columns may divide."""
+
 SWEEPS = 1
 """How often each layer's division is looked at again."""
 
@@ -182,7 +185,7 @@ class Planner:
         for node in self.nodes:
             wanted = self._wanted.get(node.number)
             node.pieces = wanted.passes if wanted else 1
-            self._map(node, (wanted.mapping.columns_by,) if wanted else ("rows", "channels"))
+            self._map(node, (wanted.mapping.columns_by,) if wanted else WAYS)
         first = self._improve()
         plans: list[Plan] = []
         failure: DoesNotFit | None = None
