@@ -22,6 +22,7 @@ from compiler.ir import Module, print_module
 from compiler.mapping.explain import explanation
 from compiler.mapping.forced import mapping_json
 from compiler.mapping.lowering import CONSTANTS
+from compiler.mapping.planner import Planner
 from compiler.mapping.search import Effort
 from compiler.pass_manager import Check, DumpIR, Instrument, Pass, PassManager, PassPipeline
 from compiler.pipeline import DEFAULT_PIPELINE, PASSES
@@ -145,10 +146,10 @@ def lower(
     return module, recorder, pipeline.text(every=True)
 
 
-def explain_mapping(
-    model: str | Path, layer: str, options: Options = Options(), progress: Callable[[str], None] = lambda _: None
-) -> str:
-    """Why a layer of a model gets the mapping that it gets, as text; nothing is compiled."""
+def settled(
+    model: str | Path, options: Options = Options(), progress: Callable[[str], None] = lambda _: None
+) -> Planner:
+    """The decisions of `choose-tiles` on a model, before anything is made of them."""
     target = Target.load(options.target)
     pipeline = full_pipeline(options)
     last = next((i for i, one in enumerate(pipeline) if isinstance(one, ChooseTiles)), None)
@@ -159,7 +160,14 @@ def explain_mapping(
     chooser = pipeline.passes[last]
     assert isinstance(chooser, ChooseTiles)
     progress(chooser.name)
-    return explanation(chooser.planner(module, target), layer)
+    return chooser.planner(module, target)
+
+
+def explain_mapping(
+    model: str | Path, layer: str, options: Options = Options(), progress: Callable[[str], None] = lambda _: None
+) -> str:
+    """Why a layer of a model gets the mapping that it gets, as text; nothing is compiled."""
+    return explanation(settled(model, options, progress), layer)
 
 
 def compile_in_memory(model: Path, options: Options, progress: Callable[[str], None] = lambda _: None) -> Compiled:

@@ -35,6 +35,10 @@ ENDS = ("staged", "scale", "mean")
 """What becomes of those in the scratch."""
 
 
+NEAR = 16
+"""The exponent of the norm that joins terms: of two that are equal 4 % more than one; fitted to simulated layers."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """What the search knows of a layer's numbers: mean kept share of blocks, whether sums need no scale, how many
@@ -57,26 +61,28 @@ class Entries:
 
 @dataclass(frozen=True)
 class Terms:
-    """Cycles of what works in parallel, and of what comes before and behind; each an array with one for each cut."""
+    """Cycles of what works in parallel, each from the start of a pass to its end as if it alone held the others up;
+    arrays with a number for each cut."""
 
     compute: Floats
     acts: Floats
     work: Floats
     out: Floats
     control: Floats
-    start: Floats
 
     @property
     def cycles(self) -> Floats:
-        """Of the whole pass."""
+        """Of the whole pass: the largest, and a little more where others come near it, as slots of two level out only
+        so much of what is now the one and now the other."""
         parallel = np.stack([getattr(self, name) for name in self.names()])
-        found: Floats = parallel.max(axis=0) + self.start
+        largest = parallel.max(axis=0)
+        found: Floats = largest * ((parallel / largest) ** NEAR).sum(axis=0) ** (1 / NEAR)
         return found
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """The terms of which the largest binds."""
-        return tuple(one.name for one in fields(cls))[:-1]
+        return tuple(one.name for one in fields(cls))
 
     def binds(self, index: int) -> str:
         """The term that decides."""
@@ -301,12 +307,23 @@ class Trial:
         return pushes * self.target.columns * self.target.control_cycles(self.target.control.sync_cycles)
 
     def terms(self, entries: Entries) -> Terms:
-        """Everything, with what comes before a core can start."""
+        """Everything, each with what comes before it can start and behind its end."""
         words = self.packet_bytes(entries) / 4
-        compute, acts = self.compute(entries), self.acts()
-        calls = self.tiles * self.across * self.outs
-        start = acts / np.maximum(1, calls * self.parts) + words + compute / np.maximum(1, calls * self.parts)
-        return Terms(compute, acts, self.work(words), self.out(), self.control(), start)
+        compute, acts, out, work = self.compute(entries), self.acts(), self.out(), self.work(words)
+        tiles = self.tiles * self.across * self.outs
+        call, send = compute / (tiles * self.parts), out / tiles
+        # A core begins when its first activations and its first packet are there, which come at the same time.
+        act = acts / (tiles * self.parts)
+        first = np.maximum(act, words)
+        return Terms(
+            compute=first + compute + send,
+            # A core has room for two activation packets; the third waits for the first call.
+            acts=acts + np.maximum(0, words + call - 2 * act) + call + send,
+            # The first step's packets were fetched while the pass before ran.
+            work=work * (1 - 1 / self.packets) + words + call + send,
+            out=first + compute / tiles + out,
+            control=self.control() + first,
+        )
 
 
 def _pieces(whole: int, size: Ints) -> Iterator[tuple[Ints, Ints]]:

@@ -52,7 +52,7 @@ def _layer(planner: Planner, node: Node) -> Iterator[str]:
     *operands, result = (view.tensor.level for view in (*node.inputs, node.output))
     yield f"{node.title}: passes {node.pieces}, operands in {', '.join(operands)}, result in {result}"
     chosen = Weighed.of(planner.space(node, mapping.columns_by).trial(mapping), planner.patterns[node.number])
-    terms = ((name, float(getattr(chosen.terms, name)[0])) for name in (*chosen.terms.names(), "start"))
+    terms = ((name, float(getattr(chosen.terms, name)[0])) for name in chosen.terms.names())
     yield f"\nchosen: {_sizes(mapping)}, cycles {chosen.terms.cycles[0]:,.0f} of a pass, {chosen.terms.binds(0)} binds"
     yield "  " + ", ".join(f"{name} {cycles:,.0f}" for name, cycles in terms)
     yield "  " + ", ".join(

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 
 from compiler.encoding.overlay import LOAD_CHANNELS
 from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
@@ -301,36 +302,47 @@ class Planner:
         return self._choices[key]
 
     def _total(self) -> float:
-        """Estimated cycles of all passes one after another, with what DDR adds.
+        """Estimated cycles of all passes one after another, with what DDR adds."""
+        return sum(self._spans())
 
-        Activations are loaded, and results stored, while cores work at the pass before or after; only what the next
-        pass loads of a tensor that this one stores has to wait.
+    def estimates(self) -> list[float]:
+        """Estimated cycles of each layer: from the end of the one before, its stores included, to its own."""
+        spans = iter(self._spans())
+        return [sum(next(spans) for _ in range(node.pieces)) for node in self.nodes]
+
+    def _spans(self) -> list[float]:
+        """Cycles from the end of each pass to that of the next.
+
+        What a pass loads is fetched while the one before runs, as far as the channels have time beside its work; what
+        one of the two before stores has to wait.  So have all passes for stores: a channel of the memory tile that
+        stores sends work, too.
         """
         passes = [(node, piece) for node in self.nodes for piece in range(node.pieces)]
-        loads, stores, runs = [], [], []
-        for node, piece in passes:
+        late: list[float] = []
+        early: list[float] = []
+        stores, runs, idle = [], [], [0.0]
+        for i, (node, piece) in enumerate(passes):
             sizes = self._staged(node)[piece]
             stored = node.output.tensor.level == "ddr"
             rate = len(LOAD_CHANNELS) * self.target.ddr.read_channel_bytes_per_cycle
-            loads.append(sum(sizes[:-1] if stored else sizes) / rate)
+            fresh = [one.output.tensor for one, _ in passes[max(0, i - 2) : i]]
+            views = [view for view in node.inputs if view.tensor.level == "ddr"]
+            for into, wanted in ((late, True), (early, False)):
+                # What one of the two passes before stores, and what the first loads, nothing has time to load ahead.
+                own = [view.tensor in fresh or not i for view in views]
+                found = zip(own, sizes, strict=False)
+                into.append(sum(size for waits, size in found if waits == wanted) / rate)
             stores.append(sizes[-1] / self.target.ddr.write_channel_bytes_per_cycle if stored else 0.0)
             choice = self._decisions[node.number].choice
             alone = slots_of(choice.mapping, self.target, self._packet(node)[piece], self.work_bytes) == 1
             runs.append(max(choice.cycles, choice.work * (1 + alone)))
-        total = 0.0
-        for i, (node, _) in enumerate(passes):
-            before = passes[i - 1][0] if i else None
-            waits = before is None or any(
-                view.tensor is before.output.tensor and view.tensor.level == "ddr" for view in node.inputs
-            )
-            if waits:
-                total += loads[i] + (stores[i - 1] if i else 0.0)
-            ahead = 0.0
-            if i + 1 < len(passes):
-                follows = any(view.tensor is node.output.tensor for view in passes[i + 1][0].inputs)
-                ahead = 0.0 if follows else loads[i + 1]
-            total += max(runs[i], ahead, 0.0 if waits or not i else stores[i - 1])
-        return total + (stores[-1] if stores else 0.0)
+            idle.append(max(0.0, runs[-1] - choice.work) + stores[-1])
+            early[-1] += choice.step
+        ends = [0.0]
+        for i in range(len(passes)):
+            begins = ends[-1] + late[i] + max(0.0, early[i] - idle[i])
+            ends.append(begins + runs[i] + stores[i])
+        return [last - first for first, last in pairwise(ends)]
 
     def ahead(self, before: Node | None, node: Node, packet: int) -> int:
         """Steps of work to fetch while the pass before runs: as many as keep the cores of this pass from waiting, but
@@ -340,7 +352,7 @@ class Planner:
         rate = min(senders, len(LOAD_CHANNELS)) * min(4.0, self.target.ddr.read_channel_bytes_per_cycle)
         step_cycles = packet * senders / rate
         wanted = 1 + math.ceil(max(0.0, choice.work - choice.busy) / step_cycles)
-        past = self._decisions[before.number].choice if before is not None else Choice(choice.mapping, 0.0)
+        past = self._decisions[before.number].choice if before is not None else choice
         return max(1, min(wanted, int(max(0.0, past.cycles - past.work) // step_cycles)))
 
     def _packets_fit(self, node: Node) -> bool:

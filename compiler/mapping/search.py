@@ -52,13 +52,14 @@ def budget_of(effort: Effort, candidates: int) -> Budget:
 
 @dataclass(frozen=True)
 class Choice:
-    """A mapping with the cycles it was estimated at, those in which its work packets come from DDR, and those of the
-    slowest of all else."""
+    """A mapping with the cycles it was estimated at, those of the slowest of all but its work packets, those in which
+    these come from DDR, and of these the ones of the first step."""
 
     mapping: Mapping
     cycles: float
-    work: float = 0.0
-    busy: float = 0.0
+    busy: float
+    work: float
+    step: float
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,9 @@ class Weighed:
         """One of them."""
         terms = self.terms
         busy = max(float(getattr(terms, name)[index]) for name in terms.names() if name != "work")
-        return Choice(self.trial.cuts[index], float(terms.cycles[index]), float(terms.work[index]), busy)
+        work = float(self.trial.work(self.trial.packet_bytes(self.entries) / 4)[index])
+        step = work / float(self.trial.packets[index])
+        return Choice(self.trial.cuts[index], float(terms.cycles[index]), busy, work, step)
 
 
 def search(space: Space, kept: Kept, budget: Budget) -> Choice | None:
