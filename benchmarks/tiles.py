@@ -19,6 +19,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from compiler.driver import Options, full_pipeline
@@ -26,17 +28,21 @@ from compiler.encoding.work import LANES, SET, Kernel
 from compiler.frontend import import_onnx
 from compiler.kernels import cost
 from compiler.mapping.cores import core_layouts
+from compiler.mapping.cuts import cuts, enumerate_cuts, part_count
+from compiler.mapping.estimate import Facts, Trial
 from compiler.mapping.network import Node
 from compiler.mapping.planner import Planner
 from compiler.mapping.program import Extent
-from compiler.mapping.search import Facts, Trial, candidates, cuts, part_count
+from compiler.mapping.search import Effort, budget_of
 from compiler.mapping.shapes import Layer, Mapping
-from compiler.mapping.sizes import tile_sizes
 from compiler.pass_manager import PassManager, PassPipeline
 from compiler.target import Target
 from runtime_sim.cycles import lock_requests, phase_cycles
 from tests.cores import program_for, run_case, same
 from tests.packets import random_call
+
+CANDIDATES = 65536
+"""Mappings weighed for a layer."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +119,20 @@ def best(node: Node, facts: Facts, target: Target) -> Tile:
     whole = Extent((0, layer.out_height), (0, layer.out_blocks))
     tried: list[tuple[float, Tile]] = []
     for window in cuts(layer.window[0]):
-        for mapping in candidates(layer, whole, "rows", "rows", window, facts.direct, shared=False):
-            trial = Trial(layer, mapping, node.output.storage, target, whole, facts)
-            sizes = tile_sizes(layer, mapping, node.output.storage)
-            if any(trial.fits(sizes, layout) for layout in core_layouts(target)):
-                tile = Tile(node.title, layer, mapping, facts)
-                if tile.needed:
-                    share = min(1.0, mapping.width / (LANES * (tile.groups // mapping.rows)))
-                    tried.append((trial.tile_cycles(sizes) / (tile.needed * share), tile))
+        for found in enumerate_cuts(layer, whole, "rows", "rows", window, facts.direct, False, CANDIDATES):
+            trial = Trial(layer, found, node.output.storage, target, whole, facts)
+            entries = trial.mean_entries()
+            fits = np.logical_or.reduce([trial.fits(entries, layout) for layout in core_layouts(target)])
+            taps = facts.density * found.in_blocks * window * layer.window[1]
+            periods = found.out_blocks * np.maximum(found.least_periods, np.ceil(taps)) * trial.parts
+            groups = trial.sizes.groups
+            cycles = trial.tile_cycles(groups, found.out_blocks) + SET * -(-groups // SET) * periods
+            cycles += cost.fill_cycles(cost.typical(), trial.sizes.border_bytes)
+            needed = trial.parts * np.round(taps) * found.out_blocks * found.rows * found.width / LANES
+            share = np.where(fits & (needed > 0), cycles / np.maximum(needed, 1), np.inf)
+            at = int(share.argmin())
+            if np.isfinite(share[at]):
+                tried.append((float(share[at]), Tile(node.title, layer, found[at], facts)))
         if tried:
             return min(tried, key=lambda one: one[0])[1]
     raise SystemExit(f"no tile of {node.title} fits a core")
@@ -132,7 +144,7 @@ def tiles_of(model: Path, target: Target) -> Iterator[Tile]:
     names = [one.name for one in passes]
     module = import_onnx(model)
     PassManager(PassPipeline(passes[: names.index("choose-tiles")]), target, ()).run(module)
-    planner = Planner(module, target, core_layouts(target)[0], 0, 0)
+    planner = Planner(module, target, core_layouts(target)[0], 0, 0, budget_of(Effort.FULL, CANDIDATES))
     seen = set()
     for node in planner.nodes:
         if not node.layer.is_conv:

@@ -19,9 +19,13 @@ from compiler.encoding.costs import KernelCosts
 from compiler.errors import Diagnostic, UsageError, nearest
 from compiler.frontend import import_onnx
 from compiler.ir import Module, print_module
+from compiler.mapping.explain import explanation
+from compiler.mapping.forced import mapping_json
 from compiler.mapping.lowering import CONSTANTS
+from compiler.mapping.planner import Planner
+from compiler.mapping.search import Effort
 from compiler.paper import Network, estimate, network_of, paper_json
-from compiler.pass_manager import Check, DumpIR, Instrument, PassManager, PassPipeline
+from compiler.pass_manager import Check, DumpIR, Instrument, Pass, PassManager, PassPipeline
 from compiler.pipeline import DEFAULT_PIPELINE, PASSES
 from compiler.plan import (
     CONTROL,
@@ -42,6 +46,7 @@ from compiler.summary import LayerInfo, bounds_json, bounds_of, imbalance_of, la
 from compiler.target import Target
 from dialects import bsp, tile
 from passes.block_compaction import BlockCompaction, Mode
+from passes.choose_tiles import ChooseTiles
 from runtime_sim.machine import simulate
 from runtime_sim.report import Timing, layer_by_stretches, timing_of
 from runtime_sim.trace import trace_json
@@ -58,6 +63,9 @@ STAGE_FILES = {
 COST_MODELS = ("simulator", "paper")
 """`paper` sets the paper's own estimate beside the simulated time, for comparison."""
 
+MAPPING = "mapping.json"
+"""The file of a plan that `--mapping` takes."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -72,6 +80,8 @@ class Options:
     dump_ir: Path | None = None
     compare_dense: bool = True
     cost_model: str = "simulator"
+    search: str = ""
+    mapping: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,16 +95,22 @@ class Compiled:
 
 
 def full_pipeline(options: Options) -> PassPipeline:
-    """The pipeline, with `--sparsity` written into its block-compaction; it must lead to the array's registers."""
+    """The pipeline, with what options ask of single passes; it must lead to the array's registers."""
     pipeline = PassPipeline.parse(options.pipeline, PASSES)
     last = PASSES[-1].name
     if [one.name for one in pipeline][-1:] != [last]:
         text = f"the pipeline does not end in '{last}', so that no plan comes of it"
         raise UsageError(Diagnostic("pipeline-end", text, help="bscc-opt runs any part of it, text to text"))
-    if options.sparsity == "auto":
-        return pipeline
-    mode = Mode(options.sparsity)
-    return PassPipeline(tuple(replace(one, mode=mode) if isinstance(one, BlockCompaction) else one for one in pipeline))
+    return PassPipeline(tuple(_with_options(one, options) for one in pipeline))
+
+
+def _with_options(one: Pass, options: Options) -> Pass:
+    if isinstance(one, BlockCompaction) and options.sparsity != "auto":
+        return replace(one, mode=Mode(options.sparsity))
+    if isinstance(one, ChooseTiles):
+        effort = Effort(options.search) if options.search else one.search
+        return replace(one, search=effort, load=options.mapping or one.load)
+    return one
 
 
 @dataclass
@@ -106,6 +122,7 @@ class _Recorder:
     ir: dict[str, str] = field(default_factory=dict)
     layers: list[LayerInfo] = field(default_factory=list)
     reasons: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    mapping: dict[str, Any] = field(default_factory=dict)
     buffers: Any = None
     network: Network = field(default_factory=Network)
 
@@ -116,6 +133,8 @@ class _Recorder:
             self.network = network_of(module)
         if STAGE_FILES.get(pass_name) == "bsp":
             self.reasons = {one.symbol: (one.dense, one.reason) for one in module.walk(bsp.WeightOp)}
+        if pass_name == "choose-tiles":
+            self.mapping = mapping_json(module, self.target)
         if pass_name == "memory-planning":
             self.layers = layers_of(module, self.target)
             self.buffers = buffers_of(module, self.target)
@@ -136,6 +155,30 @@ def lower(
         checks.append(DumpIR(options.dump_ir))
     PassManager(pipeline, target, tuple(checks)).run(module)
     return module, recorder, pipeline.text(every=True)
+
+
+def settled(
+    model: str | Path, options: Options = Options(), progress: Callable[[str], None] = lambda _: None
+) -> Planner:
+    """The decisions of `choose-tiles` on a model, before anything is made of them."""
+    target = Target.load(options.target)
+    pipeline = full_pipeline(options)
+    last = next((i for i, one in enumerate(pipeline) if isinstance(one, ChooseTiles)), None)
+    if last is None:
+        raise UsageError(Diagnostic("pipeline-end", "the pipeline chooses no mappings: it has no 'choose-tiles'"))
+    module = import_onnx(Path(model), options.shapes, options.outputs)
+    PassManager(PassPipeline(pipeline.passes[:last]), target, (Check(lambda name, _: progress(name)),)).run(module)
+    chooser = pipeline.passes[last]
+    assert isinstance(chooser, ChooseTiles)
+    progress(chooser.name)
+    return chooser.planner(module, target)
+
+
+def explain_mapping(
+    model: str | Path, layer: str, options: Options = Options(), progress: Callable[[str], None] = lambda _: None
+) -> str:
+    """Why a layer of a model gets the mapping that it gets, as text; nothing is compiled."""
+    return explanation(settled(model, options, progress), layer)
 
 
 def compile_in_memory(model: Path, options: Options, progress: Callable[[str], None] = lambda _: None) -> Compiled:
@@ -163,6 +206,7 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         LAYERS: json_bytes(layers_json(recorder.layers, ranges)),
         "bounds.json": json_bytes(bounds_json(recorder.layers, target)),
         "sparsity.json": json_bytes(sparsity_json(recorder.layers, recorder.reasons)),
+        MAPPING: json_bytes(recorder.mapping),
         "memory.json": json_bytes(memory),
         "timing.json": json_bytes(timing.to_dict()),
         "trace.json": trace.encode(),
@@ -197,7 +241,8 @@ def _dense_us(model: Path, options: Options, layers: Sequence[LayerInfo], timing
     """The time of the same model with all zero blocks kept."""
     if all(one.blocks_kept == one.blocks for one in layers):
         return timing.us
-    dense = replace(options, sparsity="off", cost_model="simulator", verify_each=False, dump_ir=None)
+    # What was forced on sparse layers need not fit dense ones.
+    dense = replace(options, sparsity="off", cost_model="simulator", verify_each=False, dump_ir=None, mapping="")
     target = timing.target
     module, recorder, _ = lower(model, dense, target)
     control, _, ranges = emit_control(module, target)

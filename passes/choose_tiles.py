@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, ClassVar
 from compiler.errors import DoesNotFit
 from compiler.ir import Module, ReturnOp, Rewriter, Value
 from compiler.mapping.cores import core_layouts
+from compiler.mapping.forced import FREE, Forced
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, share_bytes, spare_bytes
 from compiler.mapping.planner import Planner
 from compiler.mapping.program import step_count
+from compiler.mapping.search import Effort, budget_of
 from compiler.mapping.sizes import packet_bytes, senders_of, slots_of
 from compiler.pass_manager import Pass, Stage, option
 from dialects import bsp, tile
@@ -39,7 +41,7 @@ class Emitter:
         self.plan, self.rw, self.target, self.module = plan, rw, target, module
         self.homes: dict[int, Buffer] = {}
         self.epoch = 0
-        self.idle_bytes = 0.0
+        self.before: Node | None = None
 
     def emit(self) -> None:
         """Homes and ports first, then for each pass its loads, its run and its stores."""
@@ -118,8 +120,8 @@ class Emitter:
         extents = column_extents(node, self.target.columns, piece)
         size = packet_bytes(node, self.target, self.module, piece)
         senders = senders_of(node.mapping, self.target)
-        ahead = max(1, int(self.idle_bytes // (size * senders)))
-        self.idle_bytes = self.plan.idle_bytes(node)
+        ahead = self.plan.ahead(self.before, node, size)
+        self.before = node
         self.rw.insert(
             tile.RunOp(
                 inputs,
@@ -151,10 +153,13 @@ class ChooseTiles(Pass):
 
     stage_bytes: int = option(320 * 1024, help="bytes of a memory tile for what one pass loads and stores")
     work_bytes: int = option(72 * 1024, help="bytes of a memory tile for the work packets of one pass")
+    search: Effort = option(Effort.FAST, help="fast, or full: all layouts of the cores, all cuts of windows")
+    candidates: int = option(65536, help="mappings weighed of a layer, per division by columns and core rows")
+    load: str = option("", help="a file of mappings to force, as mapping.json of a plan")
 
     def run(self, module: Module, target: Target) -> None:
         """Replace the function's ops by `tile` ops."""
-        best = self._plan(module, target)
+        best = self.planner(module, target)
         block = module.function().body.block
         old = [op for op in block.ops if not isinstance(op, ReturnOp)]
         rw = Rewriter(block, module.function().return_op)
@@ -162,16 +167,23 @@ class ChooseTiles(Pass):
         for op in reversed(old):
             rw.erase(op)
 
-    def _plan(self, module: Module, target: Target) -> Planner:
-        """A plan by the first layout of the cores that the network fits."""
+    def planner(self, module: Module, target: Target) -> Planner:
+        """The plan by the first layout of the cores that the network fits, or, in a full search, by the best."""
         failure: DoesNotFit | None = None
-        for core in core_layouts(target):
-            plan = Planner(module, target, core, self.stage_bytes, self.work_bytes)
+        budget = budget_of(self.search, self.candidates)
+        forced = Forced.read(self.load, target) if self.load else FREE
+        plans: list[Planner] = []
+        for core in forced.layouts(core_layouts(target)):
+            plan = Planner(module, target, core, self.stage_bytes, self.work_bytes, budget, forced)
             try:
                 plan.choose()
             except DoesNotFit as error:
                 failure = failure or error
-            else:
-                return plan
-        assert failure is not None
-        raise failure
+                continue
+            plans.append(plan)
+            if self.search is Effort.FAST:
+                break
+        if not plans:
+            assert failure is not None
+            raise failure
+        return min(plans, key=lambda one: one.cycles)

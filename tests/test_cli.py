@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,7 @@ FILES = (
     "cores/resident.s",
     "layers.json",
     "manifest.json",
+    "mapping.json",
     "memory.json",
     "sparsity.json",
     "timing.json",
@@ -100,6 +102,7 @@ def test_bad_models(bad: Bad, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (("{model}",), "usage"),
         (("{model}", "-o", "{plan}", "--targt", "npu1"), "unknown-option"),
         (("{model}", "-o", "{plan}", "--sparsity", "some"), "usage"),
+        (("{model}", "-o", "{plan}", "--search", "some"), "usage"),
         (("{model}", "-o", "{plan}", "--shape", "input"), "usage"),
         (("{model}", "-o", "{plan}", "--shape", "input=1x0x3"), "usage"),
         (("{model}", "-o", "{plan}", "--shape", "input=1x\u0663x3"), "usage"),
@@ -239,6 +242,34 @@ def test_sparsity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "speed_up" not in auto
     assert auto["macs_kept"] < off["macs_kept"] == off["macs"] == auto["macs"]
     assert auto["packed_bytes"] < off["packed_bytes"] and auto["time_us"] < off["time_us"]
+
+
+def test_mappings_go_out_and_come_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [str(DIGITS), "-q", "--no-compare-dense", "-o"]
+    assert bscc([*words, str(tmp_path / "plan"), "--mapping-out", "-"]) == 0
+    text = capsys.readouterr().out
+    assert text == (tmp_path / "plan/mapping.json").read_text()
+    (tmp_path / "own.json").write_text(text)
+    assert bscc([*words, str(tmp_path / "again"), "--mapping", str(tmp_path / "own.json"), "--search", "full"]) == 0
+    first, again = (Plan.load(tmp_path / name) for name in ("plan", "again"))
+    assert first.manifest["files"] == again.manifest["files"]
+
+
+def test_why_a_layer_has_its_mapping(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = everything_below(tmp_path)
+    assert bscc([str(DIGITS), "--explain-mapping", "conv2"]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert said.err == "" and lines[0].startswith("conv2")
+    best = lines.index(next(line for line in lines if line.startswith("the best of")))
+    nearest = lines.index(next(line for line in lines if line.startswith("the nearest of")))
+    assert nearest - best - 2 == 10 and 1 <= len(lines) - nearest - 1 <= 10
+    assert all("columns by" in line and "binds" in line for line in lines[best + 1 : nearest - 1])
+    assert all(re.search(r"[0-9,]+ > [0-9,]+ bytes$", line) for line in lines[nearest + 1 :])
+    assert all(term in said.out for term in ("compute", "acts", "work", "out", "control"))
+    assert bscc([str(DIGITS), "--explain-mapping", "conv99"]) == 2
+    one_error(capsys.readouterr().err, "mapping-layer")
+    assert everything_below(tmp_path) == before
 
 
 def test_output_cuts_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

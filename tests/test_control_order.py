@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 
 from compiler.encoding.descriptors import LIMITS
 from compiler.encoding.tiles import Direction, TileKind
 from compiler.errors import UNKNOWN, DoesNotFit
 from compiler.ir import FuncOp, Module, Rewriter
-from compiler.mapping import planner
 from compiler.mapping.control import Channel, Controller
+from compiler.mapping.forced import asked
 from compiler.mapping.lowering import in_turn
 from compiler.mapping.patterns import MAX_CHAIN, Spec, Task
-from compiler.mapping.search import Choice, Facts, finish_of, search
-from compiler.mapping.shapes import CoreLayout, Layer, Mapping, Storage
-from compiler.target import Target
+from compiler.mapping.reader import Reader
+from compiler.mapping.shapes import Mapping
+from passes.assign_layout import AssignLayout
 from tests.model_cases import PAD1, Case
+from tests.reference_tools import PASSES, imported, run_passes
 from tests.test_end_to_end import outputs_of
 
 ACT, OTHER_ACT = (Channel(column, 1, TileKind.MEMTILE, Direction.MM2S, 0) for column in range(2))
@@ -26,49 +29,39 @@ OUT = Channel(0, 1, TileKind.MEMTILE, Direction.S2MM, 0)
 FREE = LIMITS[TileKind.MEMTILE].queue_depth
 
 
-def force(monkeypatch: pytest.MonkeyPatch, wanted: Mapping) -> None:
-    """Layers with a window of one pixel get this mapping."""
-
-    def forced(
-        layer: Layer,
-        output: Storage,
-        target: Target,
-        core: CoreLayout,
-        rows: tuple[int, int],
-        columns_by: str,
-        facts: Facts,
-    ) -> Choice | None:
-        if layer.window != (1, 1):
-            return search(layer, output, target, core, rows, columns_by, facts)
-        if columns_by != wanted.columns_by:
-            return None
-        return Choice(replace(wanted, finish=finish_of(layer, wanted, facts.direct)), 1.0)
-
-    monkeypatch.setattr(planner, "search", forced)
+def force(model: onnx.ModelProto, wanted: Mapping, directory: Path) -> str:
+    """A file that gives layers with a window of one pixel this mapping."""
+    nodes = Reader(run_passes(imported(model, directory), *PASSES, AssignLayout())).nodes
+    names = [node.title for node in nodes if node.layer.window == (1, 1)]
+    path = directory / "mapping.json"
+    path.write_text(json.dumps({"schema": 1, "layers": [{"name": name, **asked(wanted)} for name in names]}))
+    return str(path)
 
 
 @pytest.mark.parametrize("target", ["aie2-4x4", "aie2-6x6", "aie2-8x8"])
 @pytest.mark.parametrize(("channels", "inner"), [(200, 9), (144, 18)])
 def test_a_tile_and_its_border_in_the_step_that_sends_its_input(
-    target: str, channels: int, inner: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    target: str, channels: int, inner: int, tmp_path: Path
 ) -> None:
     """One tile a core, whose border makes more descriptors than a queue holds: they wait for this very step.
 
     In the last step the activations come by a task of their own, as their packet is shorter than those before.
     """
-    force(monkeypatch, Mapping("channels", "channels", 7, 7, 1, inner, 1))
     shape = (channels, 7, 7)
     case = Case("one_tile", lambda n, x: n.quant(n.conv(n.quant(n.conv(x, 96, (1, 1))), 16, pads=PAD1)), shape)
-    outputs_of(case.build(), target, 5, tmp_path).check_bytes()
+    model = case.build()
+    mapping = force(model, Mapping("channels", "channels", 7, 7, 1, inner, 1), tmp_path)
+    outputs_of(model, target, 5, tmp_path, mapping).check_bytes()
 
 
 def test_work_in_more_tasks_than_a_queue_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What does not fit the queue ahead of the run is pushed among the activations that make room for it."""
     limits = LIMITS[TileKind.MEMTILE]
     monkeypatch.setitem(LIMITS, TileKind.MEMTILE, replace(limits, max_repeat=4))
-    force(monkeypatch, Mapping("rows", "channels", 1, 4, 1, 1, 1))
     case = Case("many_steps", lambda n, x: n.quant(n.conv(x, 16, (1, 1))), (24, 12, 12))
-    outputs_of(case.build(), "aie2-6x6", 5, tmp_path).check_bytes()
+    model = case.build()
+    mapping = force(model, Mapping("rows", "channels", 1, 4, 1, 1, 1), tmp_path)
+    outputs_of(model, "aie2-6x6", 5, tmp_path, mapping).check_bytes()
 
 
 def controller() -> Controller:

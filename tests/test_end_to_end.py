@@ -78,10 +78,11 @@ def same(one: Array, other: Array, name: str) -> None:
     )
 
 
-def outputs_of(model: onnx.ModelProto, target: str, seed: int, directory: Path) -> Outputs:
+def outputs_of(model: onnx.ModelProto, target: str, seed: int, directory: Path, mapping: str = "") -> Outputs:
     """Compile and simulate a model for a target; compute it by the reference and by onnxruntime, too."""
     module = run_passes(imported(model, directory), PASSES[0])
-    plan, _ = compile_model(directory / "model.onnx", directory / "plan", Options(target=target, compare_dense=False))
+    options = Options(target=target, compare_dense=False, mapping=mapping)
+    plan, _ = compile_model(directory / "model.onnx", directory / "plan", options)
     fed = feeds(model, seed)
     simulated = Session(plan).execute(fed).outputs
     reference = to_host(module, run(module, to_device(module, fed)))

@@ -11,8 +11,10 @@ from typing import Any
 
 from compiler import VERSION
 from compiler.cli import CommandParser, guarded
-from compiler.driver import COST_MODELS, Options, compile_model
+from compiler.cli.files import check_writable, write_text
+from compiler.driver import COST_MODELS, MAPPING, Options, compile_model, explain_mapping
 from compiler.errors import Diagnostic, UsageError
+from compiler.mapping.search import Effort
 from compiler.paper import paper_table
 from compiler.pipeline import DEFAULT_PIPELINE
 from compiler.plan import json_bytes
@@ -40,7 +42,6 @@ def command() -> CommandParser:
     add(
         "-o",
         "--output-dir",
-        required=True,
         metavar="PLAN",
         help="the directory to write; a plan there is replaced",
     )
@@ -61,6 +62,9 @@ def command() -> CommandParser:
         default="auto",
         help="whether zero blocks are left out",
     )
+    add("--search", choices=[one.value for one in Effort], help="how hard to look for mappings (fast)")
+    add("--mapping", metavar="FILE", help="force the mappings of a file like a plan's mapping.json")
+    add("--mapping-out", metavar="FILE", help="write the mappings to a file, or to stdout for '-'")
     add(
         "--cost-model",
         choices=COST_MODELS,
@@ -81,6 +85,7 @@ def command() -> CommandParser:
         metavar="TENSOR",
         help="compile up to this tensor; may be repeated",
     )
+    add("--explain-mapping", metavar="LAYER", help="say why a layer gets its mapping, and compile nothing")
     add("--verify-each", action="store_true", help="compare all values before and after every pass")
     add("--dump-ir", type=Path, metavar="DIR", help="write the module after every pass")
     add("--no-compare-dense", action="store_true", help="do not compile the dense twin for the speed-up")
@@ -157,6 +162,8 @@ def layer_lines(summary: Mapping[str, Any]) -> str:
 def run(argv: Sequence[str] | None) -> int:
     """Do what the command line says; errors are raised."""
     given = command().parse(argv)
+    if given.output_dir is None and given.explain_mapping is None:
+        raise UsageError(Diagnostic("usage", "where should the plan go? -o PLAN says it"))
     options = Options(
         target=given.target,
         pipeline=given.pass_pipeline,
@@ -167,13 +174,24 @@ def run(argv: Sequence[str] | None) -> int:
         dump_ir=given.dump_ir,
         compare_dense=not given.no_compare_dense,
         cost_model=given.cost_model,
+        search=given.search or "",
+        mapping=given.mapping or "",
     )
+    check_writable([given.mapping_out] if given.mapping_out else [])
     progress = _progress(given)
     try:
-        _, summary = compile_model(given.model, given.output_dir, options, progress)
+        if given.explain_mapping is not None:
+            text = explain_mapping(given.model, given.explain_mapping, options, progress)
+        else:
+            _, summary = compile_model(given.model, given.output_dir, options, progress)
     finally:
         if not given.verbose:
             progress("")
+    if given.explain_mapping is not None:
+        sys.stdout.write(text)
+        return 0
+    if given.mapping_out:
+        write_text(given.mapping_out, (Path(given.output_dir) / MAPPING).read_text(encoding="utf-8"))
     if given.json:
         sys.stdout.write(json_bytes(summary).decode())
     elif not given.quiet:

@@ -1,4 +1,7 @@
-"""Cycles of a core's work: the sums of docs/plan-format.md, "Cycles", over the costs of a program's pieces."""
+"""Cycles of a core's work: the sums of docs/plan-format.md, "Cycles", over the costs of a program's pieces.
+
+Sizes are numbers of one call, or arrays with one number for each call.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from functools import cache
 
 from compiler.encoding.costs import KernelCosts
 from compiler.encoding.work import GROUP_BYTES, PAIR, SET
+from compiler.kernels.numbers import Number, ceil_div
 from compiler.kernels.programs.resident import Feature, resident
 
 
@@ -22,11 +26,6 @@ def typical() -> KernelCosts:
     return KernelCosts(**{name: getattr(first, name) or getattr(second, name) for name in names})
 
 
-def ceil_div(value: int, by: int) -> int:
-    """Division rounded up."""
-    return -(-value // by)
-
-
 def packet_cycles(costs: KernelCosts, lock_cycles: int) -> int:
     """A packet without its calls: from asking for it to asking for the next, if nothing is waited for."""
     return costs.packet + costs.packet_next + 2 * lock_cycles
@@ -37,31 +36,30 @@ def call_cycles(costs: KernelCosts, lock_cycles: int, *, last: bool) -> int:
     return costs.call + (4 if last else 2) * lock_cycles
 
 
-def mac_cycles(costs: KernelCosts, variant: str, groups: int, blocks: int, periods: int) -> int:
+def mac_cycles(costs: KernelCosts, variant: str, groups: Number, blocks: Number, periods: Number) -> Number:
     """Multiply-accumulate: `periods` weight blocks in all, over `blocks` output blocks.
 
     `variant` is `direct`, `narrow`, `bias_raw` or `scratch_raw`.
     """
-    sets = ceil_div(groups, SET)
-    total = getattr(costs, f"mac_call_{variant}") + blocks * getattr(costs, f"mac_block_{variant}")
-    return int(total + sets * (blocks * getattr(costs, f"mac_set_{variant}") + SET * periods))
+    call, block, each = (int(getattr(costs, f"mac_{of}_{variant}")) for of in ("call", "block", "set"))
+    return call + blocks * block + ceil_div(groups, SET) * (blocks * each + SET * periods)
 
 
-def rescale_cycles(costs: KernelCosts, way: str, groups: int, blocks: int) -> int:
+def rescale_cycles(costs: KernelCosts, way: str, groups: Number, blocks: Number) -> Number:
     """From sums in the scratch to results, in whole sets.
 
     `way` is `staged` (two shifts and a narrow factor), `scale` (a factor for each channel) or `mean` (for each pixel).
     """
-    call, block, group = (getattr(costs, f"{way}_{of}") for of in ("call", "block", "group"))
-    return int(call + blocks * (block + SET * ceil_div(groups, SET) * group))
+    call, block, group = (int(getattr(costs, f"{way}_{of}")) for of in ("call", "block", "group"))
+    return call + blocks * (block + SET * ceil_div(groups, SET) * group)
 
 
-def max_cycles(costs: KernelCosts, groups: int, blocks: int, taps: int) -> int:
+def max_cycles(costs: KernelCosts, groups: Number, blocks: Number, taps: int) -> Number:
     """The maximum of `taps` pixels."""
     return costs.max_call + blocks * (costs.max_block + ceil_div(groups, SET) * (SET * taps + costs.max_set))
 
 
-def combine_cycles(costs: KernelCosts, groups: int, blocks: int, *, narrow: bool) -> int:
+def combine_cycles(costs: KernelCosts, groups: Number, blocks: Number, *, narrow: bool) -> Number:
     """A rescaling, or a sum of two operands; 4 groups at a time, or 2 by narrow factors."""
     if narrow:
         return costs.combine_narrow_call + ceil_div(groups * blocks, PAIR) * costs.combine_narrow_pair
@@ -73,6 +71,6 @@ def lookup_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
     return costs.lookup_call + groups * blocks * costs.lookup_group
 
 
-def fill_cycles(costs: KernelCosts, pad_bytes: int) -> int:
+def fill_cycles(costs: KernelCosts, pad_bytes: Number) -> Number:
     """Filling what stands behind a tile."""
-    return costs.fill_call + ceil_div(pad_bytes, GROUP_BYTES) * costs.fill_group if pad_bytes else 0
+    return costs.fill_call * (pad_bytes > 0) + ceil_div(pad_bytes, GROUP_BYTES) * costs.fill_group

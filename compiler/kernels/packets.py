@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +29,9 @@ from compiler.encoding.work import (
     with_steps,
 )
 from compiler.kernels.blocks import Blocks
+from compiler.kernels.numbers import Number, ceil_div
 from compiler.mapping.lanes import Lanes, lanes_of
-from compiler.mapping.shapes import Layer, Mapping
+from compiler.mapping.shapes import Layer, Mapping, groups_of
 from compiler.numerics import MEAN_GUARD_BITS
 
 Bytes = NDArray[np.uint8]
@@ -54,58 +54,71 @@ ALL = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
-class Sections:
+class Sections(Generic[Number]):
     """How much a packet holds of what: call records of all lists, block records, weight blocks, table entries, sets of
-    groups of the largest call, and bytes of scales."""
+    groups of the largest call, and bytes of scales.  Numbers of one packet, or arrays with one for each."""
 
-    calls: int
-    records: int = 0
-    blocks: int = 0
-    entries: int = 0
-    sets: int = 0
-    wide: bool = False
-    scale_bytes: int = 0
+    calls: Number
+    records: Number
+    blocks: Number
+    entries: Number
+    sets: Number
+    wide: bool
+    scale_bytes: Number
 
     @property
-    def sizes(self) -> tuple[tuple[str, int], ...]:
+    def sizes(self) -> tuple[tuple[str, Number], ...]:
         """Bytes of each section in the order in which they lie: what is read as vectors first."""
+        none = 0 * self.calls
         return (
-            ("header", HEADER_BYTES),
+            ("header", HEADER_BYTES + none),
             ("calls", CALL_BYTES * self.calls),
             ("records", BLOCK_RECORD_BYTES * self.records),
             ("blocks", BLOCK_BYTES * self.blocks),
             ("scales", self.scale_bytes),
-            ("constants", CONSTANT_BYTES * self.wide),
+            ("constants", CONSTANT_BYTES * self.wide + none),
             ("jumps", 4 * LANES * (self.sets + 1)),
             ("table", 4 * self.entries),
         )
 
     @property
-    def bytes(self) -> int:
+    def bytes(self) -> Number:
         """Bytes of the packet before it is rounded up."""
-        return sum(size for _, size in self.sizes)
+        total = 0 * self.calls
+        for _, size in self.sizes:
+            total = total + size
+        return total
 
     @property
-    def offsets(self) -> dict[str, int]:
+    def offsets(self) -> dict[str, Number]:
         """Where each section begins."""
-        starts = accumulate((size for _, size in self.sizes), initial=0)
-        return {name: start for (name, _), start in zip(self.sizes, starts, strict=False)}
+        found, start = {}, 0 * self.calls
+        for name, size in self.sizes:
+            found[name] = start
+            start = start + size
+        return found
 
 
 def sections_of(
-    layer: Layer, calls: int, rows: int, width: int, out_blocks: int, taps: int, periods: int, scale_bytes: int
-) -> Sections:
+    layer: Layer,
+    calls: Number,
+    rows: Number,
+    width: Number,
+    out_blocks: Number,
+    taps: int,
+    periods: Number,
+    scale_bytes: Number,
+) -> Sections[Number]:
     """The sections of a packet whose convolution has `periods` table entries in all, and whose pool has `taps`."""
-    sets = -(-rows * lanes_of(layer, width).wide // SET)
     shared = taps if layer.kernel in ("avg_pool", "max_pool") else 0
-    entries = periods if layer.is_conv else shared
+    entries = periods if layer.is_conv else 0 * periods + shared
     return Sections(
         calls=calls,
         # A core begins one block more, and reads the table ahead for it.
-        records=out_blocks + 1 if layer.sums else 0,
-        blocks=entries if layer.sums else 0,
-        entries=entries + TABLE_GUARD if entries else 0,
-        sets=sets,
+        records=(out_blocks + 1) * layer.sums,
+        blocks=entries * layer.sums,
+        entries=entries + TABLE_GUARD * (entries > 0),
+        sets=ceil_div(rows * groups_of(width), SET),
         wide=layer.combines and not layer.combine_narrow,
         scale_bytes=scale_bytes,
     )
@@ -209,7 +222,7 @@ def build(
     return _join(sections, parts, size_bytes)
 
 
-def _join(sections: Sections, parts: dict[str, NDArray[Any]], size_bytes: int) -> Bytes:
+def _join(sections: Sections[int], parts: dict[str, NDArray[Any]], size_bytes: int) -> Bytes:
     assert sections.bytes <= size_bytes, f"a work packet has {sections.bytes} bytes, {size_bytes} were planned"
     whole = np.zeros(size_bytes, np.uint8)
     for (name, size), start in zip(sections.sizes, sections.offsets.values(), strict=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.encoding.work import GROUP_BYTES, LANES
+from compiler.kernels.numbers import Number
 from compiler.mapping.shapes import Layer, groups_of
 
 Walk = tuple[tuple[int, int], ...]
@@ -40,8 +41,15 @@ def lanes_of(layer: Layer, width: int) -> Lanes:
     if layer.window[1] == 1:
         own, source = ((LANES, 1), (wide, LANES)), ((LANES, stride), (wide, LANES * stride))
         return Lanes(wide, own, wide, source, 1)
-    input_wide = (wide - 1) * stride + (layer.window[1] - 1) * layer.dilations[1] + 1
+    input_wide = input_groups(layer, wide)
     return Lanes(wide, ((LANES, wide), (wide, 1)), input_wide, ((LANES, wide * stride), (input_wide, 1)), stride)
+
+
+def input_groups(layer: Layer, wide: Number) -> Number:
+    """Groups of a row of the input, with its halo, from which so many groups of the result come."""
+    if layer.window[1] == 1:
+        return wide
+    return (wide - 1) * layer.strides[1] + (layer.window[1] - 1) * layer.dilations[1] + 1
 
 
 def reach(layer: Layer) -> int:

@@ -27,7 +27,6 @@ from compiler.encoding.overlay import (
     UPPER_FULL,
     WORK_CHANNEL,
     WORK_IDS,
-    WORK_LOAD_CHANNEL,
     act_stream,
     lane_of,
     output_stream,
@@ -416,11 +415,10 @@ class Lowering:
 def lanes_of(run: tile.RunOp) -> tuple[Lane, ...]:
     """The lanes of a run's work: one for all cores or for a row of cores, or several for cores one by one."""
     base = 2 * MOST_LANES * (run.epoch % 2)
-    if run.mapping.shared:
-        # Runs in turn by both channels, so that the next run's packets need not wait for all of this one's.
-        return (Lane(SHARED_CHANNEL, LOAD_CHANNELS[run.epoch % 2], (0,), 0, base, base + 1),)
     if run.senders == 1:
-        return (Lane(WORK_CHANNEL, WORK_LOAD_CHANNEL, (0,), 0, base, base + 1),)
+        # Runs in turn by both channels, so that the next run's packets need not wait for all of this one's.
+        channel = SHARED_CHANNEL if run.mapping.shared else WORK_CHANNEL
+        return (Lane(channel, LOAD_CHANNELS[run.epoch % 2], (0,), 0, base, base + 1),)
     channels = LANES_BELOW_ACTS if broadcasts_acts(run.layer, run.mapping) else LANES_BESIDE_ACTS
     lanes: list[Lane] = []
     first = 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from compiler.errors import Diagnostic, InternalError
+from compiler.kernels.numbers import Number
 
 ALIGN_BYTES = 64
 """Buffers start on 64-byte boundaries: two 256-bit words, and a DDR burst."""
@@ -29,7 +30,7 @@ class Request:
     offset: int | None = None
 
 
-def round_up(value: int, to: int = ALIGN_BYTES) -> int:
+def round_up(value: Number, to: int = ALIGN_BYTES) -> Number:
     """The next multiple."""
     return -(-value // to) * to
 

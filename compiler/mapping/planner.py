@@ -7,14 +7,17 @@ from collections.abc import Hashable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from fractions import Fraction
-
-import numpy as np
+from itertools import pairwise
 
 from compiler.encoding.overlay import LOAD_CHANNELS
 from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
 from compiler.ir import Module
 from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT
 from compiler.kernels.programs.resident import Feature, resident
+from compiler.mapping.cuts import part_count
+from compiler.mapping.estimate import Facts, smallest_tile_bytes
+from compiler.mapping.forced import FREE, Forced
+from compiler.mapping.kept import Kept
 from compiler.mapping.memory import Request, lower_bound, place
 from compiler.mapping.network import (
     Node,
@@ -29,13 +32,13 @@ from compiler.mapping.network import (
 )
 from compiler.mapping.packing import blocks_of_layer
 from compiler.mapping.reader import Reader
-from compiler.mapping.search import Choice, Facts, part_count, search, smallest_tile_bytes
+from compiler.mapping.search import FAST, Budget, Choice, Space, search
 from compiler.mapping.shapes import CoreLayout, Mapping
-from compiler.mapping.sizes import packet_bytes, senders_of, slots_of
+from compiler.mapping.sizes import kept_sums, packet_bytes, senders_of, slots_of
 from compiler.target import Target
 
-STEPS = 64
-"""Densities are told apart so finely."""
+WAYS = "rows", "channels"
+"""What columns may divide."""
 
 SWEEPS = 2
 """How often each layer's division is looked at again."""
@@ -87,11 +90,21 @@ class Plan:
 class Planner:
     """Chooses mappings, homes and passes; `core` is the layout that all cores get."""
 
-    def __init__(self, module: Module, target: Target, core: CoreLayout, stage_bytes: int, work_bytes: int) -> None:
-        self.module, self.target, self.core = module, target, core
+    def __init__(
+        self,
+        module: Module,
+        target: Target,
+        core: CoreLayout,
+        stage_bytes: int,
+        work_bytes: int,
+        budget: Budget = FAST,
+        forced: Forced = FREE,
+    ) -> None:
+        self.module, self.target, self.core, self.budget, self.forced = module, target, core, budget, forced
         self.stage_bytes, self.work_bytes = stage_bytes, work_bytes
         reader = Reader(module)
         self.nodes, self.tensors, self.ports = reader.nodes, reader.tensors, reader.ports
+        self._wanted, self._homes = forced.by_number(self.nodes), forced.by_tensor(self.tensors)
         self.cycles = 0.0
         self._decisions: dict[int, Decision] = {}
         self._ways: dict[int, list[Decision]] = {}
@@ -101,6 +114,7 @@ class Planner:
         self._staging: dict[Hashable, list[tuple[int, ...]]] = {}
         self._sizes: dict[tuple[int, int, Mapping], list[int]] = {}
         self._choices: dict[Hashable, Choice | None] = {}
+        self.patterns: list[Kept] = []
         self._facts: list[Facts] = []
 
     def facts(self, node: Node) -> Facts:
@@ -109,20 +123,24 @@ class Planner:
         held = tuple(view.tensor.storage.blocks for view in (*node.inputs, node.output))
         counts = len(store[f"{layer.params}.count"]) if layer.kernel == "avg_pool" else 0
         if not layer.is_conv:
-            return Facts(1.0, 1.0, False, counts, held)
-        per_row = np.bincount(store[f"{layer.weight}.index"][:, 0], minlength=layer.out_blocks)
-        whole = layer.taps * layer.in_blocks
-        # Chunks of a heavy row may be heavier than the row.
-        heaviest = min(1.0, float(per_row.max()) / whole * 1.25 + 0.05)
-        # Layers of nearly one density are searched once.
-        density, heaviest = round(float(per_row.mean()) / whole * STEPS) / STEPS, math.ceil(heaviest * STEPS) / STEPS
+            return Facts(1.0, False, counts, held)
+        density = len(store[f"{layer.weight}.index"]) / (layer.out_blocks * layer.in_blocks * layer.taps)
         blocks = blocks_of_layer(layer, self.module)
         largest = int(blocks.bound.max())
         limit = SUM_LIMIT if layer.exact else ACC_LIMIT
         if largest >= limit:
             raise _overflows(node, largest, limit)
         direct = blocks.direct(layer, (0, layer.out_blocks))
-        return Facts(density, heaviest, direct, counts, held)
+        return Facts(density, direct, counts, held)
+
+    def _patterns(self) -> list[Kept]:
+        """The real blocks of each layer, one object for layers that keep the same blocks."""
+        known: dict[Hashable, Kept] = {}
+        found = []
+        for node in self.nodes:
+            sums = kept_sums(node, self.module)
+            found.append(known.setdefault((sums.shape, sums.tobytes()), Kept(node.layer, self.target, sums)))
+        return found
 
     def choose(self) -> None:
         """Mappings and homes for all layers; where a core has no room for all programs, fewer do the same."""
@@ -130,6 +148,7 @@ class Planner:
             # Narrow code either clips or makes uint8.
             self._forget_clips()
         self._facts = [self.facts(node) for node in self.nodes]
+        self.patterns = self._patterns()
         if any(self._is_narrow(node) for node in self.nodes):
             # Shifts alone are a case of narrow factors: the program that has these needs no other code.
             self._forget_shifts()
@@ -175,8 +194,9 @@ class Planner:
     def _choose(self) -> None:
         """Settle the cheapest mappings with more or less room for work packets, and take what then is cheapest."""
         for node in self.nodes:
-            node.pieces = 1
-            self._map(node, ("rows", "channels"))
+            wanted = self._wanted.get(node.number)
+            node.pieces = wanted.passes if wanted else 1
+            self._map(node, (wanted.mapping.columns_by,) if wanted else WAYS)
         first = self._improve()
         plans: list[Plan] = []
         failure: DoesNotFit | None = None
@@ -194,6 +214,7 @@ class Planner:
             assert failure is not None
             raise failure
         self._restore(min(plans, key=lambda one: one.cycles))
+        self.forced.check_homes(self.tensors)
 
     def _improve(self) -> tuple[Decision, ...]:
         """What each layer begins with: division by rows or by channels as all layers together are cheapest.
@@ -271,73 +292,96 @@ class Planner:
 
     def _map(self, node: Node, ways: Sequence[str]) -> None:
         """The cheaper of the ways; dividing by channels pays for moving activations through DDR."""
-        facts = self._facts[node.number]
         found = []
         for way in ways:
-            # What is dense always has room.
-            for bound in (facts.heaviest, 1.0):
-                rows = (0, -(-node.layer.out_height // node.pieces))
-                known = replace(facts, heaviest=bound)
-                choice = self._search(node, rows, way, known)
-                if choice is None or not self._packets_fit(replace(node, columns_by=way, mapping=choice.mapping)):
-                    continue
-                moved = 0.0
-                if way == "channels":
-                    moved = sum(one.storage.bytes for one in node.inputs) / (4 * len(LOAD_CHANNELS))
-                    moved += node.output.storage.bytes / (4 * self.target.columns)
-                found.append((choice.cycles * node.pieces + moved, Decision(choice, way, node.pieces)))
-                break
+            choice = self._search(node, way)
+            if choice is None or not self._packets_fit(replace(node, columns_by=way, mapping=choice.mapping)):
+                continue
+            moved = 0.0
+            if way == "channels":
+                moved = sum(one.storage.bytes for one in node.inputs) / (4 * len(LOAD_CHANNELS))
+                moved += node.output.storage.bytes / (4 * self.target.columns)
+            found.append((choice.cycles * node.pieces + moved, Decision(choice, way, node.pieces)))
         if not found:
             raise self._too_large(node)
-        if len(ways) > 1:
+        if len(ways) > 1 or node.number not in self._ways:
             self._ways[node.number] = [decision for _, decision in found]
         self._decide(node, min(found, key=lambda one: one[0])[1])
 
-    def _search(self, node: Node, rows: tuple[int, int], way: str, facts: Facts) -> Choice | None:
-        """`search`, done once for layers that differ in their numbers only."""
-        layer, output = replace(node.layer, weight="", params="", kept_blocks=0), node.output.storage
-        key = layer, output, rows, way, facts
+    def space(self, node: Node, way: str) -> Space:
+        """Where to look for a mapping of a layer whose columns are divided in this way."""
+        rows = (0, -(-node.layer.out_height // node.pieces))
+        layer, facts = replace(node.layer, weight="", params="", kept_blocks=0), self._facts[node.number]
+        return Space(layer, node.output.storage, self.target, self.core, rows, way, facts)
+
+    def _search(self, node: Node, way: str) -> Choice | None:
+        """`search`, done once for layers that differ in the numbers of their weights only."""
+        kept, space = self.patterns[node.number], self.space(node, way)
+        key = kept, space
+        wanted = self._wanted.get(node.number)
+        if wanted:
+            return self.forced.choice(node, wanted, space, kept, self._most_pieces(replace(node, columns_by=way)))
         if key not in self._choices:
-            self._choices[key] = search(layer, output, self.target, self.core, rows, way, facts)
+            self._choices[key] = search(space, kept, self.budget)
         return self._choices[key]
 
     def _total(self) -> float:
-        """Estimated cycles of all passes one after another, with what DDR adds.
+        """Estimated cycles of all passes one after another, with what DDR adds."""
+        return sum(self._spans())
 
-        Activations are loaded, and results stored, while cores work at the pass before or after; only what the next
-        pass loads of a tensor that this one stores has to wait.
+    def estimates(self) -> list[float]:
+        """Estimated cycles of each layer: from the end of the one before, its stores included, to its own."""
+        spans = iter(self._spans())
+        return [sum(next(spans) for _ in range(node.pieces)) for node in self.nodes]
+
+    def _spans(self) -> list[float]:
+        """Cycles from the end of each pass to that of the next.
+
+        What a pass loads is fetched while the one before runs, as far as the channels have time beside its work; what
+        one of the two before stores has to wait.  So have all passes for stores: a channel of the memory tile that
+        stores sends work, too.
         """
         passes = [(node, piece) for node in self.nodes for piece in range(node.pieces)]
-        loads, stores, runs = [], [], []
-        for node, piece in passes:
+        late: list[float] = []
+        early: list[float] = []
+        stores, runs, idle = [], [], [0.0]
+        for i, (node, piece) in enumerate(passes):
             sizes = self._staged(node)[piece]
             stored = node.output.tensor.level == "ddr"
             rate = len(LOAD_CHANNELS) * self.target.ddr.read_channel_bytes_per_cycle
-            loads.append(sum(sizes[:-1] if stored else sizes) / rate)
+            fresh = [one.output.tensor for one, _ in passes[max(0, i - 2) : i]]
+            views = [view for view in node.inputs if view.tensor.level == "ddr"]
+            for into, wanted in ((late, True), (early, False)):
+                # What one of the two passes before stores, and what the first loads, nothing has time to load ahead.
+                own = [view.tensor in fresh or not i for view in views]
+                found = zip(own, sizes, strict=False)
+                into.append(sum(size for waits, size in found if waits == wanted) / rate)
             stores.append(sizes[-1] / self.target.ddr.write_channel_bytes_per_cycle if stored else 0.0)
             choice = self._decisions[node.number].choice
             alone = slots_of(choice.mapping, self.target, self._packet(node)[piece], self.work_bytes) == 1
             runs.append(max(choice.cycles, choice.work * (1 + alone)))
-        total = 0.0
-        for i, (node, _) in enumerate(passes):
-            before = passes[i - 1][0] if i else None
-            waits = before is None or any(
-                view.tensor is before.output.tensor and view.tensor.level == "ddr" for view in node.inputs
-            )
-            if waits:
-                total += loads[i] + (stores[i - 1] if i else 0.0)
-            ahead = 0.0
-            if i + 1 < len(passes):
-                follows = any(view.tensor is node.output.tensor for view in passes[i + 1][0].inputs)
-                ahead = 0.0 if follows else loads[i + 1]
-            total += max(runs[i], ahead, 0.0 if waits or not i else stores[i - 1])
-        return total + (stores[-1] if stores else 0.0)
+            idle.append(max(0.0, runs[-1] - choice.work) + stores[-1])
+            early[-1] += choice.step
+        ends = [0.0]
+        for i in range(len(passes)):
+            begins = ends[-1] + late[i] + max(0.0, early[i] - idle[i])
+            ends.append(begins + runs[i] + stores[i])
+        return [last - first for first, last in pairwise(ends)]
 
-    def idle_bytes(self, node: Node) -> float:
-        """Bytes that the DDR channels of a column could bring while a pass of a layer runs, beside its own work."""
+    def ahead(self, before: Node | None, node: Node, packet: int) -> int:
+        """Steps of work to fetch while the pass before runs: as many as keep the cores of this pass from waiting, but
+        no more than that pass has time for, as this one begins when they are there.
+
+        Passes whose work comes by one channel take the two in turn.
+        """
         choice = self._decisions[node.number].choice
-        rate = len(LOAD_CHANNELS) * min(4.0, self.target.ddr.read_channel_bytes_per_cycle)
-        return max(0.0, choice.cycles - choice.work) * rate
+        senders = senders_of(choice.mapping, self.target)
+        rate = min(senders, len(LOAD_CHANNELS)) * min(4.0, self.target.ddr.read_channel_bytes_per_cycle)
+        step_cycles = packet * senders / rate
+        wanted = 1 + math.ceil(max(0.0, choice.work - choice.busy) / step_cycles)
+        past = self._decisions[before.number].choice if before is not None else choice
+        apart = senders == 1 == senders_of(past.mapping, self.target)
+        return max(1, min(wanted, int(max(0.0, past.cycles - past.work * (not apart)) // step_cycles)))
 
     def _packets_fit(self, node: Node) -> bool:
         """Whether the real blocks fit the work slots."""
@@ -387,7 +431,8 @@ class Planner:
         """Tensors that layers do not find in the memory tiles, or leave there, as they divide by channels."""
         for tensor in self.tensors:
             touching = [self.nodes[n] for n in (*tensor.writers, *tensor.readers)]
-            if any(node.columns_by == "channels" for node in touching) or not tensor.readers:
+            far = any(node.columns_by == "channels" for node in touching) or not tensor.readers
+            if far or self._homes.get(tensor.number) == "ddr":
                 tensor.level = "ddr"
 
     def _fit(self) -> None:
@@ -411,7 +456,7 @@ class Planner:
         for node in self.nodes:
             sizes = self._staged(node)
             near = [sum(sizes[i - first]) for i in range(epoch - 1, epoch + 2) if first <= i < first + node.pieces]
-            if any(near) and node.pieces < self._most_pieces(node):
+            if any(near) and node.pieces < self._most_pieces(node) and node.number not in self._wanted:
                 found.append((sum(near), -node.number, node))
             first += node.pieces
         if not found:
@@ -426,6 +471,8 @@ class Planner:
     def _divide(self, node: Node, most: int) -> None:
         """More passes until each stages at most so many bytes; with fewer rows another tile may be better."""
         before = node.pieces
+        if node.number in self._wanted:
+            return
         while max(map(sum, self._staged(node))) > most and node.pieces < self._most_pieces(node):
             node.pieces += 1
         if node.pieces > before:
@@ -466,7 +513,8 @@ class Planner:
         requests, owners = self._requests(), [one for one in self.tensors if one.level == "mem"]
         used = place(requests)[1]
         at = lower_bound(requests)[1]
-        return used, at, [owners[i] for i in range(len(owners)) if requests[i].first <= at <= requests[i].last]
+        free = [i for i, one in enumerate(owners) if one.number not in self._homes]
+        return used, at, [owners[i] for i in free if requests[i].first <= at <= requests[i].last]
 
     def _requests(self) -> list[Request]:
         """What memory tiles hold: resident tensors, then what is loaded, stored, and waits to be sent."""

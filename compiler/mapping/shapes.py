@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from compiler.encoding.work import BLOCK, LANES, MIN_PERIODS, NARROW_PERIODS, RAW_PERIODS
 from compiler.ir import DialectAttribute
+from compiler.kernels.numbers import Number, ceil_div
 
 
 def blocks_of(channels: int) -> int:
@@ -13,14 +14,19 @@ def blocks_of(channels: int) -> int:
     return -(-channels // BLOCK)
 
 
-def groups_of(pixels: int) -> int:
+def groups_of(pixels: Number) -> Number:
     """Groups of 4 pixels that hold this many."""
-    return -(-pixels // LANES)
+    return ceil_div(pixels, LANES)
 
 
 def type_limits(signed: bool) -> tuple[int, int]:
     """The integers of a byte."""
     return (-128, 127) if signed else (0, 255)
+
+
+def least_periods(finish: str) -> int:
+    """Fewest table entries of an output block whose sums become bytes in this way."""
+    return {"direct": MIN_PERIODS, "narrow": NARROW_PERIODS, "": MIN_PERIODS}.get(finish, RAW_PERIODS)
 
 
 def share(count: int, parts: int, index: int) -> tuple[int, int]:
@@ -226,7 +232,7 @@ class Mapping(DialectAttribute, mnemonic="tile.mapping"):
     @property
     def least_periods(self) -> int:
         """Fewest table entries of an output block."""
-        return {"direct": MIN_PERIODS, "narrow": NARROW_PERIODS, "": MIN_PERIODS}.get(self.finish, RAW_PERIODS)
+        return least_periods(self.finish)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compiler.encoding.work import BLOCK, GROUP_BYTES, LANES, SET
 from compiler.ir import Module
+from compiler.kernels.numbers import Number, ceil_div, larger
 from compiler.kernels.packets import Sections, sections_of
-from compiler.mapping.lanes import lanes_of
+from compiler.mapping.cuts import Cut, Cuts
+from compiler.mapping.lanes import input_groups
 from compiler.mapping.means import Means
 from compiler.mapping.memory import round_up
 from compiler.mapping.network import Node, column_extents
@@ -22,64 +25,65 @@ from compiler.target import Target
 
 
 @dataclass(frozen=True)
-class TileSizes:
+class TileSizes(Generic[Number]):
     """What one call of a mapping receives, makes and sends, in groups and bytes; the border is that of a corner."""
 
-    groups: int
-    in_bytes: int
-    second_bytes: int
-    tile_bytes: int
-    border_bytes: int
-    out_room: int
-    acc_bytes: int
+    groups: Number
+    in_bytes: Number
+    second_bytes: Number
+    tile_bytes: Number
+    border_bytes: Number
+    out_room: Number
+    acc_bytes: Number
 
     @property
-    def act_bytes(self) -> int:
+    def act_bytes(self) -> Number:
         """Bytes of the activation packet."""
         return self.in_bytes + self.second_bytes
 
     @property
-    def out_bytes(self) -> int:
+    def out_bytes(self) -> Number:
         """Bytes of the out slot that results, what is computed past them, and the border behind them need."""
-        return max(self.out_room, round_up(self.tile_bytes + self.border_bytes, GROUP_BYTES))
+        return larger(self.out_room, round_up(self.tile_bytes + self.border_bytes, GROUP_BYTES))
 
 
-def tile_sizes(layer: Layer, mapping: Mapping, output: Storage) -> TileSizes:
+def tile_sizes(layer: Layer, cut: Cut[Number], output: Storage) -> TileSizes[Number]:
     """The sizes of a mapping's largest tiles."""
-    lanes = lanes_of(layer, mapping.width)
-    high = (mapping.rows - 1) * layer.strides[0] + (mapping.window_rows - 1) * layer.dilations[0] + 1
-    blocks = mapping.out_blocks
-    groups = mapping.rows * lanes.wide
-    sets = -(-groups // SET)
+    wide, blocks = groups_of(cut.width), cut.out_blocks
+    high = (cut.rows - 1) * layer.strides[0] + (cut.window_rows - 1) * layer.dilations[0] + 1
+    groups = cut.rows * wide
     tile = groups * blocks * GROUP_BYTES
+    last = (output.width - 1) % cut.width + 1
     return TileSizes(
         groups=groups,
-        in_bytes=high * (mapping.in_blocks if layer.is_conv else blocks) * lanes.row_bytes,
-        second_bytes=tile if layer.operands == 2 else 0,
+        in_bytes=high * (cut.in_blocks if layer.is_conv else blocks) * input_groups(layer, wide) * GROUP_BYTES,
+        second_bytes=tile * (layer.operands == 2),
         tile_bytes=tile,
-        border_bytes=_border_pixels(mapping, output) * blocks * BLOCK,
-        out_room=max(_room(mapping.rows, one, blocks) for one in (mapping.width, output.width % mapping.width) if one),
-        acc_bytes=sets * SET * LANES * BLOCK * 4 * blocks,
+        border_bytes=_border_pixels(cut, output) * blocks * BLOCK,
+        out_room=larger(_room(cut.rows, cut.width, blocks), _room(cut.rows, last, blocks)),
+        acc_bytes=ceil_div(groups, SET) * SET * LANES * BLOCK * 4 * blocks,
     )
 
 
-def _room(rows: int, width: int, blocks: int) -> int:
+def _room(rows: Number, width: Number, blocks: Number) -> Number:
     """Bytes of a tile with what is stored past it: whole sets of each block, as more rows would be, and of the tile."""
     wide = groups_of(width)
-    row, group = divmod(round_up(rows * wide, SET) - 1, wide)
-    last = (row * blocks + blocks - 1) * wide + group
-    return max(last + 1, round_up(rows * wide * blocks, SET)) * GROUP_BYTES
+    past = round_up(rows * wide, SET) - 1
+    last = (past // wide * blocks + blocks - 1) * wide + past % wide
+    return larger(last + 1, round_up(rows * wide * blocks, SET)) * GROUP_BYTES
 
 
-def _border_pixels(mapping: Mapping, output: Storage) -> int:
-    """Border pixels of a block that the tile with most of them brings."""
-    if not output.bordered:
-        return 0
-    right = output.pitch - output.left - output.width
-    both = mapping.rows >= output.height or mapping.shared
-    high = output.top + output.bottom if both else max(output.top, output.bottom)
-    sides = output.left + right if mapping.width >= output.width else max(output.left, right)
-    return mapping.rows * sides + high * (mapping.width + sides)
+def _border_pixels(cut: Cut[Number], output: Storage) -> Number:
+    """Border pixels of a block that the tile with most of them brings: both sides of what it covers, else one.
+
+    Where all columns do the same, a tile may have to send both for a column at the top and one at the bottom.
+    """
+    vertical = output.top, output.bottom
+    across = output.left, output.pitch - output.left - output.width
+    high = max(vertical) + min(vertical) * ((cut.rows >= output.height) | cut.shared)
+    sides = max(across) + min(across) * (cut.width >= output.width)
+    pixels: Number = (cut.rows * sides + high * (cut.width + sides)) * int(output.bordered)
+    return pixels
 
 
 def packet_bytes(node: Node, target: Target, module: Module, piece: int) -> int:
@@ -88,7 +92,9 @@ def packet_bytes(node: Node, target: Target, module: Module, piece: int) -> int:
     return round_up(max((one.bytes for one in _packets(node, target, module, piece, sums)), default=0))
 
 
-def _packets(node: Node, target: Target, module: Module, piece: int, sums: NDArray[np.int64]) -> Iterator[Sections]:
+def _packets(
+    node: Node, target: Target, module: Module, piece: int, sums: NDArray[np.int64]
+) -> Iterator[Sections[int]]:
     """What the packets of a pass hold."""
     layer, mapping = node.layer, node.mapping
     assert mapping is not None
@@ -136,7 +142,7 @@ def kept_periods(sums: NDArray[np.int64], out: tuple[int, int], part: Part, leas
     return int(np.maximum(kept, least).sum())
 
 
-def senders_of(mapping: Mapping, target: Target) -> int:
+def senders_of(mapping: Mapping | Cuts, target: Target) -> int:
     """Packets of one step of work in a memory tile: one for all cores of a column or for a row, or one for each."""
     return 1 if mapping.rows_by == "rows" or mapping.shared else target.core_rows
 
