@@ -9,6 +9,7 @@ from passes.assign_layout import AssignLayout
 from passes.block_compaction import BlockCompaction
 from passes.canonicalize import Canonicalize
 from passes.choose_tiles import ChooseTiles
+from passes.depthwise_tiling import DepthwiseTiling
 from passes.fold_quantization import FoldQuantization
 from passes.fuse_epilogue import FuseEpilogue
 from passes.lower_to_aie2 import LowerToAie2
@@ -23,6 +24,7 @@ PASSES: tuple[type[Pass], ...] = (
     BlockCompaction,
     FuseEpilogue,
     AssignLayout,
+    DepthwiseTiling,
     ChooseTiles,
     MemoryPlanning,
     LowerToAie2,

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from compiler.errors import DoesNotFit
 from compiler.ir import Module, ReturnOp, Rewriter, Value
-from compiler.mapping.cores import core_layouts
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, share_bytes
 from compiler.mapping.planner import Planner
+from compiler.mapping.plans import STAGE_BYTES, WORK_BYTES, plan_of
 from compiler.mapping.program import step_count
 from compiler.mapping.sizes import packet_bytes, senders_of, slots_of
 from compiler.pass_manager import Pass, Stage, option
@@ -117,6 +116,7 @@ class Emitter:
         senders = senders_of(node.mapping, self.target)
         ahead = max(1, int(self.idle_bytes // (size * senders)))
         self.idle_bytes = self.plan.idle_bytes(node)
+        at_rows = tuple(view.row for view in (*node.inputs, node.output))
         self.rw.insert(
             tile.RunOp(
                 inputs,
@@ -129,6 +129,7 @@ class Emitter:
                 core=self.plan.core,
                 extents=tuple(v for one in extents for v in (*one.rows, *one.blocks)),
                 at_blocks=at,
+                at_rows=at_rows if any(at_rows) else None,
                 packet_bytes=size,
                 senders=senders,
                 ahead=ahead,
@@ -146,29 +147,15 @@ class ChooseTiles(Pass):
     requires: ClassVar[Stage] = BSP
     ensures: ClassVar[Stage] = TILE
 
-    stage_bytes: int = option(320 * 1024, help="bytes of a memory tile for what one pass loads and stores")
-    work_bytes: int = option(72 * 1024, help="bytes of a memory tile for the work packets of one pass")
+    stage_bytes: int = option(STAGE_BYTES, help="bytes of a memory tile for what one pass loads and stores")
+    work_bytes: int = option(WORK_BYTES, help="bytes of a memory tile for the work packets of one pass")
 
     def run(self, module: Module, target: Target) -> None:
         """Replace the function's ops by `tile` ops."""
-        best = self._plan(module, target)
+        best = plan_of(module, target, self.stage_bytes, self.work_bytes)
         block = module.function().body.block
         old = [op for op in block.ops if not isinstance(op, ReturnOp)]
         rw = Rewriter(block, module.function().return_op)
         Emitter(best, rw, target, module).emit()
         for op in reversed(old):
             rw.erase(op)
-
-    def _plan(self, module: Module, target: Target) -> Planner:
-        """A plan by the first layout of the cores that the network fits."""
-        failure: DoesNotFit | None = None
-        for core in core_layouts(target):
-            plan = Planner(module, target, core, self.stage_bytes, self.work_bytes)
-            try:
-                plan.choose()
-            except DoesNotFit as error:
-                failure = failure or error
-            else:
-                return plan
-        assert failure is not None
-        raise failure

@@ -25,16 +25,23 @@ class Tensor:
 
 @dataclass(frozen=True)
 class View:
-    """Channels of a tensor, from block `at` on."""
+    """Part of a tensor: channels from block `at` on, `height` rows from `row` on."""
 
     tensor: Tensor
     at: int
     channels: int
+    row: int
+    height: int
 
     @property
     def storage(self) -> Storage:
         """The storage seen through the view: same rows and pitch, its own channels."""
         return replace(self.tensor.storage, channels=self.channels)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the rows that are seen, without the border above and below."""
+        return self.height * self.storage.row_bytes
 
 
 @dataclass
@@ -73,7 +80,7 @@ def needed(node: Node, operand: int, extent: Extent) -> tuple[tuple[int, int], t
         first, last = node.layer.in_rows(*extent.rows)
     else:
         first, last = extent.rows
-    top = view.tensor.storage.top
+    top = view.tensor.storage.top + view.row
     whole = operand == 0 and node.layer.is_conv
     blocks = (0, blocks_of(view.channels)) if whole else extent.blocks
     return (first + top, last + top), (blocks[0] + view.at, blocks[1] + view.at)
@@ -83,8 +90,9 @@ def filled(node: Node, extent: Extent) -> tuple[tuple[int, int], tuple[int, int]
     """Stored rows and blocks of the result that an extent fills, in the result's buffer."""
     if extent.empty:
         return (0, 0), (0, 0)
-    storage, at = node.output.tensor.storage, node.output.at
-    return storage.stored_rows(*extent.rows), (extent.blocks[0] + at, extent.blocks[1] + at)
+    view, (first, last) = node.output, extent.rows
+    rows = view.tensor.storage.stored_rows(first + view.row, last + view.row)
+    return rows, (extent.blocks[0] + view.at, extent.blocks[1] + view.at)
 
 
 def band(storage: Storage, columns: int, column: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -74,6 +75,21 @@ class Plan:
     decisions: tuple[Decision, ...]
 
 
+_searched = lru_cache(maxsize=1 << 14)(search)
+"""The search of a layer, done once for all plans that are tried."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass of a layer with its cycles: what it loads and stores, its run, the coming of its work packets."""
+
+    node: Node
+    load: float
+    store: float
+    run: float
+    work: float
+
+
 class Planner:
     """Chooses mappings, homes and passes; `core` is the layout that all cores get."""
 
@@ -81,7 +97,7 @@ class Planner:
         self.module, self.target, self.core = module, target, core
         self.stage_bytes, self.work_bytes = stage_bytes, work_bytes
         reader = Reader(module)
-        self.nodes, self.tensors, self.ports = reader.nodes, reader.tensors, reader.ports
+        self.nodes, self.tensors, self.ports, self.views = reader.nodes, reader.tensors, reader.ports, reader.views
         self.cycles = 0.0
         self._decisions: dict[int, Decision] = {}
         self._ways: dict[int, list[Decision]] = {}
@@ -90,7 +106,6 @@ class Planner:
         self._reach: dict[Hashable, bool] = {}
         self._staging: dict[Hashable, list[tuple[int, ...]]] = {}
         self._sizes: dict[tuple[int, int, Mapping], list[int]] = {}
-        self._choices: dict[Hashable, Choice | None] = {}
         self._facts: list[Facts] = []
 
     def facts(self, node: Node) -> Facts:
@@ -259,8 +274,8 @@ class Planner:
                     continue
                 moved = 0.0
                 if way == "channels":
-                    moved = sum(one.storage.bytes for one in node.inputs) / (4 * len(LOAD_CHANNELS))
-                    moved += node.output.storage.bytes / (4 * self.target.columns)
+                    moved = sum(one.bytes for one in node.inputs) / (4 * len(LOAD_CHANNELS))
+                    moved += node.output.bytes / (4 * self.target.columns)
                 found.append((choice.cycles * node.pieces + moved, Decision(choice, way, node.pieces)))
                 break
         if not found:
@@ -272,10 +287,7 @@ class Planner:
     def _search(self, node: Node, rows: tuple[int, int], way: str, facts: Facts) -> Choice | None:
         """`search`, done once for layers that differ in their numbers only."""
         layer, output = replace(node.layer, weight="", params="", kept_blocks=0), node.output.storage
-        key = layer, output, rows, way, facts
-        if key not in self._choices:
-            self._choices[key] = search(layer, output, self.target, self.core, rows, way, facts)
-        return self._choices[key]
+        return _searched(layer, output, self.target, self.core, rows, way, facts)
 
     def _total(self) -> float:
         """Estimated cycles of all passes one after another, with what DDR adds.
@@ -283,31 +295,42 @@ class Planner:
         Activations are loaded, and results stored, while cores work at the pass before or after; only what the next
         pass loads of a tensor that this one stores has to wait.
         """
-        passes = [(node, piece) for node in self.nodes for piece in range(node.pieces)]
-        loads, stores, runs = [], [], []
-        for node, piece in passes:
-            sizes = self._staged(node)[piece]
-            stored = node.output.tensor.level == "ddr"
-            rate = len(LOAD_CHANNELS) * self.target.ddr.read_channel_bytes_per_cycle
-            loads.append(sum(sizes[:-1] if stored else sizes) / rate)
-            stores.append(sizes[-1] / self.target.ddr.write_channel_bytes_per_cycle if stored else 0.0)
-            choice = self._decisions[node.number].choice
-            alone = slots_of(choice.mapping, self.target, self._packet(node)[piece], self.work_bytes) == 1
-            runs.append(max(choice.cycles, choice.work * (1 + alone)))
+        passes = self.passes()
         total = 0.0
-        for i, (node, _) in enumerate(passes):
-            before = passes[i - 1][0] if i else None
+        for i, one in enumerate(passes):
+            before = passes[i - 1] if i else None
             waits = before is None or any(
-                view.tensor is before.output.tensor and view.tensor.level == "ddr" for view in node.inputs
+                view.tensor is before.node.output.tensor and view.tensor.level == "ddr" for view in one.node.inputs
             )
             if waits:
-                total += loads[i] + (stores[i - 1] if i else 0.0)
+                total += one.load + (before.store if before else 0.0)
             ahead = 0.0
             if i + 1 < len(passes):
-                follows = any(view.tensor is node.output.tensor for view in passes[i + 1][0].inputs)
-                ahead = 0.0 if follows else loads[i + 1]
-            total += max(runs[i], ahead, 0.0 if waits or not i else stores[i - 1])
-        return total + (stores[-1] if stores else 0.0)
+                follows = any(view.tensor is one.node.output.tensor for view in passes[i + 1].node.inputs)
+                ahead = 0.0 if follows else passes[i + 1].load
+            total += max(one.run, ahead, 0.0 if waits or before is None else before.store)
+        return total + (passes[-1].store if passes else 0.0)
+
+    def passes(self) -> list[Pass]:
+        """The passes of all layers in order, as they are decided."""
+        found = []
+        rate = len(LOAD_CHANNELS) * self.target.ddr.read_channel_bytes_per_cycle
+        for node in self.nodes:
+            stored = node.output.tensor.level == "ddr"
+            choice = self._decisions[node.number].choice
+            for sizes, packet in zip(self._staged(node), self._packet(node), strict=True):
+                load = sum(sizes[:-1] if stored else sizes) / rate
+                store = sizes[-1] / self.target.ddr.write_channel_bytes_per_cycle if stored else 0.0
+                alone = slots_of(choice.mapping, self.target, packet, self.work_bytes) == 1
+                found.append(Pass(node, load, store, max(choice.cycles, choice.work * (1 + alone)), choice.work))
+        return found
+
+    def by_rows(self, node: Node) -> tuple[Choice, int]:
+        """How a layer is, or would be, divided by rows, and the rows of a pass then."""
+        decision = next((one for one in self._ways[node.number] if one.columns_by == "rows"), None)
+        now = self._decisions[node.number]
+        decision = now if decision is None or now.columns_by == "rows" else decision
+        return decision.choice, -(-node.layer.out_height // decision.pieces)
 
     def idle_bytes(self, node: Node) -> float:
         """Bytes that the DDR channels of a column could bring while a pass of a layer runs, beside its own work."""
