@@ -69,4 +69,6 @@ def test_named_models(case: Case, strips: int, target: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("seed", range(24))
 def test_random_models(seed: int, tmp_path: Path) -> None:
-    agrees(random_qdq_model(seed, pow2=seed % 3 == 0), f"aie2-{2 + seed % 4}x{2 + seed % 4}", 2 + seed % 2, seed, tmp_path)
+    agrees(
+        random_qdq_model(seed, pow2=seed % 3 == 0), f"aie2-{2 + seed % 4}x{2 + seed % 4}", 2 + seed % 2, seed, tmp_path
+    )

@@ -13,14 +13,20 @@ from compiler.encoding.overlay import LOAD_CHANNELS
 from compiler.mapping.layers import tensors_of
 from compiler.mapping.network import Node, Tensor
 from compiler.mapping.planner import Pass, Planner
-from compiler.mapping.plans import WORK_BYTES
 from compiler.mapping.program import chunks
+from compiler.mapping.search import part_count
 from compiler.mapping.strips import Activation, Cut, Group, Read, Rows, Step, group_of, reads_of, strip_rows
 from compiler.target import Target
 from dialects import bsp
 
 DENSE_BLOCK = 64
 """Multiplications of an 8x8 block for one pixel."""
+
+GAIN = 0.98
+"""A group must take less than this of what its layers take by themselves: what differs by less nobody can tell."""
+
+FILL = 0.95
+"""Of a memory tile so much can be filled; the rest are gaps between buffers."""
 
 BOUND = 1.1
 """A layer whose cycles are more than this above those of its weights is bound by something else."""
@@ -64,7 +70,8 @@ def best_cuts(steps: Sequence[Step], plan: Planner, target: Target, most: int) -
         found = [(cycles + weigher.alone(steps[last - 1]), cuts)]
         for cost, cut in weigher.ending_at(last):
             cycles, cuts = best[cut.first]
-            found.append((cycles + cost, (*cuts, cut)))
+            if cost < GAIN * sum(map(weigher.alone, steps[cut.first : last])):
+                found.append((cycles + cost, (*cuts, cut)))
         best.append(min(found, key=lambda one: one[0]))
     return best[-1][1]
 
@@ -75,6 +82,7 @@ class Turn:
 
     run: float
     work: float
+    work_bytes: int
     load: float = 0.0
     store: float = 0.0
     loaded_bytes: int = 0
@@ -114,7 +122,7 @@ class Weigher:
 
     def ending_at(self, last: int) -> Iterator[tuple[float, Cut]]:
         """Groups that end before a step, each with its cycles in as many strips as is best for it."""
-        for first in range(last - 1, -1, -1):
+        for first in range(last - 2, -1, -1):
             group = group_of(self.steps[first:last])
             if group is None:
                 continue
@@ -142,7 +150,7 @@ class Weigher:
         found = strip_rows(group, spans[len(spans) // 2])
         assert found is not None
         turns = self._turns(group, found)
-        if self._peak_bytes(group, found, turns) > self.target.memory_tile.bytes:
+        if self._peak_bytes(group, found, turns) > FILL * self.target.memory_tile.bytes:
             return None
         cycles = 0.0
         for i, one in enumerate(turns):
@@ -162,7 +170,11 @@ class Weigher:
             share = -(-(last - first) // self.target.columns)
             choice, rows = self.plan.by_rows(node)
             compute = self._compute(node, choice.cycles, choice.work, rows)
-            turn = Turn(max(choice.work, compute * share / -(-rows // self.target.columns)), choice.work)
+            # A tile that is summed up by several calls gets its own copy of the weights.
+            scale = (last - first) / rows if part_count(node.layer, choice.mapping) > 1 else 1.0
+            weights = choice.work * scale
+            run = max(weights, compute * share / -(-rows // self.target.columns))
+            turn = Turn(run, weights, max(one.work_bytes for one in self.passes[node.number]))
             middle = (first + last - share) // 2
             for read in reads_of(step, (middle, middle + share)):
                 if read.value.op not in inside:
@@ -189,7 +201,7 @@ class Weigher:
         return self.plan.views[value].tensor
 
     def _peak_bytes(self, group: Group, found: dict[Activation, Rows], turns: Sequence[Turn]) -> int:
-        """Bytes of a memory tile that a strip needs when it needs most, with half of the room for weights."""
+        """Bytes of a memory tile that a strip needs when it needs most."""
         layers = [step for step in group.steps if not isinstance(step, bsp.ConcatOp)]
         born: dict[Activation, int] = {}
         dies: dict[Activation, int] = {}
@@ -206,8 +218,8 @@ class Weigher:
             near = [turns[number - 1], turns[number], turns[(number + 1) % len(turns)]]
             moved = near[1].loaded_bytes + near[2].loaded_bytes + near[0].stored_bytes + near[1].stored_bytes
             held = sum(self._held(one, found[one]) for one in born if born[one] <= number <= dies[one])
-            peak = max(peak, moved + held)
-        return peak + WORK_BYTES // 2
+            peak = max(peak, moved + held + near[1].work_bytes + near[2].work_bytes)
+        return peak
 
     def _held(self, whole: Activation, rows: Rows) -> int:
         """Bytes of a column's rows of a strip, those of the border with them."""

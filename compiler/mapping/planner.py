@@ -16,6 +16,7 @@ from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
 from compiler.ir import Module
 from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT
 from compiler.kernels.programs.resident import Feature, resident
+from compiler.mapping.exact import smallest
 from compiler.mapping.memory import Request, lower_bound, place
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, reaches, share_bytes
 from compiler.mapping.packing import blocks_of_layer
@@ -30,6 +31,9 @@ STEPS = 64
 
 SWEEPS = 1
 """How often each layer's division is looked at again."""
+
+PLACE_NODES = 10_000
+"""Nodes of the search for a placement where greedy ones do not fit: fewer than memory-planning takes."""
 
 WORK_SHARES = Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(0)
 """Parts of the bytes for work packets that are tried: what they leave may keep a tensor out of DDR."""
@@ -81,13 +85,17 @@ _searched = lru_cache(maxsize=1 << 14)(search)
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass of a layer with its cycles: what it loads and stores, its run, the coming of its work packets."""
+    """One pass of a layer with its cycles: what it loads and stores, its run, the coming of its work packets.
+
+    `work_bytes` are those of a memory tile that the packets wait in.
+    """
 
     node: Node
     load: float
     store: float
     run: float
     work: float
+    work_bytes: int
 
 
 class Planner:
@@ -318,11 +326,13 @@ class Planner:
         for node in self.nodes:
             stored = node.output.tensor.level == "ddr"
             choice = self._decisions[node.number].choice
-            for sizes, packet in zip(self._staged(node), self._packet(node), strict=True):
+            rows = zip(self._staged(node), self._packet(node), self._work(node), strict=True)
+            for sizes, packet, waiting in rows:
                 load = sum(sizes[:-1] if stored else sizes) / rate
                 store = sizes[-1] / self.target.ddr.write_channel_bytes_per_cycle if stored else 0.0
                 alone = slots_of(choice.mapping, self.target, packet, self.work_bytes) == 1
-                found.append(Pass(node, load, store, max(choice.cycles, choice.work * (1 + alone)), choice.work))
+                run = max(choice.cycles, choice.work * (1 + alone))
+                found.append(Pass(node, load, store, run, choice.work, waiting))
         return found
 
     def by_rows(self, node: Node) -> tuple[Choice, int]:
@@ -462,8 +472,11 @@ class Planner:
     def _overflow(self) -> tuple[int, int, list[Tensor]]:
         """Bytes of a memory tile in use, the epoch of the peak, and the resident tensors alive then."""
         requests, owners = self._requests(), [one for one in self.tensors if one.level == "mem"]
-        used = place(requests)[1]
-        at = lower_bound(requests)[1]
+        used, room = place(requests)[1], self.target.memory_tile.bytes
+        least, at = lower_bound(requests)
+        if least <= room < used:
+            # There is room, but in pieces.
+            used = min(used, smallest(requests, capacity=room, nodes=PLACE_NODES).peak)
         return used, at, [owners[i] for i in range(len(owners)) if requests[i].first <= at <= requests[i].last]
 
     def _requests(self) -> list[Request]:
