@@ -36,7 +36,7 @@ from compiler.plan import (
     write_plan,
 )
 from compiler.reference.check import ValueCheck, random_inputs
-from compiler.summary import LayerInfo, bounds_of, layers_json, layers_of, sparsity_json
+from compiler.summary import LayerInfo, bounds_of, layers_json, layers_of, rows_of, sparsity_json
 from compiler.target import Target
 from dialects import bsp, tile
 from passes.block_compaction import BlockCompaction, Mode
@@ -98,6 +98,7 @@ class _Recorder:
     ir: dict[str, str] = field(default_factory=dict)
     layers: list[LayerInfo] = field(default_factory=list)
     reasons: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
     buffers: Any = None
 
     def __call__(self, pass_name: str, module: Module) -> None:
@@ -105,6 +106,7 @@ class _Recorder:
             self.ir[f"ir/{STAGE_FILES[pass_name]}.mlir"] = print_module(module)
         if pass_name == "assign-layout":
             self.reasons = {one.symbol: (one.dense, one.reason) for one in module.walk(bsp.WeightOp)}
+            self.rows = rows_of(module)
         if pass_name == "memory-planning":
             self.layers = layers_of(module)
             self.buffers = buffers_of(module, self.target)
@@ -153,7 +155,7 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         "trace.json": trace.encode(),
         **{name: text.encode() for name, text in recorder.ir.items()},
     }
-    summary = _summary(recorder.layers, memory, timing, target)
+    summary = _summary(recorder, memory, timing)
     if options.compare_dense:
         summary["dense_us"] = _dense_us(model, options, recorder.layers, timing)
         summary["speed_up"] = summary["dense_us"] / summary["time_us"]
@@ -219,8 +221,9 @@ def _argument_bytes(module: Module) -> list[int]:
     return sizes
 
 
-def _summary(layers: Sequence[LayerInfo], memory: Mapping[str, Any], timing: Timing, target: Target) -> dict[str, Any]:
+def _summary(recorder: _Recorder, memory: Mapping[str, Any], timing: Timing) -> dict[str, Any]:
     """The numbers of the final table and of `--json`."""
+    layers, target = recorder.layers, recorder.target
     return {
         "schema": 1,
         "target": target.name,
@@ -231,7 +234,7 @@ def _summary(layers: Sequence[LayerInfo], memory: Mapping[str, Any], timing: Tim
         "weight_bytes": sum(one.weight_bytes for one in layers),
         "packed_bytes": sum(one.packed_bytes for one in layers),
         "memory": memory["levels"],
-        "bounds": bounds_of(layers, target),
+        "bounds": bounds_of(layers, recorder.rows, target),
         "layers": [
             {
                 "name": one.name,

@@ -12,7 +12,7 @@ from compiler.encoding.work import BLOCK
 from compiler.ir import Module
 from compiler.mapping.shapes import Layer
 from compiler.target import Target
-from dialects import tile
+from dialects import bsp, tile
 
 BIAS_BYTES = 4
 """A bias is int32; it must cross DDR once like a weight."""
@@ -50,7 +50,12 @@ def layers_of(module: Module) -> list[LayerInfo]:
     for run in module.walk(tile.RunOp):
         runs.setdefault(run.layer_index, []).append(run)
     ends = _end_bytes(module, runs)
-    return [_layer(module, index, group, ends.get(index, 0)) for index, group in sorted(runs.items())]
+    found, seen = [], set()
+    for index, group in sorted(runs.items()):
+        weight = group[0].layer.weight
+        found.append(_layer(module, index, group, ends.get(index, 0), again=weight in seen))
+        seen.add(weight)
+    return found
 
 
 def _end_bytes(module: Module, runs: Mapping[int, Sequence[tile.RunOp]]) -> dict[int, int]:
@@ -65,7 +70,8 @@ def _end_bytes(module: Module, runs: Mapping[int, Sequence[tile.RunOp]]) -> dict
     return found
 
 
-def _layer(module: Module, index: int, runs: Sequence[tile.RunOp], end_bytes: int) -> LayerInfo:
+def _layer(module: Module, index: int, runs: Sequence[tile.RunOp], end_bytes: int, again: bool) -> LayerInfo:
+    """A layer; the weights that a strip uses `again` need not cross DDR once more."""
     run, layer = runs[0], runs[0].layer
     pixels = layer.out_height * layer.out_width
     blocks = kept_weights = weights = 0
@@ -77,7 +83,7 @@ def _layer(module: Module, index: int, runs: Sequence[tile.RunOp], end_bytes: in
         kept_weights = int((outs.astype(np.int64) * ins).sum())
         weights = layer.out_channels * layer.channels * layer.taps
     mapping = run.mapping
-    ddr = layer.kept_blocks * BLOCK * BLOCK + BIAS_BYTES * layer.out_channels if layer.is_conv else 0
+    ddr = layer.kept_blocks * BLOCK * BLOCK + BIAS_BYTES * layer.out_channels if layer.is_conv and not again else 0
     return LayerInfo(
         index=index,
         name=run.title,
@@ -149,13 +155,36 @@ def sparsity_json(layers: Sequence[LayerInfo], reasons: Mapping[str, tuple[bool,
     return rows
 
 
-def bounds_of(layers: Sequence[LayerInfo], target: Target) -> dict[str, float]:
-    """Times that no plan can beat, in microseconds; the definitions are in docs/plan-format.md."""
-    compute = [one.compute_us(target) for one in layers]
-    ddr = [one.ddr_us(target) for one in layers]
+def rows_of(module: Module) -> dict[str, int]:
+    """Rows of the results that a `bsp` module computes by each symbol of weights."""
+    found: dict[str, int] = {}
+    for conv in module.walk(bsp.Conv2dOp):
+        if isinstance(conv.weight.op, bsp.WeightOp):
+            symbol = conv.weight.op.symbol
+            found[symbol] = found.get(symbol, 0) + conv.y.type.shape[1]
+    return found
+
+
+def bounds_of(layers: Sequence[LayerInfo], rows: Mapping[str, int], target: Target) -> dict[str, float]:
+    """Times that no plan can beat, in microseconds; the definitions are in docs/plan-format.md.
+
+    Strips of a layer are one, and of `rows`, by symbol of weights, each counts once: what strips compute again is left
+    out.
+    """
+    made: dict[str, int] = {}
+    for one in layers:
+        made[one.layer.weight] = made.get(one.layer.weight, 0) + one.layer.out_height
+    compute: dict[tuple[str, str], float] = {}
+    ddr: dict[tuple[str, str], float] = {}
+    for one in layers:
+        weight = one.layer.weight
+        key = (weight, "") if weight else (one.name, str(one.index))
+        share = rows[weight] / made[weight] if weight in rows else 1.0
+        compute[key] = compute.get(key, 0.0) + share * one.compute_us(target)
+        ddr[key] = ddr.get(key, 0.0) + one.ddr_us(target)
     return {
-        "compute_us": sum(compute),
-        "ddr_us": sum(ddr),
-        "layer_us": sum(map(max, compute, ddr)),
-        "network_us": max(sum(compute), sum(ddr)),
+        "compute_us": sum(compute.values()),
+        "ddr_us": sum(ddr.values()),
+        "layer_us": sum(max(compute[key], ddr[key]) for key in compute),
+        "network_us": max(sum(compute.values()), sum(ddr.values())),
     }

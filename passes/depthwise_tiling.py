@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
-from compiler.errors import Diagnostic, UsageError
+from compiler.errors import Diagnostic, DoesNotFit, UsageError
 from compiler.ir import Module, Rewriter, clone_module
 from compiler.mapping.groups import best_cuts, longest_cuts
 from compiler.mapping.layers import Kernels
@@ -119,8 +119,9 @@ class DepthwiseTiling(Pass):
     def run(self, module: Module, target: Target) -> None:
         """Rewrite the module in place."""
         if self.strips < 0 or self.max_strips < 2:
-            text = f"strips is {self.strips} and max-strips {self.max_strips}, expected at least 0 and 2"
-            raise UsageError(Diagnostic("pass-option", text, self.name))
+            text = f"strips is {self.strips} and max-strips {self.max_strips}, expected at least 0 and at least 2"
+            help = "strips=0 weighs how many; mode=off cuts nothing"
+            raise UsageError(Diagnostic("pass-option", text, self.name, help=help))
         if self.mode is Mode.OFF:
             return
         tile(module, longest_cuts(steps_of(module), self.strips) if self.strips else self._chosen(module, target))
@@ -129,11 +130,15 @@ class DepthwiseTiling(Pass):
         """The cuts that a plan of the whole network is faster with; none if everything stays on the chip anyway."""
         if not overflows(module, target):
             return ()
-        plan = plan_of(module, target)
-        cuts = best_cuts(steps_of(module), plan, target, self.max_strips)
-        if not cuts:
+        try:
+            plan = plan_of(module, target)
+            cuts = best_cuts(steps_of(module), plan, target, self.max_strips)
+            if not cuts:
+                return ()
+            tiled = clone_module(module)
+            tiled.store = module.store
+            tile(tiled, cuts)
+            return cuts if plan_of(tiled, target).cycles < plan.cycles else ()
+        except DoesNotFit:
+            # choose-tiles says so of the network itself, unless its options make it fit.
             return ()
-        tiled = clone_module(module)
-        tiled.store = module.store
-        tile(tiled, cuts)
-        return cuts if plan_of(tiled, target).cycles < plan.cycles else ()
