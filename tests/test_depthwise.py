@@ -141,7 +141,7 @@ def small(slower: int) -> Target:
     target = Target.load("aie2-2x2")
     rate = target.ddr.read_channel_bytes_per_cycle / slower
     ddr = replace(target.ddr, read_channel_bytes_per_cycle=rate, write_channel_bytes_per_cycle=rate)
-    return replace(target, memory_tile=MemoryTile(200 * 1024), ddr=ddr)
+    return replace(target, memory_tile=MemoryTile(128 * 1024), ddr=ddr)
 
 
 @pytest.mark.parametrize("slower", [1, 16])

@@ -282,8 +282,10 @@ class Planner:
                     continue
                 moved = 0.0
                 if way == "channels":
-                    moved = sum(one.bytes for one in node.inputs) / (4 * len(LOAD_CHANNELS))
-                    moved += node.output.bytes / (4 * self.target.columns)
+                    ddr = self.target.ddr
+                    loaded, stored = sum(one.bytes for one in node.inputs), node.output.bytes
+                    moved = loaded / (len(LOAD_CHANNELS) * ddr.read_channel_bytes_per_cycle)
+                    moved += stored / (self.target.columns * ddr.write_channel_bytes_per_cycle)
                 found.append((choice.cycles * node.pieces + moved, Decision(choice, way, node.pieces)))
                 break
         if not found:
