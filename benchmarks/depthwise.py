@@ -103,11 +103,12 @@ def main() -> int:
     parser.add_argument("--slower", type=float, default=1, help="divide the rate of each DDR channel")
     parser.add_argument("--size", type=int, default=0, help="height and width of the input")
     parser.add_argument("--output", action="append", default=[], help="compile up to this tensor")
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     parser.add_argument("--max-strips", type=int, nargs="*", default=[], help="more rows, with so many strips at most")
     given = parser.parse_args()
     print("| model | tiling | us | DDR MB read | DDR MB written | layers | compile s |")
     print("|---|---|---|---|---|---|---|", flush=True)
-    modes = [*(f"mode={mode}" for mode in MODES), *(f"max-strips={count}" for count in given.max_strips)]
+    modes = [*(f"mode={mode}" for mode in given.modes), *(f"max-strips={count}" for count in given.max_strips)]
     with tempfile.TemporaryDirectory() as name:
         target = slower(given.target, given.slower, Path(name))
         for path in given.models:
