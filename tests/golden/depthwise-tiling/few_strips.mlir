@@ -15,4 +15,5 @@
   }) : () -> ()
 }) : () -> ()
 // -----
-depthwise-tiling: error[pass-option]: strips is 0 and max-strips 1, expected at least 0 and 2
+depthwise-tiling: error[pass-option]: strips is 0 and max-strips 1, expected at least 0 and at least 2
+  help: strips=0 weighs how many; mode=off cuts nothing
