@@ -42,7 +42,16 @@ from compiler.plan import (
     write_plan,
 )
 from compiler.reference.check import ValueCheck, random_inputs
-from compiler.summary import LayerInfo, bounds_json, bounds_of, imbalance_of, layers_json, layers_of, sparsity_json
+from compiler.summary import (
+    LayerInfo,
+    bounds_json,
+    bounds_of,
+    imbalance_of,
+    layers_json,
+    layers_of,
+    rows_of,
+    sparsity_json,
+)
 from compiler.target import Target
 from dialects import bsp, tile
 from passes.block_compaction import BlockCompaction, Mode
@@ -123,6 +132,7 @@ class _Recorder:
     layers: list[LayerInfo] = field(default_factory=list)
     reasons: dict[str, tuple[bool, str]] = field(default_factory=dict)
     mapping: dict[str, Any] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
     buffers: Any = None
     network: Network = field(default_factory=Network)
 
@@ -133,6 +143,7 @@ class _Recorder:
             self.network = network_of(module)
         if STAGE_FILES.get(pass_name) == "bsp":
             self.reasons = {one.symbol: (one.dense, one.reason) for one in module.walk(bsp.WeightOp)}
+            self.rows = rows_of(module)
         if pass_name == "choose-tiles":
             self.mapping = mapping_json(module, self.target)
         if pass_name == "memory-planning":
@@ -204,7 +215,7 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         WEIGHTS: module.store[CONSTANTS].tobytes(),
         **{name: module.store[name].tobytes() for name in (COSTS, PROGRAM, PROGRAM_LISTING)},
         LAYERS: json_bytes(layers_json(recorder.layers, ranges)),
-        "bounds.json": json_bytes(bounds_json(recorder.layers, target)),
+        "bounds.json": json_bytes(bounds_json(recorder.layers, recorder.rows, target)),
         "sparsity.json": json_bytes(sparsity_json(recorder.layers, recorder.reasons)),
         MAPPING: json_bytes(recorder.mapping),
         "memory.json": json_bytes(memory),
@@ -212,7 +223,7 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         "trace.json": trace.encode(),
         **{name: text.encode() for name, text in recorder.ir.items()},
     }
-    summary = _summary(recorder.layers, memory, timing, target)
+    summary = _summary(recorder, memory, timing)
     if options.cost_model == "paper":
         times = {one["name"]: one["us"] for one in summary["layers"]}
         summary["paper"] = paper_json(estimate(recorder.network, target), times, timing.us)
@@ -283,8 +294,9 @@ def _argument_bytes(module: Module) -> list[int]:
     return sizes
 
 
-def _summary(layers: Sequence[LayerInfo], memory: Mapping[str, Any], timing: Timing, target: Target) -> dict[str, Any]:
+def _summary(recorder: _Recorder, memory: Mapping[str, Any], timing: Timing) -> dict[str, Any]:
     """The numbers of the final table and of `--json`."""
+    layers, target = recorder.layers, recorder.target
     return {
         "schema": 1,
         "target": target.name,
@@ -296,7 +308,7 @@ def _summary(layers: Sequence[LayerInfo], memory: Mapping[str, Any], timing: Tim
         "packed_bytes": sum(one.packed_bytes for one in layers),
         "imbalance": imbalance_of(layers),
         "memory": memory["levels"],
-        "bounds": bounds_of(layers, target),
+        "bounds": bounds_of(layers, recorder.rows, target),
         "layers": [
             {
                 "name": one.name,

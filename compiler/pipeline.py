@@ -10,6 +10,7 @@ from passes.balance_channels import BalanceChannels
 from passes.block_compaction import BlockCompaction
 from passes.canonicalize import Canonicalize
 from passes.choose_tiles import ChooseTiles
+from passes.depthwise_tiling import DepthwiseTiling
 from passes.fold_quantization import FoldQuantization
 from passes.fuse_epilogue import FuseEpilogue
 from passes.lower_to_aie2 import LowerToAie2
@@ -25,6 +26,7 @@ PASSES: tuple[type[Pass], ...] = (
     FuseEpilogue,
     AssignLayout,
     BalanceChannels,
+    DepthwiseTiling,
     ChooseTiles,
     MemoryPlanning,
     LowerToAie2,

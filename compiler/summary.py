@@ -14,7 +14,7 @@ from compiler.mapping.balance import imbalance
 from compiler.mapping.lowering import extents_of
 from compiler.mapping.shapes import Layer
 from compiler.target import Target
-from dialects import tile
+from dialects import bsp, tile
 
 BIAS_BYTES = 4
 """A bias is int32; it must cross DDR once like a weight."""
@@ -65,9 +65,13 @@ def layers_of(module: Module, target: Target) -> list[LayerInfo]:
         runs.setdefault(run.layer_index, []).append(run)
     ends = _end_bytes(module, runs)
     room = target.columns * target.memory_tile.bytes
-    return [
-        _layer(module, target, index, group, ends.get(index, _Ends()), room) for index, group in sorted(runs.items())
-    ]
+    found, seen = [], set()
+    for index, group in sorted(runs.items()):
+        weight = group[0].layer.weight
+        end = ends.get(index, _Ends())
+        found.append(_layer(module, target, index, group, end, room, again=weight in seen))
+        seen.add(weight)
+    return found
 
 
 @dataclass
@@ -104,12 +108,22 @@ def _activation_bytes(run: tile.RunOp, ends: _Ends, room: int) -> tuple[int, int
     """What DDR must give and take of activations, if layers run one by one and `room` is all that stays on chip."""
     layer, held = run.layer, _alloc(run.inputs[0]).storage
     result = layer.out_height * layer.out_width * layer.out_channels
-    operands = [held.height * held.width * layer.channels, *[result] * (layer.operands - 1)]
+    first, last = layer.in_rows(0, layer.out_height)
+    operands = [min(held.height, last - first) * held.width * layer.channels, *[result] * (layer.operands - 1)]
     read = sum(max(0, size - room) for size in operands)
     return max(ends.inputs, read), max(ends.outputs, result - room, 0)
 
 
-def _layer(module: Module, target: Target, index: int, runs: Sequence[tile.RunOp], ends: _Ends, room: int) -> LayerInfo:
+def _layer(
+    module: Module,
+    target: Target,
+    index: int,
+    runs: Sequence[tile.RunOp],
+    ends: _Ends,
+    room: int,
+    again: bool,
+) -> LayerInfo:
+    """A layer; the weights that a strip uses `again` need not cross DDR once more."""
     run, layer = runs[0], runs[0].layer
     pixels = layer.out_height * layer.out_width
     blocks = kept_weights = weights = 0
@@ -128,7 +142,8 @@ def _layer(module: Module, target: Target, index: int, runs: Sequence[tile.RunOp
         )
         weights = layer.out_channels * layer.channels * layer.taps
     mapping = run.mapping
-    constants = layer.kept_blocks * BLOCK * BLOCK + BIAS_BYTES * layer.out_channels if layer.is_conv else 0
+    loads = layer.is_conv and not again
+    constants = layer.kept_blocks * BLOCK * BLOCK + BIAS_BYTES * layer.out_channels if loads else 0
     read, written = _activation_bytes(run, ends, room)
     return LayerInfo(
         index=index,
@@ -207,9 +222,9 @@ def imbalance_of(layers: Sequence[LayerInfo]) -> float:
     return sum(one.imbalance * one.macs_kept for one in layers) / total if total else 1.0
 
 
-def bounds_json(layers: Sequence[LayerInfo], target: Target) -> dict[str, Any]:
+def bounds_json(layers: Sequence[LayerInfo], rows: Mapping[str, int], target: Target) -> dict[str, Any]:
     """The content of bounds.json: bounds of the model, and what each layer adds to them."""
-    rows = [
+    parts = [
         {
             "index": one.index,
             "name": one.name,
@@ -222,16 +237,39 @@ def bounds_json(layers: Sequence[LayerInfo], target: Target) -> dict[str, Any]:
         }
         for one in layers
     ]
-    return {"schema": 1, "target": target.name, **bounds_of(layers, target), "layers": rows}
+    return {"schema": 1, "target": target.name, **bounds_of(layers, rows, target), "layers": parts}
 
 
-def bounds_of(layers: Sequence[LayerInfo], target: Target) -> dict[str, float]:
-    """Bounds of a model in microseconds; the definitions are in docs/plan-format.md."""
-    compute = sum(one.compute_us(target) for one in layers)
-    ddr = sum(one.ddr_us(target) for one in layers)
+def rows_of(module: Module) -> dict[str, int]:
+    """Rows of the results that a `bsp` module computes by each symbol of weights."""
+    found: dict[str, int] = {}
+    for conv in module.walk(bsp.Conv2dOp):
+        if isinstance(conv.weight.op, bsp.WeightOp):
+            symbol = conv.weight.op.symbol
+            found[symbol] = found.get(symbol, 0) + conv.y.type.shape[1]
+    return found
+
+
+def bounds_of(layers: Sequence[LayerInfo], rows: Mapping[str, int], target: Target) -> dict[str, float]:
+    """Times that no plan can beat, in microseconds; the definitions are in docs/plan-format.md.
+
+    Strips of a layer are one, and of `rows`, by symbol of weights, each counts once: what strips compute again is left
+    out.
+    """
+    made: dict[str, int] = {}
+    for one in layers:
+        made[one.layer.weight] = made.get(one.layer.weight, 0) + one.layer.out_height
+    compute: dict[tuple[str, str], float] = {}
+    ddr: dict[tuple[str, str], float] = {}
+    for one in layers:
+        weight = one.layer.weight
+        key = (weight, "") if weight else (one.name, str(one.index))
+        share = rows[weight] / made[weight] if weight in rows else 1.0
+        compute[key] = compute.get(key, 0.0) + share * one.compute_us(target)
+        ddr[key] = ddr.get(key, 0.0) + one.ddr_us(target)
     return {
-        "compute_us": compute,
-        "ddr_us": ddr,
-        "layer_us": sum(one.bound_us(target) for one in layers),
-        "network_us": max(compute, ddr),
+        "compute_us": sum(compute.values()),
+        "ddr_us": sum(ddr.values()),
+        "layer_us": sum(max(compute[key], ddr[key]) for key in compute),
+        "network_us": max(sum(compute.values()), sum(ddr.values())),
     }

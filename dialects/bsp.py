@@ -293,6 +293,80 @@ class ConcatOp(Op):
         return (concat_type(self, self.inputs),)
 
 
+class RowsOp(Op):
+    """Rows [first, last) of a tensor where they lie: nothing is copied.
+
+    Behind an edge that cuts the image are its next rows, so readers pad at the edges of the image only.
+    """
+
+    name = "bsp.rows"
+    pure = True
+
+    x: Value[TensorType] = operand()
+    first: int = prop()
+    last: int = prop()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        check_image(self, self.x.type)
+        batch, height, *rest = self.x.type.shape
+        if not 0 <= self.first < self.last <= height:
+            raise self.error("rows", f"takes rows [{self.first}, {self.last}) of {height}")
+        return (TensorType((batch, self.last - self.first, *rest), self.x.type.element, self.x.type.encoding),)
+
+    def verify(self) -> None:
+        for user in self.y.users:
+            if isinstance(user, RowsOp | ConcatOp | StackOp | OutputOp):
+                raise self.error("rows", f"is read by '{user.name}', which needs a tensor and no view")
+            if not isinstance(user, Conv2dOp | MaxPoolOp | AvgPoolOp) or user.operands[0] is not self.y:
+                continue
+            above, below = user.pads[0] and self.first, user.pads[2] and self.x.type.shape[1] - self.last
+            if above or below:
+                help = "only the rows at an edge of the image have a border to read"
+                raise self.error("rows", f"has {above or below} rows behind an edge that '{user.name}' pads", help)
+
+
+class StackOp(Op):
+    """Rows of tensors of one quantisation one below another; each part is written straight into its place."""
+
+    name = "bsp.stack"
+    pure = True
+
+    inputs: tuple[Value[TensorType], ...] = operands()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        if not self.inputs:
+            raise self.error("stack", "needs an input")
+        first = self.inputs[0].type
+        for one in self.inputs:
+            check_image(self, one.type)
+            same = (one.type.shape[2:], one.type.element, one.type.encoding)
+            if same != (first.shape[2:], first.element, first.encoding):
+                raise self.error("stack", f"joins {first} and {one.type}, which differ in more than rows")
+        height = sum(one.type.shape[1] for one in self.inputs)
+        return (TensorType((1, height, *first.shape[2:]), first.element, first.encoding),)
+
+    def verify(self) -> None:
+        for part in (inner for one in self.inputs for inner in parts_of(one)):
+            if not part.used_once or isinstance(part.op, InputOp | ConstantOp | StackOp):
+                raise self.error("stack", f"joins {part.type}, which is not written for it alone")
+
+
+def parts_of(value: Value[TensorType]) -> tuple[Value[TensorType], ...]:
+    """A value and, if it is joined from others, all that it is joined from."""
+    inputs = value.op.inputs if isinstance(value.op, ConcatOp | StackOp) else ()
+    return (value, *(inner for one in inputs for inner in parts_of(one)))
+
+
+def whole_of(value: Value[TensorType]) -> Value[TensorType]:
+    """The tensor whose buffer a value is written into: what it is joined into, or itself."""
+    for user in value.users:
+        if isinstance(user, ConcatOp | StackOp):
+            return whole_of(user.y)
+    return value
+
+
 def check_ends(
     op: Op,
     inputs: tuple[Value[TensorType], ...],
@@ -309,7 +383,7 @@ def check_ends(
 
 DIALECT = Dialect(
     "bsp",
-    ops=(WeightOp, ConstantOp, Conv2dOp, AddOp, MaxPoolOp, AvgPoolOp, RequantizeOp, ConcatOp),
+    ops=(WeightOp, ConstantOp, Conv2dOp, AddOp, MaxPoolOp, AvgPoolOp, RequantizeOp, ConcatOp, RowsOp, StackOp),
     attributes=(BlockMatrixType,),
 )
 STAGE_OPS: tuple[type[Op], ...] = (InputOp, OutputOp, *DIALECT.ops)

@@ -105,8 +105,9 @@ class RunOp(Op):
     """Run a layer, or some rows of it, over the array.
 
     `extents` gives per column the output rows and blocks (y0, y1, b0, b1); `at_blocks` the first block of each
-    operand and of the result in its buffer.  Of its `steps` of work each has `senders` packets of `packet_bytes`, which
-    wait in `slots` slots at `work_offset` of every memory tile; those of the first `ahead` steps come before the run.
+    operand and of the result in its buffer, `at_rows` the first row of each if not all begin at row 0.  Of its `steps`
+    of work each has `senders` packets of `packet_bytes`, which wait in `slots` slots at `work_offset` of every memory
+    tile; those of the first `ahead` steps come before the run.
     """
 
     name = "tile.run"
@@ -126,6 +127,7 @@ class RunOp(Op):
     slots: int = prop()
     steps: int = prop()
     ahead: int = prop()
+    at_rows: tuple[int, ...] | None = prop(default=None)
     work_offset: int = prop(default=-1)
 
     @property

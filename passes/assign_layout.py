@@ -125,14 +125,6 @@ def own_parts(concat: bsp.ConcatOp) -> None:
         seen.add(id(part))
 
 
-def roots(value: Value[TensorType]) -> Value[TensorType]:
-    """The tensor whose buffer a value lies in: the concatenation it is part of, or itself."""
-    for user in value.users:
-        if isinstance(user, bsp.ConcatOp):
-            return roots(user.y)
-    return value
-
-
 def split_borders(module: Module) -> None:
     """A pool that wants another border value than its fellows reads a copy."""
     wanted: dict[Value[TensorType], int] = {}
@@ -144,7 +136,7 @@ def split_borders(module: Module) -> None:
             border = border_value(op, value)
             if border is None:
                 continue
-            root = roots(value)
+            root = bsp.whole_of(value)
             if wanted.setdefault(root, border) != border:
                 rw = Rewriter.at(op)
                 rw.set_operand(op, number, copy_of(value, op, rw))
@@ -154,7 +146,7 @@ def own_outputs(module: Module) -> None:
     """Each output of the model is written by a kernel into a buffer of its own."""
     for out in list(module.walk(OutputOp)):
         first = next(one for one in out.x.users if isinstance(one, OutputOp))
-        if isinstance(out.x.op, InputOp | bsp.ConstantOp) or first is not out or roots(out.x) is not out.x:
+        if isinstance(out.x.op, InputOp | bsp.ConstantOp) or first is not out or bsp.whole_of(out.x) is not out.x:
             rw = Rewriter.at(out)
             rw.set_operand(out, 0, copy_of(out.x, out, rw))
 

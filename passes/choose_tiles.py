@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from compiler.errors import DoesNotFit
 from compiler.ir import Module, ReturnOp, Rewriter, Value
-from compiler.mapping.cores import core_layouts
 from compiler.mapping.forced import FREE, Forced
-from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, share_bytes, spare_bytes
+from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, room_bytes, share_bytes
 from compiler.mapping.planner import Planner
+from compiler.mapping.plans import STAGE_BYTES, WORK_BYTES, plan_of
 from compiler.mapping.program import step_count
 from compiler.mapping.search import Effort, budget_of
 from compiler.mapping.sizes import packet_bytes, senders_of, slots_of
@@ -73,12 +72,12 @@ class Emitter:
         parts: Parts = [(band(storage, self.target.columns, c), (0, storage.blocks)) for c in columns]
         if tensor.level == "ddr":
             parts = [((0, storage.rows), (0, storage.blocks))]
-        spare = spare_bytes(storage) if tensor.level == "mem" else 0
-        self.homes[tensor.number] = self._alloc(tensor, tensor.level, parts, tensor.owner, spare)
+        high = -(-storage.height // self.target.columns)
+        size = storage.bytes if tensor.level == "ddr" else room_bytes(storage, parts, high)
+        self.homes[tensor.number] = self._alloc(tensor, tensor.level, parts, tensor.owner, size)
 
-    def _alloc(self, tensor: Tensor, level: str, parts: Parts, owner: str, spare: int = 0) -> Buffer:
+    def _alloc(self, tensor: Tensor, level: str, parts: Parts, owner: str, size: int) -> Buffer:
         storage = tensor.storage
-        size = storage.bytes if level == "ddr" else share_bytes(storage, parts) + spare
         op = tile.AllocOp(
             type=tile.BufferType(level, size),
             owner=owner,
@@ -98,7 +97,7 @@ class Emitter:
             buffer = self.homes[view.tensor.number]
             if view.tensor.level == "ddr":
                 owner = f"{view.tensor.owner} for {node.number}.{piece}"
-                staged = self._alloc(view.tensor, "mem", parts, owner)
+                staged = self._alloc(view.tensor, "mem", parts, owner, share_bytes(view.tensor.storage, parts))
                 self.rw.insert(tile.LoadOp(buffer, staged, self.epoch))
                 buffer = staged
             inputs.append(buffer)
@@ -108,8 +107,8 @@ class Emitter:
         if node.output.tensor.level == "ddr":
             parts = [filled(node, one) for one in extents]
             tensor = node.output.tensor
-            owner, spare = f"{tensor.owner} of {node.number}.{piece}", spare_bytes(tensor.storage)
-            out = self._alloc(tensor, "mem", parts, owner, spare)
+            size = room_bytes(tensor.storage, parts, max(one.rows[1] - one.rows[0] for one in extents))
+            out = self._alloc(tensor, "mem", parts, f"{tensor.owner} of {node.number}.{piece}", size)
         self._run(node, piece, tuple(inputs), out, (*at, node.output.at))
         if out is not home:
             self.rw.insert(tile.StoreOp(out, home, 0, self.epoch))
@@ -122,6 +121,7 @@ class Emitter:
         senders = senders_of(node.mapping, self.target)
         ahead = self.plan.ahead(self.before, node, size)
         self.before = node
+        at_rows = tuple(view.row for view in (*node.inputs, node.output))
         self.rw.insert(
             tile.RunOp(
                 inputs,
@@ -134,6 +134,7 @@ class Emitter:
                 core=self.plan.core,
                 extents=tuple(v for one in extents for v in (*one.rows, *one.blocks)),
                 at_blocks=at,
+                at_rows=at_rows if any(at_rows) else None,
                 packet_bytes=size,
                 senders=senders,
                 ahead=ahead,
@@ -151,8 +152,8 @@ class ChooseTiles(Pass):
     requires: ClassVar[Stage] = BSP
     ensures: ClassVar[Stage] = TILE
 
-    stage_bytes: int = option(320 * 1024, help="bytes of a memory tile for what one pass loads and stores")
-    work_bytes: int = option(72 * 1024, help="bytes of a memory tile for the work packets of one pass")
+    stage_bytes: int = option(STAGE_BYTES, help="bytes of a memory tile for what one pass loads and stores")
+    work_bytes: int = option(WORK_BYTES, help="bytes of a memory tile for the work packets of one pass")
     search: Effort = option(Effort.FAST, help="fast, or full: all layouts of the cores, all cuts of windows")
     candidates: int = option(65536, help="mappings weighed of a layer, per division by columns and core rows")
     load: str = option("", help="a file of mappings to force, as mapping.json of a plan")
@@ -169,21 +170,7 @@ class ChooseTiles(Pass):
 
     def planner(self, module: Module, target: Target) -> Planner:
         """The plan by the first layout of the cores that the network fits, or, in a full search, by the best."""
-        failure: DoesNotFit | None = None
-        budget = budget_of(self.search, self.candidates)
         forced = Forced.read(self.load, target) if self.load else FREE
-        plans: list[Planner] = []
-        for core in forced.layouts(core_layouts(target)):
-            plan = Planner(module, target, core, self.stage_bytes, self.work_bytes, budget, forced)
-            try:
-                plan.choose()
-            except DoesNotFit as error:
-                failure = failure or error
-                continue
-            plans.append(plan)
-            if self.search is Effort.FAST:
-                break
-        if not plans:
-            assert failure is not None
-            raise failure
-        return min(plans, key=lambda one: one.cycles)
+        full = self.search is Effort.FULL
+        budget = budget_of(self.search, self.candidates)
+        return plan_of(module, target, self.stage_bytes, self.work_bytes, budget, forced, every_layout=full)

@@ -56,5 +56,5 @@ def test_the_sum_of_larger_ones_and_the_larger_sum(planned: Module) -> None:
     found = layers(planned, 1 << 20)
     compute, ddr = [one.compute_us(TARGET) for one in found], [one.ddr_us(TARGET) for one in found]
     assert {c > d for c, d in zip(compute, ddr, strict=True)} == {True, False}, "or the two bounds would be one"
-    bounds = bounds_of(found, TARGET)
+    bounds = bounds_of(found, {}, TARGET)
     assert bounds["layer_us"] == sum(map(max, compute, ddr)) > bounds["network_us"] == max(sum(compute), sum(ddr))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from compiler.encoding.work import GROUP_BYTES, LANES
 from compiler.mapping.lanes import lanes_of, reach
-from compiler.mapping.network import spare_bytes
+from compiler.mapping.network import room_bytes
 from compiler.mapping.program import Part, Region, Work, chunks
 from compiler.mapping.shapes import Layer, Mapping, Storage, even_share, groups_of
 from compiler.mapping.sizes import tile_sizes
@@ -70,11 +70,11 @@ def test_columns_that_share_work_send_equally_many_bytes(work: Work, high: int, 
         tiles = chunks(*ends, high)
         packets = [work.out_packet(rows, (0, y.width), (0, y.blocks), ends) for rows in tiles]
         sizes.add(tuple(packet.bytes for packet in packets))
-        top = y.top if ends[0] == 0 else 0
-        bottom = y.bottom if ends[1] == y.height else 0
-        held = (max(y.top, y.bottom) - top - bottom) * y.row_bytes + spare_bytes(y)
+        stored = y.stored_rows(*ends)
+        room = room_bytes(y, [(stored, (0, y.blocks))], ends[1] - ends[0])
         spare = [part for packet in packets for part in packet.spare]
-        assert max((part.rows[1] for part in spare), default=0) * y.row_bytes <= max(held, 0), "there is room behind"
+        last = max((part.rows[1] for part in spare), default=0)
+        assert (stored[1] - stored[0] + last) * y.row_bytes <= room, "there is room behind what a column holds"
         places = [place for part in spare for place in walked(part)]
         assert len(places) == len(set(places))
     assert len(sizes) == 1

@@ -113,14 +113,15 @@ def _resident(alloc: AllocOp, last: int, target: Target) -> list[BufferRecord]:
     """What each column holds of an activation."""
     first, end = _epochs(alloc, last)
     offset, node = _planned(alloc.offset, alloc.owner), _node(alloc)
+    # Columns that do the same work send border rows behind what they hold, if these are border elsewhere.
+    shared = any(isinstance(one, RunOp) and one.out is alloc.y and one.mapping.shared for one in alloc.y.users)
     found = []
     for column in range(len(alloc.rows) // 2):
         (r0, r1), (b0, b1) = (one[2 * column : 2 * column + 2] for one in (alloc.rows, alloc.blocks))
         size = (r1 - r0) * (b1 - b0) * alloc.storage.pitch * 8
         memory = Memory("mem", column, target.memory_tile_row)
         if size:
-            # What is spare lies at the end, whatever a column holds.
-            size = alloc.type.bytes if alloc.type.bytes > alloc.local_bytes else size
+            size = alloc.type.bytes if shared else size
             found.append(BufferRecord(memory, "act", alloc.owner, offset, size, first, end, node=node))
     return found
 

@@ -12,7 +12,7 @@ from compiler.encoding.work import BLOCK, halves
 from compiler.ir import Module
 from compiler.kernels.packets import SCALE_BYTES, Scales
 from compiler.mapping.lanes import lanes_of
-from compiler.mapping.shapes import Layer, Storage
+from compiler.mapping.shapes import Layer
 
 Ints = NDArray[np.int64]
 Span = tuple[int, int]
@@ -20,21 +20,21 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Means:
-    """Factors of an average pool: M of each count, and the shift they share."""
+    """Factors of an average pool over a `size` of rows and pixels: M of each count, and the shift they share."""
 
     layer: Layer
-    source: Storage
+    size: Span
     counts: Ints
     multipliers: Ints
     shift: int
 
     @classmethod
-    def of(cls, layer: Layer, source: Storage, module: Module) -> Means:
+    def of(cls, layer: Layer, size: Span, module: Module) -> Means:
         """Read the factors out of the module's store."""
         names = ("count", "multiplier", "shift")
         counts, multipliers, shifts = (module.store[f"{layer.params}.{name}"].astype(np.int64) for name in names)
         assert (shifts == shifts[0]).all(), "the factors of one average share one shift"
-        return cls(layer, source, counts, multipliers, int(shifts[0]))
+        return cls(layer, size, counts, multipliers, int(shifts[0]))
 
     def scales(self, tiles: Sequence[Span], columns: Span) -> Scales:
         """The factors of tiles of output rows: 128 bytes for each group, or in all if a tile's pixels are alike."""
@@ -69,7 +69,7 @@ class Means:
     def _taps(self, axis: int, span: Span) -> Ints:
         """Taps that count along one axis at output positions [first, last)."""
         layer = self.layer
-        size = (self.source.height, self.source.width)[axis]
+        size = self.size[axis]
         before, after = layer.counted_pads[axis], layer.counted_pads[axis + 2]
         positions = np.arange(*span)[:, None] * layer.strides[axis] - layer.pads[axis] + np.arange(layer.window[axis])
         counts: Ints = ((positions >= -before) & (positions < size + after)).sum(axis=1).astype(np.int64)

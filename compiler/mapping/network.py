@@ -25,16 +25,23 @@ class Tensor:
 
 @dataclass(frozen=True)
 class View:
-    """Channels of a tensor, from block `at` on."""
+    """Part of a tensor: channels from block `at` on, `height` rows from `row` on."""
 
     tensor: Tensor
     at: int
     channels: int
+    row: int
+    height: int
 
     @property
     def storage(self) -> Storage:
         """The storage seen through the view: same rows and pitch, its own channels."""
         return replace(self.tensor.storage, channels=self.channels)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the rows that are seen, without the border above and below."""
+        return self.height * self.storage.row_bytes
 
 
 @dataclass
@@ -80,7 +87,7 @@ def needed(node: Node, operand: int, extent: Extent) -> tuple[tuple[int, int], t
         first, last = node.layer.in_rows(*extent.rows)
     else:
         first, last = extent.rows
-    top = view.tensor.storage.top
+    top = view.tensor.storage.top + view.row
     whole = operand == 0 and node.layer.is_conv
     blocks = (0, blocks_of(view.channels)) if whole else extent.blocks
     return (first + top, last + top), (blocks[0] + view.at, blocks[1] + view.at)
@@ -90,8 +97,9 @@ def filled(node: Node, extent: Extent) -> tuple[tuple[int, int], tuple[int, int]
     """Stored rows and blocks of the result that an extent fills, in the result's buffer."""
     if extent.empty:
         return (0, 0), (0, 0)
-    storage, at = node.output.tensor.storage, node.output.at
-    return storage.stored_rows(*extent.rows), (extent.blocks[0] + at, extent.blocks[1] + at)
+    view, (first, last) = node.output, extent.rows
+    rows = view.tensor.storage.stored_rows(first + view.row, last + view.row)
+    return rows, (extent.blocks[0] + view.at, extent.blocks[1] + view.at)
 
 
 def band(storage: Storage, columns: int, column: int) -> tuple[int, int]:
@@ -114,9 +122,13 @@ def reaches(node: Node, columns: int) -> bool:
     return True
 
 
-def spare_bytes(storage: Storage) -> int:
-    """Bytes behind a column's share for border rows that only columns at the edge of the image have."""
-    return min(storage.top, storage.bottom) * storage.row_bytes
+def room_bytes(storage: Storage, parts: list[tuple[tuple[int, int], tuple[int, int]]], high: int) -> int:
+    """Bytes of the largest share of a result of which columns make `high` rows each.
+
+    There is room for the border above and below, which columns that do the same work send wherever they are.
+    """
+    rows = max(high + storage.top + storage.bottom, *(r[1] - r[0] for r, _ in parts))
+    return rows * max(b[1] - b[0] for _, b in parts) * storage.pitch * BLOCK
 
 
 def share_bytes(storage: Storage, parts: list[tuple[tuple[int, int], tuple[int, int]]]) -> int:

@@ -45,10 +45,12 @@ class PacketMaker:
 
     def __init__(self, module: Module, run: tile.RunOp, inputs: tuple[Storage, ...], output: Storage) -> None:
         self.run, self.layer = run, run.layer
-        self.work = Work(run.layer, inputs, output)
+        self.work = Work(run.layer, inputs, output, run.at_rows)
         self._steps: dict[Extent, list[list[Step]]] = {}
         self.data = blocks_of_layer(run.layer, module) if run.layer.is_conv else None
-        self.means = Means.of(run.layer, inputs[0], module) if run.layer.kernel == "avg_pool" else None
+        # Windows of a strip that ends inside the image do not reach past what is below it.
+        size = inputs[0].height - (run.at_rows[0] if run.at_rows else 0), inputs[0].width
+        self.means = Means.of(run.layer, size, module) if run.layer.kernel == "avg_pool" else None
 
     def steps(self, extent: Extent, core_rows: int) -> list[list[Step]]:
         """The steps of a column's cores, worked out once."""

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 from compiler.encoding.overlay import LOAD_CHANNELS
@@ -16,6 +17,7 @@ from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT
 from compiler.kernels.programs.resident import Feature, resident
 from compiler.mapping.cuts import part_count
 from compiler.mapping.estimate import Facts, smallest_tile_bytes
+from compiler.mapping.exact import smallest
 from compiler.mapping.forced import FREE, Forced
 from compiler.mapping.kept import Kept
 from compiler.mapping.memory import Request, lower_bound, place
@@ -27,8 +29,8 @@ from compiler.mapping.network import (
     filled,
     needed,
     reaches,
+    room_bytes,
     share_bytes,
-    spare_bytes,
 )
 from compiler.mapping.packing import blocks_of_layer
 from compiler.mapping.reader import Reader
@@ -42,6 +44,9 @@ WAYS = "rows", "channels"
 
 SWEEPS = 2
 """How often each layer's division is looked at again."""
+
+PLACE_NODES = 10_000
+"""Nodes of the search for a placement where greedy ones do not fit: fewer than memory-planning takes."""
 
 WORK_SHARES = Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(0)
 """Parts of the bytes for work packets that are tried: what they leave may keep a tensor out of DDR."""
@@ -87,6 +92,25 @@ class Plan:
     decisions: tuple[Decision, ...]
 
 
+_searched = lru_cache(maxsize=1 << 14)(search)
+"""The search of a layer, done once for all plans that are tried."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass of a layer with its cycles: what it loads and stores, its run, the coming of its work packets.
+
+    `work_bytes` are those of a memory tile that the packets wait in.
+    """
+
+    node: Node
+    load: float
+    store: float
+    run: float
+    work: float
+    work_bytes: int
+
+
 class Planner:
     """Chooses mappings, homes and passes; `core` is the layout that all cores get."""
 
@@ -103,7 +127,7 @@ class Planner:
         self.module, self.target, self.core, self.budget, self.forced = module, target, core, budget, forced
         self.stage_bytes, self.work_bytes = stage_bytes, work_bytes
         reader = Reader(module)
-        self.nodes, self.tensors, self.ports = reader.nodes, reader.tensors, reader.ports
+        self.nodes, self.tensors, self.ports, self.views = reader.nodes, reader.tensors, reader.ports, reader.views
         self._wanted, self._homes = forced.by_number(self.nodes), forced.by_tensor(self.tensors)
         self.cycles = 0.0
         self._decisions: dict[int, Decision] = {}
@@ -113,7 +137,6 @@ class Planner:
         self._reach: dict[Hashable, bool] = {}
         self._staging: dict[Hashable, list[tuple[int, ...]]] = {}
         self._sizes: dict[tuple[int, int, Mapping], list[int]] = {}
-        self._choices: dict[Hashable, Choice | None] = {}
         self.patterns: list[Kept] = []
         self._facts: list[Facts] = []
 
@@ -299,8 +322,10 @@ class Planner:
                 continue
             moved = 0.0
             if way == "channels":
-                moved = sum(one.storage.bytes for one in node.inputs) / (4 * len(LOAD_CHANNELS))
-                moved += node.output.storage.bytes / (4 * self.target.columns)
+                ddr = self.target.ddr
+                loaded, stored = sum(one.bytes for one in node.inputs), node.output.bytes
+                moved = loaded / (len(LOAD_CHANNELS) * ddr.read_channel_bytes_per_cycle)
+                moved += stored / (self.target.columns * ddr.write_channel_bytes_per_cycle)
             found.append((choice.cycles * node.pieces + moved, Decision(choice, way, node.pieces)))
         if not found:
             raise self._too_large(node)
@@ -317,13 +342,10 @@ class Planner:
     def _search(self, node: Node, way: str) -> Choice | None:
         """`search`, done once for layers that differ in the numbers of their weights only."""
         kept, space = self.patterns[node.number], self.space(node, way)
-        key = kept, space
         wanted = self._wanted.get(node.number)
         if wanted:
             return self.forced.choice(node, wanted, space, kept, self._most_pieces(replace(node, columns_by=way)))
-        if key not in self._choices:
-            self._choices[key] = search(space, kept, self.budget)
-        return self._choices[key]
+        return _searched(space, kept, self.budget)
 
     def _total(self) -> float:
         """Estimated cycles of all passes one after another, with what DDR adds."""
@@ -367,6 +389,29 @@ class Planner:
             begins = ends[-1] + late[i] + max(0.0, early[i] - idle[i])
             ends.append(begins + runs[i] + stores[i])
         return [last - first for first, last in pairwise(ends)]
+
+    def passes(self) -> list[Pass]:
+        """The passes of all layers in order, as they are decided."""
+        found = []
+        rate = len(LOAD_CHANNELS) * self.target.ddr.read_channel_bytes_per_cycle
+        for node in self.nodes:
+            stored = node.output.tensor.level == "ddr"
+            choice = self._decisions[node.number].choice
+            rows = zip(self._staged(node), self._packet(node), self._work(node), strict=True)
+            for sizes, packet, waiting in rows:
+                load = sum(sizes[:-1] if stored else sizes) / rate
+                store = sizes[-1] / self.target.ddr.write_channel_bytes_per_cycle if stored else 0.0
+                alone = slots_of(choice.mapping, self.target, packet, self.work_bytes) == 1
+                run = max(choice.cycles, choice.work * (1 + alone))
+                found.append(Pass(node, load, store, run, choice.work, waiting))
+        return found
+
+    def by_rows(self, node: Node) -> tuple[Choice, int]:
+        """How a layer is, or would be, divided by rows, and the rows of a pass then."""
+        decision = next((one for one in self._ways[node.number] if one.columns_by == "rows"), None)
+        now = self._decisions[node.number]
+        decision = now if decision is None or now.columns_by == "rows" else decision
+        return decision.choice, -(-node.layer.out_height // decision.pieces)
 
     def ahead(self, before: Node | None, node: Node, packet: int) -> int:
         """Steps of work to fetch while the pass before runs: as many as keep the cores of this pass from waiting, but
@@ -494,8 +539,8 @@ class Planner:
                 parts = [needed(node, operand, one) for one in extents]
                 row.append(share_bytes(view.tensor.storage, parts))
         if node.output.tensor.level == "ddr":
-            storage = node.output.tensor.storage
-            row.append(share_bytes(storage, [filled(node, one) for one in extents]) + spare_bytes(storage))
+            high = max(one.rows[1] - one.rows[0] for one in extents)
+            row.append(room_bytes(node.output.tensor.storage, [filled(node, one) for one in extents], high))
         return tuple(row) or (0,)
 
     def _too_full(self, used: int) -> DoesNotFit:
@@ -511,8 +556,11 @@ class Planner:
     def _overflow(self) -> tuple[int, int, list[Tensor]]:
         """Bytes of a memory tile in use, the epoch of the peak, and the resident tensors alive then."""
         requests, owners = self._requests(), [one for one in self.tensors if one.level == "mem"]
-        used = place(requests)[1]
-        at = lower_bound(requests)[1]
+        used, room = place(requests)[1], self.target.memory_tile.bytes
+        least, at = lower_bound(requests)
+        if least <= room < used:
+            # There is room, but in pieces.
+            used = min(used, smallest(requests, capacity=room, nodes=PLACE_NODES).peak)
         free = [i for i, one in enumerate(owners) if one.number not in self._homes]
         return used, at, [owners[i] for i in free if requests[i].first <= at <= requests[i].last]
 
@@ -564,4 +612,4 @@ class Planner:
     def _band_bytes(self, tensor: Tensor) -> int:
         columns = self.target.columns
         parts = [(band(tensor.storage, columns, c), (0, tensor.storage.blocks)) for c in range(columns)]
-        return share_bytes(tensor.storage, parts) + spare_bytes(tensor.storage)
+        return room_bytes(tensor.storage, parts, -(-tensor.storage.height // columns))

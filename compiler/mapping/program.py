@@ -132,16 +132,21 @@ def divide(extent: Extent, by: str, parts: int, index: int) -> Extent:
 
 @dataclass(frozen=True)
 class Work:
-    """A layer with how its operands and its result are stored."""
+    """A layer with how its operands and its result are stored, and the row where each begins there (none: all at 0)."""
 
     layer: Layer
     inputs: tuple[Storage, ...]
     output: Storage
+    at_rows: tuple[int, ...] | None = None
+
+    def _row(self, number: int) -> int:
+        """The row where an operand, or last the result, begins."""
+        return self.at_rows[number] if self.at_rows else 0
 
     def in_region(self, rows: tuple[int, int], columns: tuple[int, int], part: Part) -> Region:
         """What of the first operand output rows and pixels need."""
         source, layer = self.inputs[0], self.layer
-        top, bottom = (source.top + edge * layer.dilations[0] for edge in part.window)
+        top, bottom = (source.top + self._row(0) + edge * layer.dilations[0] for edge in part.window)
         first_row = rows[0] * layer.strides[0] - layer.pads[0] + top
         last_row = (rows[1] - 1) * layer.strides[0] - layer.pads[0] + bottom - layer.dilations[0] + 1
         start = source.left + columns[0] * layer.strides[1] - layer.pads[1]
@@ -150,9 +155,13 @@ class Work:
     def own_region(
         self, storage: Storage, rows: tuple[int, int], columns: tuple[int, int], blocks: tuple[int, int]
     ) -> Region:
-        """The output's own pixels, in the result or in a second operand."""
+        """Pixels that are placed as those of the result; rows are counted in the storage."""
         walk = lanes_of(self.layer, columns[1] - columns[0]).own
         return Region((rows[0] + storage.top, rows[1] + storage.top), blocks, storage.left + columns[0], walk)
+
+    def second_region(self, rows: tuple[int, int], columns: tuple[int, int], blocks: tuple[int, int]) -> Region:
+        """What of the second operand output rows and pixels need."""
+        return self.own_region(self.inputs[1], (rows[0] + self._row(1), rows[1] + self._row(1)), columns, blocks)
 
     def out_packet(
         self,
@@ -165,8 +174,12 @@ class Work:
 
         At the `ends` of a column's rows, if such are named, as many bytes as at those of the image.
         """
+        first = self._row(-1)
+        rows = (rows[0] + first, rows[1] + first)
         border = tuple(border_of(self.output, rows, columns, blocks))
-        spare = () if ends is None else tuple(_spare_of(self.output, rows, columns, blocks, ends))
+        spare: tuple[Region, ...] = ()
+        if ends is not None:
+            spare = tuple(_spare_of(self.output, rows, columns, blocks, (ends[0] + first, ends[1] + first)))
         return OutPacket(self.own_region(self.output, rows, columns, blocks), border, spare)
 
 
@@ -331,7 +344,7 @@ def _call(
     parts = [(0, region)]
     second = work.layer.operands == 2 and edge[1]
     if second:
-        parts.append((1, work.own_region(work.inputs[1], rows, columns, out_blocks)))
+        parts.append((1, work.second_region(rows, columns, out_blocks)))
     packet = ActPacket(tuple(parts))
     out = work.out_packet(rows, columns, out_blocks, ends) if edge[1] and not skip else None
     fresh, done = held[0] == 0, held[0] == held[1] - 1

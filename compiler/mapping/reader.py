@@ -33,6 +33,12 @@ def _borders(values: Sequence[Value[TensorType]]) -> tuple[tuple[int, int, int, 
     return (widest[0], widest[1], widest[2], widest[3]), pad
 
 
+def _aliases(value: Value[TensorType]) -> list[Value[TensorType]]:
+    """The value, all parts that are written straight into it, and the views of some of their rows."""
+    parts = bsp.parts_of(value)
+    return [*parts, *(user.y for part in parts for user in part.users if isinstance(user, bsp.RowsOp))]
+
+
 def _reach(values: Sequence[Value[TensorType]]) -> int:
     """Pixels of a row that writers fill or readers fetch, from the first valid one: whole groups of 4."""
     width = values[0].type.shape[2]
@@ -57,9 +63,9 @@ class Reader:
         self.nodes: list[Node] = []
         self.ports: list[tuple[InputOp | OutputOp, Tensor]] = []
         self.done: set[Op] = set()
-        concats = list(module.walk(bsp.ConcatOp))
-        for concat in reversed(concats):
-            self._view(concat.y)
+        joins = [op for op in module.walk(Op) if isinstance(op, bsp.ConcatOp | bsp.StackOp)]
+        for join in reversed(joins):
+            self._view(join.y)
         for op in list(module.walk(Op)):
             if isinstance(op, InputOp | bsp.ConstantOp):
                 self._source(op)
@@ -70,19 +76,20 @@ class Reader:
                 tensor.level, tensor.argument = "ddr", OUTPUTS
                 self.ports.append((op, tensor))
 
-    def _group(self, value: Value[TensorType]) -> list[Value[TensorType]]:
-        """The value and all parts that are written straight into it."""
-        op = value.op
-        parts = [part for one in op.inputs for part in self._group(one)] if isinstance(op, bsp.ConcatOp) else []
-        return [value, *parts]
-
     def _view(self, value: Value[TensorType]) -> View:
         """The view of a value, which makes the tensor that it is the whole of; parts of it get views too."""
         if value in self.views:
             return self.views[value]
+        if isinstance(value.op, bsp.RowsOp):
+            whole = self._view(value.op.x)
+            self.views[value] = replace(whole, row=whole.row + value.op.first, height=value.type.shape[1])
+            return self.views[value]
         tensor = Tensor(len(self.tensors), f"t{len(self.tensors)}", self._storage(value))
         self.tensors.append(tensor)
-        self._place(value, View(tensor, 0, tensor.storage.channels))
+        self._place(value, View(tensor, 0, tensor.storage.channels, 0, tensor.storage.height))
+        if any(isinstance(part.op, bsp.StackOp) for part in bsp.parts_of(value)):
+            # Its parts are divided over the columns each by itself, and not as the whole would be.
+            tensor.level = "ddr"
         return self.views[value]
 
     def _storage(self, value: Value[TensorType]) -> Storage:
@@ -90,7 +97,7 @@ class Reader:
         op = value.op
         assert op is not None
         _, height, width, channels = value.type.shape
-        group = self._group(value)
+        group = _aliases(value)
         pads, pad = _borders(group)
         quant = quant_of(op, value.type)
         return Storage(
@@ -112,8 +119,13 @@ class Reader:
             at = view.at
             for part in value.op.inputs:
                 channels = part.type.shape[3]
-                self._place(part, View(view.tensor, at, channels))
+                self._place(part, replace(view, at=at, channels=channels))
                 at += -(-channels // 8)
+        elif isinstance(value.op, bsp.StackOp):
+            row = view.row
+            for part in value.op.inputs:
+                self._place(part, replace(view, row=row, height=part.type.shape[1]))
+                row += part.type.shape[1]
 
     def _in_place(self, result: Value[TensorType], operands: Sequence[Value[TensorType]]) -> None:
         """Let a sum take the place of its second operand if nobody reads that later: tiles are read, then written."""
@@ -122,12 +134,13 @@ class Reader:
         view, wanted = self.views[operands[1]], self._storage(result)
         tensor, found = view.tensor, view.tensor.storage
         dead = operands[0] is not operands[1] and all(user in self.done for user in operands[1].users)
-        whole = view.channels == found.channels and not isinstance(operands[1].op, bsp.ConcatOp)
+        part = isinstance(operands[1].op, bsp.ConcatOp | bsp.StackOp | bsp.RowsOp)
+        whole = view.channels == found.channels and not part
         scratch = tensor.argument == SCRATCH and not tensor.data
         if not wanted.bordered:
             wanted = replace(wanted, pad=found.pad)
         if dead and whole and scratch and wanted == found:
-            self._place(result, View(tensor, 0, view.channels))
+            self._place(result, view)
 
     def _source(self, op: InputOp | bsp.ConstantOp) -> None:
         tensor = self._view(op.y).tensor

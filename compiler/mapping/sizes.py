@@ -99,7 +99,8 @@ def _packets(
     layer, mapping = node.layer, node.mapping
     assert mapping is not None
     lists = target.core_rows if mapping.rows_by == "rows" else 1
-    means = Means.of(layer, node.inputs[0].storage, module) if layer.kernel == "avg_pool" else None
+    source = node.inputs[0]
+    means = Means.of(layer, (source.height, source.storage.width), module) if layer.kernel == "avg_pool" else None
     width, rows = min(mapping.width, layer.out_width), mapping.rows
     for extent in column_extents(node, target.columns, piece):
         shares = [divide(extent, mapping.rows_by, target.core_rows, row) for row in range(target.core_rows)]

@@ -81,3 +81,13 @@ def average_pool(op: bsp.AvgPoolOp, inputs: list[Array], module: Module) -> Arra
     row = np.searchsorted(table[0], np.maximum(counts, table[0][0]))
     y = numerics.requantise_mean(total, table[1][row], table[2][row], op.y_zero, op.y_min, op.y_max)
     return y.astype(op.quant.dtype)
+
+
+def rows(op: bsp.RowsOp, inputs: list[Array], module: Module) -> Array:
+    """Some rows of an activation."""
+    return inputs[0][:, op.first : op.last]
+
+
+def stack(op: bsp.StackOp, inputs: list[Array], module: Module) -> Array:
+    """Rows one below another."""
+    return np.concatenate(inputs, axis=1)

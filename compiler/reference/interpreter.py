@@ -36,6 +36,8 @@ _COMPUTE: dict[type[Op], Compute] = {
     bsp.AvgPoolOp: bsp_ops.average_pool,
     bsp.RequantizeOp: bsp_ops.requantize,
     bsp.ConcatOp: nn_ops.concat,
+    bsp.RowsOp: bsp_ops.rows,
+    bsp.StackOp: bsp_ops.stack,
 }
 
 
