@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from compiler.encoding.costs import KernelCosts
 from compiler.encoding.work import GROUP_BYTES, PAIR, SET, CallRecord, WorkHeader
-from runtime_sim.packet import Bytes, block_records
+from runtime_sim.packet import Bytes, chain
 from runtime_sim.phases import Phase, phases_of
 
 MULTIPLIES_PER_PERIOD = SET
@@ -40,7 +40,7 @@ def _variant(header: WorkHeader, call: CallRecord) -> str:
 def _mac(packet: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
     variant = _variant(header, call)
     per_call, per_block, per_set = (getattr(costs, f"mac_{of}_{variant}") for of in ("call", "block", "set"))
-    periods = int(block_records(packet, header).periods.sum())
+    periods = int(chain(packet, header).periods.sum())
     blocks = header.out_blocks
     products = MULTIPLIES_PER_PERIOD * periods + blocks * per_set
     return int(per_call + blocks * per_block + _sets(call) * products)

@@ -18,7 +18,6 @@ from compiler.encoding.work import (
     MIN_PERIODS,
     SCRATCH_OFFSET,
     SET,
-    BlockRecords,
     CallRecord,
     Kernel,
     WorkHeader,
@@ -37,16 +36,19 @@ from runtime_sim.packet import (
     Bytes,
     Index,
     Int32s,
-    block_records,
+    biases,
+    chain,
     check_factors,
     dense_weights,
     entries,
     fault,
     group_starts,
     ints,
+    narrow_factors,
     read_groups,
     read_pixels,
     vectors,
+    wide_factors,
 )
 from runtime_sim.phases import Phase, phases_of
 
@@ -132,35 +134,35 @@ def _mac(core: _Core) -> None:
     if header.conf != multiply_conf(kernel, header.x_signed):
         text = f"kernel {kernel.name} multiplies by configuration {header.conf}"
         raise fault("kernel-conf", f"{text}, expected {multiply_conf(kernel, header.x_signed)}")
-    records = block_records(core.packet, header)
     starts = group_starts(core.packet, header, call)
     sums = _elementwise(core, starts) if kernel in ELEMENTWISE else _dense(core, starts)
-    sums += records.bias[:, None, None] if call.first else core.scratch
+    sums += biases(core.packet, header)[:, None, None] if call.first else core.scratch
     if not (header.direct or header.narrow):
         core.scratch[...] = sums
         return
     if not (call.first and call.last):
         raise fault("kernel-direct", "a direct store is of a call that is not both first and last")
     if header.narrow:
-        core.store(_narrowed(header, records, sums))
+        core.store(_narrowed(core, sums))
         return
-    if records.shift.max() > _MAX_DIRECT_SHIFT:
-        raise fault("kernel-shift", f"a direct store shifts by {records.shift.max()}, at most {_MAX_DIRECT_SHIFT}")
+    shift = chain(core.packet, header).shift
+    if shift.max() > _MAX_DIRECT_SHIFT:
+        raise fault("kernel-shift", f"a direct store shifts by {shift.max()}, at most {_MAX_DIRECT_SHIFT}")
     limits = np.iinfo(np.int8 if header.q_signed else np.uint8)
-    rounded = _rounded(sums.astype(np.int64), records.shift[:, None, None, None], header.q_odd)
+    rounded = _rounded(sums.astype(np.int64), shift[:, None, None, None], header.q_odd)
     core.store(np.clip(rounded, limits.min, limits.max))
 
 
-def _narrowed(header: WorkHeader, records: BlockRecords, sums: Int32s) -> Wide:
+def _narrowed(core: _Core, sums: Int32s) -> Wide:
     """Sums `[blocks][groups][lanes][8]` by two shifts and a factor."""
+    header, found = core.header, chain(core.packet, core.header)
     if header.q_odd:
         raise fault("work-header", "q_odd is set in a narrow packet, whose first rounding has no zero point in it")
     if header.clipped and not (header.q_signed and header.q_zero <= 0):
         raise fault("work-header", f"results around {header.q_zero} are clipped, expected int8 around 0 or less")
-    assert records.second_shift is not None
-    shifts = (one[:, None, None, None] for one in (records.shift, records.second_shift))
+    shifts = (one[:, None, None, None] for one in (found.shift, found.second))
     limits = np.iinfo(np.int8 if header.q_signed else np.uint8)
-    factors = records.multiplier[:, None, None, :]
+    factors = narrow_factors(core.packet, header)[:, None, None, :]
     ends = header.q_zero, limits.min, limits.max
     return requantise_narrow(sums, next(shifts), factors, next(shifts), *ends, unsigned=header.clipped)
 
@@ -186,14 +188,14 @@ def _elementwise(core: _Core, starts: Index) -> Int32s:
 
 
 def _scale(core: _Core) -> None:
-    header, records = core.header, block_records(core.packet, core.header)
+    header, shift = core.header, chain(core.packet, core.header).shift
     _check_limits(header.q_min, header.q_max, header.q_signed)
-    factors = records.multiplier[:, None, None, :], records.shift[:, None, None, None]
+    factors = wide_factors(core.packet, header)[:, None, None, :], shift[:, None, None, None]
     core.store(requantise(core.sums, *factors, header.q_zero, header.q_min, header.q_max))
 
 
 def _staged(core: _Core) -> None:
-    core.store(_narrowed(core.header, block_records(core.packet, core.header), core.scratch))
+    core.store(_narrowed(core, core.scratch))
 
 
 def _mean(core: _Core) -> None:

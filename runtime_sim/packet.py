@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.encoding.records import (
+    CHAIN_BYTES,
+    RECORD_BYTES,
+    Chain,
+    decode_bias,
+    decode_narrow,
+    decode_wide,
+)
 from compiler.encoding.work import (
     BLOCK,
     BLOCK_BYTES,
-    BLOCK_RECORD_BYTES,
     GROUP_BYTES,
     HALF_TO_EVEN,
     HALF_TO_ODD,
@@ -21,7 +28,6 @@ from compiler.encoding.work import (
     NARROW_PERIODS,
     RAW_PERIODS,
     SET,
-    BlockRecords,
     CallRecord,
     WorkHeader,
 )
@@ -34,7 +40,6 @@ Index = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
 
 _HEADER_BYTES = 4 * WorkHeader.WORDS
-_ALL_ONES = 0xFFFFFFFF
 _PACKETS_KEPT = 256
 # A sum of products stays exact in float32 up to here, in whatever order it is taken.
 _EXACT_FLOAT32 = 1 << 24
@@ -65,29 +70,69 @@ def _part(packet: Bytes, offset: int, count: int, aligned: int) -> Bytes:
     return packet[offset : offset + count]
 
 
-def block_records(packet: Bytes, header: WorkHeader) -> BlockRecords:
-    """The records of a packet's output blocks; equal ones are decoded once."""
-    data = vectors(packet, header.records_offset, (header.out_blocks + 1) * BLOCK_RECORD_BYTES)
+def chain(packet: Bytes, header: WorkHeader) -> Chain:
+    """How many table entries each output block has, and its shifts; equal chains are decoded once."""
+    size = CHAIN_BYTES * (header.out_blocks + 1)
+    if header.jumps_offset < size:
+        raise fault("work-table", f"{size} bytes of chain words lie before the jumps at byte {header.jumps_offset}")
     least = MIN_PERIODS if header.direct else NARROW_PERIODS if header.narrow else RAW_PERIODS
-    return _block_records(data.tobytes(), header.narrow or header.staged, least)
+    data = ints(packet, header.jumps_offset - size, header.out_blocks + 1).tobytes()
+    return _chain(data, header.narrow or header.staged, least)
 
 
 @lru_cache(maxsize=_PACKETS_KEPT)
-def _block_records(data: bytes, narrow: bool, least: int) -> BlockRecords:
+def _chain(data: bytes, narrow: bool, least: int) -> Chain:
     try:
-        records = BlockRecords.decode(np.frombuffer(data, np.uint8), narrow)
+        found = Chain.decode(np.frombuffer(data, np.dtype("<i4")))
     except BsccError as error:
         raise fault("work-records", error.diagnostic.message) from error
-    check_factors(records.multiplier)
-    if records.shift.max(initial=0) > MAX_SHIFT:
-        raise fault("work-records", f"a shift is not in 0..{MAX_SHIFT}: {records.shift.tolist()}")
-    if records.second_shift is not None and records.second_shift.max(initial=0) > MAX_NARROW_SHIFT:
-        text = f"a second shift is not in 0..{MAX_NARROW_SHIFT}: {records.second_shift.tolist()}"
+    for name, shift, most in (
+        ("shift", found.shift, MAX_SHIFT),
+        ("second shift", found.second, MAX_NARROW_SHIFT * narrow),
+    ):
+        if shift.max(initial=0) > most:
+            raise fault("work-records", f"a {name} is not in 0..{most}: {shift.tolist()}")
+    if found.periods.min(initial=least) < least:
+        text = f"an output block has {found.periods.min()} table entries, the loop over them takes {least}"
         raise fault("work-records", text)
-    if records.periods.min(initial=least) < least:
-        text = f"an output block has {records.periods.min()} table entries, the loop over them takes {least}"
-        raise fault("work-records", text)
-    return records
+    return found
+
+
+def biases(packet: Bytes, header: WorkHeader) -> Int32s:
+    """What sums start from, `[out_blocks][8]`."""
+    return decode_bias(_records(packet, header, factors=False))
+
+
+def narrow_factors(packet: Bytes, header: WorkHeader) -> Int32s:
+    """What sums are multiplied by behind their first shift, `[out_blocks][8]`."""
+    try:
+        factors, zeros = decode_narrow(_records(packet, header, factors=True))
+    except BsccError as error:
+        raise fault("work-records", error.diagnostic.message) from error
+    wanted = header.q_zero << chain(packet, header).second
+    if (zeros != wanted).any():
+        raise fault("work-records", f"shifted zero points are {zeros.tolist()}, expected {wanted.tolist()}")
+    check_factors(factors)
+    return factors
+
+
+def wide_factors(packet: Bytes, header: WorkHeader) -> Int32s:
+    """What sums in the scratch are multiplied by, `[out_blocks][8]`."""
+    factors = decode_wide(_records(packet, header, factors=True))
+    check_factors(factors)
+    return factors
+
+
+def _records(packet: Bytes, header: WorkHeader, *, factors: bool) -> Bytes:
+    """The factors of each block or its bias, `[out_blocks][32]`: in a narrow packet the two take turns."""
+    starts = header.bias_offset, header.factors_offset
+    if not header.narrow:
+        return vectors(packet, starts[factors], RECORD_BYTES * header.out_blocks).reshape(-1, RECORD_BYTES)
+    if starts[1] != starts[0] + RECORD_BYTES:
+        text = f"factors are at byte {starts[1]} and biases at {starts[0]}"
+        raise fault("work-header", f"{text}, expected {RECORD_BYTES} bytes before the factors in a narrow packet")
+    both = vectors(packet, starts[0], 2 * RECORD_BYTES * header.out_blocks)
+    return both.reshape(-1, 2, RECORD_BYTES)[:, int(factors)]
 
 
 def check_factors(factors: NDArray[np.integer[Any]]) -> None:
@@ -108,34 +153,29 @@ class Entries:
 
 
 def entries(packet: Bytes, header: WorkHeader) -> Entries:
-    """What a packet multiplies; masks say whether the blocks share a table, and weights."""
-    periods = block_records(packet, header).periods
-    _check_chain(header, periods)
+    """What a packet multiplies; the blocks may share a table, and weights."""
+    periods = chain(packet, header).periods
+    _check_shared(header, periods)
     block = np.repeat(np.arange(header.out_blocks, dtype=np.int64), periods)
     starts = np.cumsum(periods) - periods
     every = np.arange(block.size, dtype=np.int64)
     shared = every - starts[block]
-    places = shared if _shares("table_mask", header.table_mask) else every
+    places = shared if header.taps else every
     table = ints(packet, header.table_offset, int(places.max(initial=-1)) + 1)
     offset = table[places] + block * header.act_step
-    places = shared if _shares("blocks_mask", header.blocks_mask) else every
+    places = shared if header.blocks_back else every
     stored = vectors(packet, header.blocks_offset, (int(places.max(initial=-1)) + 1) * BLOCK_BYTES)
     return Entries(block, starts, offset, stored.view(np.int8).reshape(-1, BLOCK_BYTES)[places])
 
 
-def _shares(name: str, mask: int) -> bool:
-    """Whether all output blocks go by the entries of the first."""
-    if mask not in (0, _ALL_ONES):
-        raise fault("work-header", f"{name} is 0x{mask:08x}, expected no bit or all bits")
-    return mask == 0
-
-
-def _check_chain(header: WorkHeader, periods: Index) -> None:
-    """Refuse words for whoever multiplies that say otherwise than the rest of the header."""
-    every = int(periods[0]) if periods.size else 0
+def _check_shared(header: WorkHeader, periods: Index) -> None:
+    """Refuse words for whoever multiplies that say otherwise than the rest of the packet."""
+    for name in ("taps", "blocks_back"):
+        shared = getattr(header, name)
+        if shared and (periods != shared).any():
+            text = f"{name} is {shared}, but output blocks have {periods.tolist()} table entries"
+            raise fault("work-header", text)
     wanted = {
-        "taps": 0 if header.table_mask else every,
-        "blocks_back": 0 if header.blocks_mask else every,
         "result_sign": int(header.q_signed and not header.clipped),
         "rounding": HALF_TO_ODD if header.q_odd else HALF_TO_EVEN,
     }

@@ -9,11 +9,10 @@ from typing import Any, cast
 import numpy as np
 
 from compiler.encoding.fields import Bits, Record
+from compiler.encoding.records import CHAIN_BYTES, CHAIN_SECOND, CHAIN_SHIFT
 from compiler.encoding.work import (
     BLOCK_BYTES,
-    BLOCK_RECORD_BYTES,
     GROUP_BYTES,
-    RECORD_WORDS,
     SET,
     CallRecord,
     Kernel,
@@ -33,7 +32,7 @@ RESCALING = {Step.STAGED, Step.SCALE, Step.MEAN}
 DATA = 4  # fills of the activations that a fault in a packet is tried with
 NUMBERS = (
     *("q_min", "q_max", "y_min", "y_max", "add_a", "add_b", "add_start", "q_odd", "y_odd", "ready_round"),
-    *("rounding", "zero"),
+    "rounding",
 )
 """Fields of which the last bit may be lost in rounding, moves a limit, or matters to ties only: whether it shows is
 up to the numbers, and other tests compare those."""
@@ -93,17 +92,16 @@ def packet_mutants(case: Case) -> Iterator[PacketMutant]:
             yield from (PacketMutant(name, name, index, at, _added(packet, at, step)) for step in (GROUP_BYTES, 1))
     if header.kernel == Kernel.MAX_POOL:
         return
+    first = header.jumps_offset - CHAIN_BYTES * (header.out_blocks + 1)
     for block in range(header.out_blocks):
-        start = header.records_offset + block * BLOCK_RECORD_BYTES
-        for name, offset in RECORD_WORDS.items():
-            for step in () if name in NUMBERS else (1, -1):
-                at = start + offset
-                yield PacketMutant("record", name, block, at, _added(packet, at, step))
+        at = first + CHAIN_BYTES * block
+        for name, lowest in (("periods", 0), ("shift", CHAIN_SHIFT), ("second_shift", CHAIN_SECOND)):
+            yield from (PacketMutant("record", name, block, at, _added(packet, at, step << lowest)) for step in (1, -1))
 
 
 def entries(case: Case) -> int:
     """Entries of the table: of all blocks, or those that the blocks share."""
-    return sum(case.periods) if case.header.table_mask else max(case.periods, default=0)
+    return max(case.periods, default=0) if case.header.taps else sum(case.periods)
 
 
 @dataclass
@@ -193,8 +191,8 @@ class PacketBench:
         if not self.case.periods or not self.case.header.blocks_offset:
             return False
         count = self.case.periods[0]
-        numbers = [entry] if header.table_mask else [entry + count * block for block in range(header.out_blocks)]
-        numbers = [number if header.blocks_mask else number % count for number in numbers]
+        numbers = [entry + count * block for block in range(header.out_blocks)] if header.taps else [entry]
+        numbers = [number % count if header.blocks_back else number for number in numbers]
         starts = [header.blocks_offset + BLOCK_BYTES * number for number in numbers]
         return not any(packet[start : start + BLOCK_BYTES].any() for start in starts)
 
@@ -274,8 +272,6 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "after_combine": lambda bench: not COMBINING & _steps(bench),
     # An average is rounded by words of the header, sums that stay in the scratch not at all.
     "shift": lambda bench: bench.case.header.mean or bench.case.header.direct or not bench.case.call.last,
-    # A core has the word `chain`; only reads before the first weights touch the rest.
-    **dict.fromkeys(("periods", "last", "blocks_wrap", "table_wrap"), lambda bench: True),
     "second_shift": lambda bench: not bench.case.header.narrow and (_unscaled(bench) or not bench.case.header.staged),
 }
 """When a field that is read, or that shares a byte with others, has no meaning."""

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from compiler.encoding.work import CallRecord, Kernel, WorkHeader, with_steps
 from tests.packet_tools import Bytes, Draw, Ints, Parts, limits, rhe
 
-ALL = 0xFFFFFFFF
 CONF = {True: 776, False: 264}
 ELEMENTWISE_CONF = {True: 808, False: 296}
 CHANNELWISE = (Kernel.MAX_POOL, Kernel.AVG_POOL, Kernel.DEPTHWISE)
@@ -56,6 +55,7 @@ class Maker:
         self.first = self.last = True
         self.scales_offset = 0
         self.periods: tuple[int, ...] = ()
+        self.chain = np.zeros(0, np.int32)
         self.acc: Ints | None = None
         self.scratch = draw.numbers(-(1 << 20), 1 << 20, shape.out_blocks, 4 * shape.sets, 4, 8).astype(np.int32)
         self._lay_act()
@@ -137,7 +137,6 @@ class Maker:
             self.parts.add("table", table, 32)
             looked_up: Ints = table[self.image & 0xFF].astype(np.int64)
             return looked_up
-        self.parts.add("jumps", self.shape.jumps(self.draw.pick(0, 2)).astype(np.int32), 4)
         if self.kernel in CHANNELWISE:
             self.fields["act_step"] = self.shape.in_wide * 32
         self.fields["combine"] = self.fields["in_place"] = self.draw.coin("combine", 0.3)
@@ -145,9 +144,16 @@ class Maker:
             return self._maximum()
         return self._multiplied()
 
+    def _add_jumps(self) -> None:
+        """Chain words, if there are any, and behind them the jumps."""
+        jumps = self.shape.jumps(self.draw.pick(0, 2)).astype(np.int32)
+        self.parts.add("jumps", np.concatenate([self.chain, jumps.reshape(-1)]), 4)
+        self.fields["jumps_offset"] += self.chain.nbytes
+
     def _maximum(self) -> Ints:
         shape, draw = self.shape, self.draw
         self.fields["q_signed"] = self.fields["x_signed"]
+        self._add_jumps()
         table = [shape.tap(tap, 0) for tap in shape.taps()]
         table += [table[draw.pick(0, len(table) - 1)]] * (5 - len(table))
         self.fields["taps"] = len(table)
@@ -224,7 +230,6 @@ class Maker:
         self.parts.add("blocks", blocks.astype(np.int8), 32)
         self.parts.add("table", np.array([0, *table, *[0] * 8], np.int32), 4)
         self.fields["table_offset"] += 4
-        self.fields |= {"table_mask": 0 if shared_table else ALL, "blocks_mask": 0 if shared_blocks else ALL}
         back = self.periods[0]
         self.fields["result_sign"] = int(self.fields["q_signed"])
         self.fields |= {"taps": back if shared_table else 0, "blocks_back": back if shared_blocks else 0}
@@ -287,26 +292,27 @@ class Maker:
         return rhe(rhe(acc * spread, inner), shift - inner)
 
     def _add_records(self, bias: Ints, factor: Ints, shift: Ints, second: Ints | None = None) -> None:
-        """128 bytes a block: 8 biases, 8 factors in halves twice or whole four times, and eight words."""
-        blocks = self.shape.out_blocks
-        words = np.zeros((blocks, 32), np.uint32)
-        words[:, :8] = bias.reshape(blocks, 8).astype(np.int32).view(np.uint32)
-        eights = factor.reshape(blocks, 1, 8)
-        copies = np.concatenate([eights] * 4, axis=1)
+        """Biases where sums start from them, factors where they make bytes, and a word for each block and one more."""
+        blocks, narrow = self.shape.out_blocks, bool(self.fields["narrow"])
+        starts = bias.reshape(blocks, 8).astype(np.int32).view(np.uint8)
+        factors = np.zeros((blocks, 16), np.int16)
         if second is None:
-            high, low = balanced(eights)
-            copies = np.concatenate([high, high, low, low], axis=1)
-        words[:, 8:24] = copies.astype(np.int16).reshape(blocks, 32).view(np.uint32)
-        periods = np.array(self.periods)
-        words[:, 24], words[:, 25], words[:, 27] = periods, shift, periods - 1
-        words[:, 26] = 0 if second is None else second
-        words[:, 28], words[:, 29] = (32 - 64 * periods) & 0xFFFFFFFF, (4 - 4 * periods) & 0xFFFFFFFF
-        words[:, 30] = (periods - 1) | shift << 20
-        if second is not None:
-            words[:, 31] = (self.fields["q_zero"] << second) & 0xFFFFFFFF
-        behind = np.zeros((1, 32), np.uint32)  # of the block that a core begins behind the last one
-        behind[0, 24:31] = [8, 0, 0, 7, (32 - 64 * 8) & 0xFFFFFFFF, (4 - 4 * 8) & 0xFFFFFFFF, 7]
-        self.parts.add("records", np.concatenate([words, behind]), 32)
+            factors[:, :8], factors[:, 8:] = balanced(factor.reshape(blocks, 8))
+        else:
+            factors[:, :8] = factor.reshape(blocks, 8)
+            factors[:, 8:10] = (self.fields["q_zero"] << second).astype(np.int32).view(np.int16).reshape(blocks, 2)
+        makes = factors.view(np.uint8)
+        if narrow:
+            at = self.parts.add("bias", np.concatenate([starts, makes], axis=1), 32)
+            self.fields["factors_offset"] = at + 32
+        else:
+            if self.first:
+                self.parts.add("bias", starts, 32)
+            if self.last and not self.fields["direct"] and not self.fields["mean"]:
+                self.parts.add("factors", makes, 32)
+        words = np.array(self.periods) - 1 + shift * 2**20 + (0 if second is None else second * 2**26)
+        self.chain = np.append(words, 7).astype(np.uint32).view(np.int32)  # 8 entries of the block behind the last
+        self._add_jumps()
 
     def _combined(self, x: Ints) -> Ints:
         """Weighted with the second operand, around zero points."""

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compiler.encoding.work import SCRATCH_OFFSET, BlockRecords
+from compiler.encoding.records import RECORD_BYTES, BlockRecords
+from compiler.encoding.work import SCRATCH_OFFSET
 from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
 from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT, Blocks
+from compiler.kernels.packets import records_of, sections_of
 from compiler.kernels.programs.resident import Feature
 from compiler.mapping import planner
 from compiler.mapping.cores import core_layouts
@@ -192,3 +194,17 @@ def test_one_narrow_layer_makes_all_narrow(tmp_path: Path) -> None:
         plan.choose()
         found.append([node.mapping.finish for node in plan.nodes if node.mapping is not None])
     assert found == [["direct", "direct"], ["narrow", "narrow"]]
+
+
+@pytest.mark.parametrize(
+    ("starts", "factored", "records"), [(True, True, 4), (True, False, 2), (False, True, 2), (False, False, 0)]
+)
+def test_a_packet_has_what_its_calls_read(starts: bool, factored: bool, records: int) -> None:
+    """Of a tile summed up by several packets only the first has biases and only the last factors; all have a chain."""
+    each = records_of("staged", starts=starts, ends=factored)
+    found = sections_of(FAST, 1, 4, 14, 2, 9, 12, 0, each)
+    assert (found.records, found.chain) == (records, 3)
+    assert found.offsets["jumps"] == found.offsets["chain"] + 4 * 3
+    made = fast_blocks(multiplier=5, shift=9, first=3).records(FAST, WHOLE, np.array([5, 7]), "staged")
+    stored = made.encode(bias=starts, factors=factored, by_turns=False)
+    assert stored.size == RECORD_BYTES * records == dict(found.sizes)["records"]

@@ -66,7 +66,7 @@ def test_a_core_takes_what_the_costs_say() -> None:
 
 def test_a_skipped_call_takes_the_activations_of_the_next() -> None:
     skip, rest = 0b10001, 0b01110 | Step.COMBINE << 8  # acquire and skip; release, first and last
-    script, arguments = one_core(calls=2, w40=skip, w48=rest)
+    script, arguments = one_core(calls=2, w32=skip, w40=rest)
     (call,) = script.run(TARGET, arguments).calls
     assert np.array_equal(arguments[2], halved(arguments[1], 1))
     assert call.end - call.start == STARTING + KERNEL_CYCLES
@@ -79,11 +79,11 @@ def test_a_skipped_call_takes_the_activations_of_the_next() -> None:
     [
         ({"w0": 9 | WORK_VERSION << 8}, "work-kernel"),
         ({"w0": 5 | 1 << 8}, "work-version"),
-        ({"w1": 4}, "work-size"),
+        ({"w1": 4 | 1 << 28}, "work-size"),
         ({"w2": 50}, "work-size"),
-        ({"w47": 8}, "act-size"),
-        ({"w42": 600}, "out-size"),
-        ({"w44": 64}, "kernel-read"),
+        ({"w39": 8}, "act-size"),
+        ({"w34": 600}, "out-size"),
+        ({"w36": 64}, "kernel-read"),
     ],
 )
 def test_wrong_work_is_refused(change: dict[str, int], code: str) -> None:

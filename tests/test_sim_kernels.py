@@ -10,9 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from compiler.encoding.costs import KernelCosts
+from compiler.encoding.records import BlockRecords, Chain, decode_bias, decode_narrow, decode_wide
 from compiler.encoding.work import (
-    BLOCK_RECORD_BYTES,
-    BlockRecords,
     CallRecord,
     Kernel,
     Step,
@@ -20,7 +19,7 @@ from compiler.encoding.work import (
     halves,
     with_steps,
 )
-from compiler.errors import BsccError, SimulationFault
+from compiler.errors import SimulationFault
 from runtime_sim.cycles import phase_cycles
 from runtime_sim.kernels import run_call
 from tests.packets import Case, random_call
@@ -110,9 +109,7 @@ def test_large_sums_are_exact() -> None:
     case.packet[start : start + 64 * 80] = 127
     case.packet[start : start + 8] = 126
     _, scratch = run(case)
-    count = BLOCK_RECORD_BYTES * (case.header.out_blocks + 1)
-    records = case.packet[case.header.records_offset :][:count]
-    sums = scratch[:8] - BlockRecords.decode(records, case.header.staged).bias[0]
+    sums = scratch[:8] - case.packet[case.header.bias_offset :][:32].view(np.int32)
     assert sums.tolist() == [80 * 8 * 127 * 255 - 255] * 8
     assert sums[0] > 1 << 24
 
@@ -175,13 +172,15 @@ def test_a_call_at_odds_with_itself_is_a_fault() -> None:
     ("code", "changes"),
     [
         ("kernel-conf", {"conf": 777}),
-        ("work-header", {"table_mask": 1}),
-        ("work-header", {"blocks_mask": 0x80000000}),
+        ("work-header", {"taps": 9}),
+        ("work-header", {"blocks_back": 9}),
         ("work-header", {"q_max": 256}),
         ("work-header", {"q_min": -129}),
         ("kernel-alignment", {"jumps_offset": 2}),
         ("kernel-alignment", {"blocks_offset": 16}),
-        ("work-table", {"records_offset": 1 << 20}),
+        ("work-table", {"bias_offset": 1 << 20}),
+        ("work-table", {"factors_offset": 1 << 20}),
+        ("work-table", {"jumps_offset": 4}),
     ],
 )
 def test_a_header_that_cannot_be_is_a_fault(code: str, changes: dict[str, int]) -> None:
@@ -232,13 +231,19 @@ def test_a_combination_that_cannot_be_is_a_fault(code: str, changes: dict[str, i
 
 def test_tables_that_cannot_be_are_faults() -> None:
     conv = random_call(Kernel.CONV, 3, direct=True)
-    records = conv.header.records_offset
-    assert refused(poked(conv, records + 4 * 24, 4)) == "work-records"  # periods
-    assert refused(poked(conv, records + 4 * 25, 63)) == "work-records"  # shift
-    assert refused(poked(conv, records + 4 * 25, 32)) == "work-records"  # shift, but not in the word of a chain
-    word = records + 4 * 30
-    assert refused(poked(poked(poked(conv, records + 4 * 25, 32), word + 2, 0), word + 3, 2)) == "kernel-shift"
-    assert refused(poked(conv, records + 33, 0x70)) == "work-records"  # one copy of a factor
+    first = conv.header.jumps_offset - 4 * (conv.header.out_blocks + 1)
+    assert refused(poked(conv, first, 3)) == "work-records"  # periods
+    assert refused(poked(conv, first + 3, 3)) == "kernel-shift"
+    assert refused(poked(conv, first + 3, 4)) == "work-records"  # a second shift, where no sum is shifted twice
+    assert refused(poked(conv, conv.header.jumps_offset - 4, 6)) == "work-records"  # the word behind the last
+    scaled = random_call(Kernel.CONV, 3, direct=False, narrow=False, staged=False, last=True)
+    assert refused(poked(scaled, scaled.header.factors_offset + 1, 0x70)) == "work-factors"
+    narrow = random_call(Kernel.CONV, 3, direct=False, narrow=True)
+    factors = narrow.header.factors_offset
+    assert refused(poked(narrow, factors + 17, 1 + narrow.packet[factors + 17])) == "work-records"  # zero point
+    assert refused(poked(narrow, factors + 31, 1)) == "work-records"  # what is behind it
+    assert refused(poked(narrow, factors + 1, 0x80)) == "work-factors"
+    assert refused(headed(narrow, factors_offset=factors + 32)) == "work-header"
     add = random_call(Kernel.ADD, 1, combine_narrow=False)
     assert refused(poked(add, add.header.constants_offset + 8 + 5, 0x55)) == "work-table"
     depthwise = random_call(Kernel.DEPTHWISE, 1)
@@ -253,19 +258,36 @@ def test_halves_make_the_factor_again() -> None:
     assert (high.astype(np.int64) * 65536 + low == factors).all()
 
 
-def test_records_come_back_and_differing_copies_do_not() -> None:
+def random_records(*, narrow: bool) -> BlockRecords:
     rng = np.random.default_rng(1)
-    records = BlockRecords(
+    return BlockRecords(
         bias=rng.integers(-9, 9, (3, 8)).astype(np.int32),
-        multiplier=rng.integers(0, 1 << 30, (3, 8)).astype(np.int32),
+        multiplier=rng.integers(0, 1 << (15 if narrow else 30), (3, 8)).astype(np.int32),
         periods=np.array([5, 6, 7]),
         shift=np.array([0, 30, 62]),
+        second_shift=np.array([0, 3, 22]) if narrow else None,
+        zero=np.array([-5, -40, -5 << 22]) if narrow else None,
     )
-    data = records.encode()
-    assert np.array_equal(BlockRecords.decode(data).multiplier, records.multiplier)
-    data[48] ^= 1
-    with pytest.raises(BsccError, match="field-fixed"):
-        BlockRecords.decode(data)
+
+
+def test_wide_records_come_back() -> None:
+    made = random_records(narrow=False)
+    found = Chain.decode(made.chain.encode())
+    assert (found.periods.tolist(), found.shift.tolist(), found.second.tolist()) == ([5, 6, 7], [0, 30, 62], [0] * 3)
+    data = made.encode(bias=True, factors=True, by_turns=False)
+    assert np.array_equal(decode_bias(data[:96]), made.bias) and np.array_equal(decode_wide(data[96:]), made.multiplier)
+    assert np.array_equal(made.encode(bias=True, factors=False, by_turns=False), data[:96])
+    assert np.array_equal(made.encode(bias=False, factors=True, by_turns=False), data[96:])
+    assert not made.encode(bias=False, factors=False, by_turns=False).size
+
+
+def test_narrow_records_take_turns() -> None:
+    made = random_records(narrow=True)
+    assert Chain.decode(made.chain.encode()).second.tolist() == [0, 3, 22]
+    data = made.encode(bias=True, factors=True, by_turns=True).reshape(3, 2, 32)
+    factors, zeros = decode_narrow(data[:, 1])
+    assert np.array_equal(decode_bias(data[:, 0]), made.bias)
+    assert np.array_equal(factors, made.multiplier) and zeros.tolist() == [-5, -40, -5 << 22]
 
 
 @pytest.mark.parametrize(

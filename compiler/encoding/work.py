@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.encoding.faults import fault
 from compiler.encoding.fields import Fixed, Record, bits, flag
 
 CONFIG_ADDRESS = 0xFF80
@@ -25,7 +24,7 @@ STEPS_ADDRESS = CONFIG_ADDRESS + 64
 """Where the `CoreConfig` has the addresses of the program's steps, one word each."""
 
 CONFIG_MAGIC = 0x31435342  # "BSC1" in memory order
-WORK_VERSION = 4
+WORK_VERSION = 5
 BLOCK = 8
 """Channels of an activation block and both sides of a weight block."""
 
@@ -150,7 +149,7 @@ class CoreConfig(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkHeader(Record):
-    """The first 160 bytes of a work packet; offsets, masks and steps in bytes, widths in groups.
+    """The first 128 bytes of a work packet; offsets and steps in bytes, widths in groups.
 
     `taps` are the table entries that all output blocks share, 0 if each has its own; `blocks_back` says the same of the
     weights.  Some words stand ready for a core: `result_sign` for crSRSSign, 0 if clipped and else `q_signed`;
@@ -158,7 +157,7 @@ class WorkHeader(Record):
     the `ready` bytes, which say for a combining step what flags say.
     """
 
-    WORDS: ClassVar[int] = 40
+    WORDS: ClassVar[int] = 32
 
     kernel: int = bits(0, 7, 0, shown=True)
     version: int = bits(0, 15, 8, default=WORK_VERSION)
@@ -177,12 +176,13 @@ class WorkHeader(Record):
     clipped: bool = flag(0, 28)
     combine_narrow: bool = flag(0, 29)
     size_words: int = bits(1, 15, 0)
-    layer: int = bits(1, 31, 16)
+    layer: int = bits(1, 27, 16)
+    call_lists: int = bits(1, 31, 28, default=1)
     calls: int = bits(2, 31, 0)
     result_sign: int = bits(3, 31, 0)
     list_step: int = bits(4, 31, 0)
     calls_offset: int = bits(5, 31, 0)
-    records_offset: int = bits(6, 31, 0)
+    bias_offset: int = bits(6, 31, 0)
     table_offset: int = bits(7, 31, 0)
     blocks_offset: int = bits(8, 31, 0)
     jumps_offset: int = bits(9, 31, 0)
@@ -190,8 +190,8 @@ class WorkHeader(Record):
     out_blocks: int = bits(11, 31, 0)
     groups_wide: int = bits(12, 31, 0)
     act_step: int = bits(13, 31, 0)
-    table_mask: int = bits(14, 31, 0)
-    blocks_mask: int = bits(15, 31, 0)
+    factors_offset: int = bits(14, 31, 0)
+    blocks_back: int = bits(15, 31, 0)
     conf: int = bits(16, 31, 0)
     pad_word: int = bits(17, 31, 0)
     q_zero: int = bits(18, 31, 0, signed=True)
@@ -203,18 +203,16 @@ class WorkHeader(Record):
     add_b: int = bits(24, 31, 0, signed=True)
     add_shift: int = bits(25, 31, 0)
     taps: int = bits(26, 31, 0)
-    mean_inner: int = bits(27, 31, 0)
-    mean_outer: int = bits(28, 31, 0)
-    scale_step: int = bits(29, 31, 0)
+    rounding: int = bits(27, 31, 0, default=HALF_TO_EVEN)
+    narrow_conf: int = bits(28, 31, 0)
+    scale_step: int = bits(29, 19, 0)
+    mean_inner: int = bits(29, 25, 20)
+    mean_outer: int = bits(29, 31, 26)
     add_start: int = bits(30, 31, 0, signed=True)
     ready_x: int = bits(31, 7, 0)
     ready_r: int = bits(31, 15, 8)
     ready_y: int = bits(31, 23, 16)
     ready_round: int = bits(31, 31, 24)
-    blocks_back: int = bits(32, 31, 0)
-    rounding: int = bits(33, 31, 0, default=HALF_TO_EVEN)
-    narrow_conf: int = bits(34, 31, 0)
-    call_lists: int = bits(35, 31, 0, default=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,102 +296,10 @@ def _first_step(header: WorkHeader, call: CallRecord) -> Step:
     return Step.BIAS_RAW if call.first else Step.SCRATCH_RAW
 
 
-def halves(factors: NDArray[np.int32]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """Factors as `hi * 65536 + lo`, both halves signed 16-bit numbers, as 16-bit multiplies take them."""
-    return ((factors + 0x8000) >> 16).astype(np.int16), (factors & 0xFFFF).astype(np.uint16).view(np.int16)
-
-
-BLOCK_RECORD_BYTES = 128
 TABLE_GUARD = 8
 """Zero entries behind a packet's table: a core reads so far ahead, for a block that does not come."""
 
-RECORD_WORDS = {
-    "periods": 96,
-    "shift": 100,
-    "second_shift": 104,
-    "last": 108,
-    "blocks_wrap": 112,
-    "table_wrap": 116,
-    "chain": 120,
-    "zero": 124,
-}
-"""Byte offsets of the words of a block record."""
 
-FACTORS_OFFSET = 4 * BLOCK
-"""Byte offset of a block record's factors of 16 bits, behind its bias: one for each lane and channel, two vectors."""
-
-CHAIN_SHIFT = 20
-"""Where the word `chain` has the shift; below it is `last`, in as many bits as a counter of a pointer has."""
-
-_BLOCK_RECORD = np.dtype(
-    [
-        ("bias", "<i4", BLOCK),
-        ("factors", "<i2", (LANES, BLOCK)),
-        *((name, "<i4") for name in RECORD_WORDS),
-    ]
-)
-assert _BLOCK_RECORD.itemsize == BLOCK_RECORD_BYTES
-assert [_BLOCK_RECORD[name].itemsize for name in RECORD_WORDS] == [4] * len(RECORD_WORDS)
-assert RECORD_WORDS["periods"] == 4 * BLOCK + 2 * LANES * BLOCK
-
-
-@dataclass(frozen=True, kw_only=True)
-class BlockRecords:
-    """What each output block of a packet adds and multiplies by; arrays with the blocks as their first dimension.
-
-    A channel's factor is multiplier / 2^shift with 0 <= multiplier < 2^30 and one shift for the 8 channels;
-    `periods` counts the entries that the block has in the table.  In memory the multipliers are split in `halves`,
-    which stand twice, once for each pixel of a vector of 16.
-
-    In a `narrow` packet sums are first shifted by `shift`, then multiplied by a factor below 2^15 and shifted by
-    `second_shift`; in memory the factors stand four times, once for each pixel of a group.  `zero` is the zero point on
-    the scale of what is shifted by `second_shift`.
-
-    The remaining words of a record say what a core's pointers need to start again after `periods` entries.
-    """
-
-    bias: NDArray[np.int32]
-    multiplier: NDArray[np.int32]
-    periods: NDArray[np.int64]
-    shift: NDArray[np.int64]
-    second_shift: NDArray[np.int64] | None = None
-    zero: NDArray[np.int64] | None = None
-
-    def encode(self) -> NDArray[np.uint8]:
-        """128 bytes for each block, and as many for the block behind the last, which a core begins but never ends."""
-        records = np.zeros(len(self.bias) + 1, _BLOCK_RECORD)
-        every = records[:-1]
-        every["bias"] = self.bias
-        if self.second_shift is None:
-            high, low = halves(self.multiplier)
-            every["factors"] = np.stack([high, high, low, low], axis=1)
-        else:
-            every["factors"] = self.multiplier[:, None]
-            every["second_shift"] = self.second_shift
-            every["zero"] = 0 if self.zero is None else self.zero
-        every["periods"] = self.periods
-        every["shift"] = self.shift
-        records["periods"][-1] = RAW_PERIODS
-        records["last"] = records["periods"] - 1
-        records["blocks_wrap"] = BLOCK_BYTES // 2 - BLOCK_BYTES * records["periods"]
-        records["table_wrap"] = 4 - 4 * records["periods"]
-        records["chain"] = records["last"] | records["shift"] << CHAIN_SHIFT
-        return records.view(np.uint8)
-
-    @classmethod
-    def decode(cls, data: NDArray[np.uint8], narrow: bool = False) -> Self:
-        """The records that encode to exactly these bytes."""
-        stored: NDArray[Any] = np.frombuffer(np.ascontiguousarray(data).tobytes(), _BLOCK_RECORD)
-        stored = stored[:-1]
-        factors = stored["factors"].astype(np.int32)
-        records = cls(
-            bias=stored["bias"].astype(np.int32),
-            multiplier=factors[:, 0] if narrow else factors[:, 0] * 65536 + factors[:, 2],
-            periods=stored["periods"].astype(np.int64),
-            shift=stored["shift"].astype(np.int64),
-            second_shift=stored["second_shift"].astype(np.int64) if narrow else None,
-            zero=stored["zero"].astype(np.int64) if narrow else None,
-        )
-        if not np.array_equal(records.encode(), data.reshape(-1)):
-            raise fault("field-fixed", "a block record's copies of its factors differ, or its words contradict it")
-        return records
+def halves(factors: NDArray[np.int32]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Factors as `hi * 65536 + lo`, both halves signed 16-bit numbers, as 16-bit multiplies take them."""
+    return ((factors + 0x8000) >> 16).astype(np.int16), (factors & 0xFFFF).astype(np.uint16).view(np.int16)

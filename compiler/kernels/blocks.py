@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.encoding.work import BLOCK, SCRATCH_OFFSET, BlockRecords
+from compiler.encoding.records import BlockRecords
+from compiler.encoding.work import BLOCK, SCRATCH_OFFSET
 from compiler.mapping.shapes import Layer, type_limits
 
 Ints = NDArray[np.int32]

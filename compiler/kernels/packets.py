@@ -9,10 +9,10 @@ from typing import Any, Generic
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.encoding.records import CHAIN_BYTES, RECORD_BYTES, BlockRecords
 from compiler.encoding.work import (
     BLOCK,
     BLOCK_BYTES,
-    BLOCK_RECORD_BYTES,
     GROUP_BYTES,
     HALF_TO_EVEN,
     HALF_TO_ODD,
@@ -20,7 +20,6 @@ from compiler.encoding.work import (
     SCRATCH_OFFSET,
     SET,
     TABLE_GUARD,
-    BlockRecords,
     CallRecord,
     Kernel,
     WorkHeader,
@@ -50,16 +49,19 @@ CONSTANT_BYTES = 32
 SCALE_BYTES = 128
 """Factors of means for a group: 4 pixels, each 8 times, in halves of 16 bits."""
 
-ALL = 0xFFFFFFFF
+FACTORED = ("narrow", "staged", "scale")
+"""What becomes of sums that are multiplied by a factor for each channel."""
 
 
 @dataclass(frozen=True)
 class Sections(Generic[Number]):
-    """How much a packet holds of what: call records of all lists, block records, weight blocks, table entries, sets of
-    groups of the largest call, and bytes of scales.  Numbers of one packet, or arrays with one for each."""
+    """How much a packet holds of what: call records of all lists, biases and factors of output blocks, weight blocks,
+    chain words, table entries, sets of groups of the largest call, and bytes of scales.  Numbers of one packet, or
+    arrays with one for each."""
 
     calls: Number
     records: Number
+    chain: Number
     blocks: Number
     entries: Number
     sets: Number
@@ -73,10 +75,12 @@ class Sections(Generic[Number]):
         return (
             ("header", HEADER_BYTES + none),
             ("calls", CALL_BYTES * self.calls),
-            ("records", BLOCK_RECORD_BYTES * self.records),
+            ("records", RECORD_BYTES * self.records),
             ("blocks", BLOCK_BYTES * self.blocks),
             ("scales", self.scale_bytes),
             ("constants", CONSTANT_BYTES * self.wide + none),
+            # The jumps are where a core finds the chain.
+            ("chain", CHAIN_BYTES * self.chain),
             ("jumps", 4 * LANES * (self.sets + 1)),
             ("table", 4 * self.entries),
         )
@@ -99,6 +103,11 @@ class Sections(Generic[Number]):
         return found
 
 
+def records_of(finish: str, *, starts: bool, ends: bool) -> int:
+    """How many of bias and factors each output block has in a packet that starts sums, or makes bytes of them."""
+    return int(starts) + int(ends and finish in FACTORED)
+
+
 def sections_of(
     layer: Layer,
     calls: Number,
@@ -108,14 +117,19 @@ def sections_of(
     taps: int,
     periods: Number,
     scale_bytes: Number,
+    records: Number,
 ) -> Sections[Number]:
-    """The sections of a packet whose convolution has `periods` table entries in all, and whose pool has `taps`."""
+    """The sections of a packet whose convolution has `periods` table entries in all, and whose pool has `taps`.
+
+    It holds `records` vectors of 32 bytes for each output block, see `records_of`.
+    """
     shared = taps if layer.kernel in ("avg_pool", "max_pool") else 0
     entries = periods if layer.is_conv else 0 * periods + shared
     return Sections(
         calls=calls,
+        records=out_blocks * records * layer.sums,
         # A core begins one block more, and reads the table ahead for it.
-        records=(out_blocks + 1) * layer.sums,
+        chain=(out_blocks + 1) * layer.sums,
         blocks=entries * layer.sums,
         entries=entries + TABLE_GUARD * (entries > 0),
         sets=ceil_div(rows * groups_of(width), SET),
@@ -167,6 +181,8 @@ def build(
     lanes, finish = lanes_of(layer, piece.width), piece.mapping.finish
     body = _conv(layer, piece, lanes, data) if data is not None else _pool(layer, piece, lanes)
     records = [call for one in lists for call in one]
+    starts = any(call.first for call in records)
+    ends = any(call.last for call in records)
     sections = sections_of(
         layer,
         len(records),
@@ -176,13 +192,17 @@ def build(
         len(body.table),
         len(body.table),
         0 if scales is None else scales.data.size,
+        records_of(finish, starts=starts, ends=ends),
     )
     parts: dict[str, NDArray[Any]] = {
         "jumps": _jumps(layer, piece, lanes, sections.sets),
         "table": np.concatenate([body.table, np.zeros(TABLE_GUARD, np.int32)]),
     }
     if body.records is not None:
-        parts["records"] = body.records.encode()
+        parts["records"] = body.records.encode(
+            bias=starts, factors=ends and finish in FACTORED, by_turns=finish == "narrow"
+        )
+        parts["chain"] = body.records.chain.encode()
     if body.blocks is not None:
         parts["blocks"] = body.blocks
     if scales is not None:
@@ -191,8 +211,11 @@ def build(
         parts["constants"] = np.full(CONSTANT_BYTES // 8, _factors(layer)[3], np.int64)
     offsets = sections.offsets
     places: dict[str, Any] = {
-        f"{name}_offset": offsets[name] for name in ("calls", "records", "table", "blocks", "jumps", "constants")
+        f"{name}_offset": offsets[name] for name in ("calls", "table", "blocks", "jumps", "constants")
     }
+    places["bias_offset"] = offsets["records"]
+    behind = 1 if finish == "narrow" else (piece.out_blocks[1] - piece.out_blocks[0]) * starts
+    places["factors_offset"] = offsets["records"] + RECORD_BYTES * behind
     # An odd zero point inside a rounding turns ties around: half to odd then rounds half to even without it.
     odd = finish == "direct" and layer.first_stage[0] % 2 == 1
     header = WorkHeader(
@@ -332,8 +355,6 @@ def _fields(layer: Layer, piece: Piece, lanes: Lanes, scales: Scales | None) -> 
         "out_blocks": piece.out_blocks[1] - piece.out_blocks[0],
         "groups_wide": lanes.wide,
         "act_step": 0 if layer.is_conv else lanes.row_bytes,
-        "table_mask": ALL if layer.is_conv else 0,
-        "blocks_mask": ALL if layer.is_conv else 0,
         "conf": multiply_conf(kernel, layer.x_signed),
         "pad_word": (piece.pad_byte & 0xFF) * 0x01010101,
         "q_zero": zero,

@@ -16,7 +16,7 @@ from compiler.encoding.overlay import ACT_STREAMS, LANES_BELOW_ACTS, LANES_BESID
 from compiler.encoding.work import BLOCK, GROUP_BYTES, SET
 from compiler.kernels import cost
 from compiler.kernels.numbers import Ints, ceil_div, larger
-from compiler.kernels.packets import SCALE_BYTES, sections_of
+from compiler.kernels.packets import SCALE_BYTES, records_of, sections_of
 from compiler.mapping.cuts import Cuts, part_count, window_count
 from compiler.mapping.lanes import input_groups
 from compiler.mapping.memory import round_up
@@ -179,7 +179,10 @@ class Trial:
             groups = cuts.rows * groups_of(cuts.width) if self.facts.counts > 1 else 1
             scales = SCALE_BYTES * groups * np.minimum(calls, edges + 1)
         taps, width = max(self._taps, cuts.least_periods), np.minimum(cuts.width, layer.out_width)
-        found = sections_of(layer, calls, cuts.rows, width, cuts.out_blocks, taps, entries.largest, scales)
+        # Of several packets for a tile the first has what sums start from, and the last, as long, its factors.
+        both, one = (records_of(cuts.finish, starts=True, ends=ends) for ends in (True, False))
+        records = np.where(self.parts > 1, one, both)
+        found = sections_of(layer, calls, cuts.rows, width, cuts.out_blocks, taps, entries.largest, scales, records)
         return round_up(found.bytes)
 
     def needs(self, entries: Entries, layout: CoreLayout) -> Iterator[tuple[str, Ints, int]]:

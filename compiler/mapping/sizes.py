@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from compiler.encoding.work import BLOCK, GROUP_BYTES, LANES, SET
 from compiler.ir import Module
 from compiler.kernels.numbers import Number, ceil_div, larger
-from compiler.kernels.packets import Sections, sections_of
+from compiler.kernels.packets import Sections, records_of, sections_of
 from compiler.mapping.cuts import Cut, Cuts
 from compiler.mapping.lanes import input_groups
 from compiler.mapping.means import Means
@@ -113,7 +113,8 @@ def _packets(
             for part in parts:
                 taps = max((part.window[1] - part.window[0]) * layer.window[1], mapping.least_periods)
                 periods = kept_periods(sums, out, part, mapping.least_periods) if layer.is_conv else 0
-                yield sections_of(layer, calls, rows, width, out[1] - out[0], taps, periods, scales)
+                records = records_of(mapping.finish, starts=part == parts[0], ends=part == parts[-1])
+                yield sections_of(layer, calls, rows, width, out[1] - out[0], taps, periods, scales, records)
 
 
 def max_scale_bytes(means: Means, tiles: list[list[tuple[int, int]]], wide: int, width: int, parts: int) -> int:

@@ -13,14 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from compiler.encoding.work import (
-    BLOCK_RECORD_BYTES,
-    CHAIN_SHIFT,
-    FACTORS_OFFSET,
-    MIN_PERIODS,
-    RECORD_WORDS,
-    CoreConfig,
-)
+from compiler.encoding.records import CHAIN_BYTES, CHAIN_SECOND, CHAIN_SHIFT, RECORD_BYTES, ZERO_LANE
+from compiler.encoding.work import MIN_PERIODS, SET, CoreConfig
 from compiler.kernels.programs.convention import CONFIG
 from compiler.kernels.programs.mac import (
     BIAS,
@@ -36,8 +30,7 @@ from compiler.kernels.programs.mac import (
     reloads,
     stores,
 )
-from compiler.kernels.programs.parts import INTO_HEADER, VECTOR_BYTES, call_word, offset, op, ops
-from compiler.kernels.programs.parts import header as any_header
+from compiler.kernels.programs.parts import SPREAD, call_word, header, offset, op, ops
 from compiler.kernels.schedule import Op
 
 # Steps of the four input pointers to the next set: modifiers that no two-dimensional step uses.
@@ -45,6 +38,8 @@ STEPS = ("m0", "m5", "m6", "m7")
 TABLE, LOWER, UPPER = "lda.2d dj0, [p0], d2", "vlda wl8, [p5], #32", "vlda.2d wh8, [p5], d1"
 # The same reads without their counters.
 PLAIN = {TABLE: "lda dj0, [p0], #4", LOWER: LOWER, UPPER: "vlda wh8, [p5], #32"}
+# Where p7 stands when another block begins, from the jumps on: the starts and the first step are read.
+AT_JUMPS = 4 * (SET + 1)
 # Periods of a call's first set that are read before the counters are set up: any block has more.
 UNCOUNTED = MIN_PERIODS - 1
 
@@ -59,24 +54,14 @@ class Wraps(NamedTuple):
     blocks: int
 
 
-def header(dst: str, name: str) -> Op:
-    """Load a word of the work packet's header; p3 stands within it."""
-    return any_header(dst, name, INTO_HEADER)
-
-
-def _word(dst: str, name: str, records: int = 1) -> Op:
-    """A word of a record: sp is behind the last of so many."""
-    return op(f"lda {dst}, [sp, #{RECORD_WORDS[name] - records * BLOCK_RECORD_BYTES}]", "work")
-
-
-def next_bias() -> Op:
-    """The bias of the block to come."""
-    return op(f"vlda wl9, [sp, #-{BLOCK_RECORD_BYTES}]", "work")
+def _record(variant: Variant) -> int:
+    """Bytes from one block's bias to the next: NARROW finds its factors between them."""
+    return 2 * RECORD_BYTES if variant.end == "narrow" else RECORD_BYTES
 
 
 def spare(variant: Variant) -> list[Op]:
-    """What the loop over periods reads time and again: it has a slot to spare."""
-    return [] if variant.from_scratch else [next_bias()]
+    """What the loop over periods reads time and again, as it has a slot to spare: the bias of the block to come."""
+    return [] if variant.from_scratch else [op(f"vlda wl9, [sp, #-{_record(variant)}]", "work")]
 
 
 def counters() -> tuple[list[Op], list[Op]]:
@@ -148,21 +133,29 @@ def _inputs() -> list[Op]:
     return [one for g in GROUPS for one in ops(f"mov p{g + 1}, r{g + 3}", f"add r{g + 3}, r{g + 3}, r29")]
 
 
-def _factors(records: int) -> list[Op]:
-    """The factors of a record: sp is behind the last of so many."""
-    at = FACTORS_OFFSET - records * BLOCK_RECORD_BYTES
-    return ops(f"vlda wl5, [sp, #{at}]", f"vlda wh5, [sp, #{at + VECTOR_BYTES}]")
+def _shifts() -> list[Op]:
+    """The first shift of the block that begins, out of its chain word, into s0, and the second one into r15."""
+    first = ops("lshl r22, r2, r30", f"movx r15, #-{CHAIN_SECOND}", "lshl r22, r22, r15", "mov s0, r22")
+    return [*first, *ops("lshl r15, r2, r15")]
+
+
+def _factors() -> list[Op]:
+    """The factors of the block that begins for each pixel of a group, and the zero point in every lane."""
+    code = ops(f"vlda wl6, [sp, #-{RECORD_BYTES}]", f"movx r22, #{SPREAD}", "vshuffle x5, x6, x6, r22", "vmov wh5, wl5")
+    return [*code, *ops(f"vextbcst.32 x11, x6, #{ZERO_LANE}")]
 
 
 def setup(variant: Variant) -> list[Op]:
-    """Registers of a block that follows another one; sp and r23 are moved on to the block after."""
-    code = ops(f"paddb [sp], #{BLOCK_RECORD_BYTES}")
-    if variant.end == "direct":
-        code += ops("mov s0, r12")
+    """Registers of a block that follows another one; sp, r23 and what leads to it are moved on to the block after."""
+    # Nothing else is in r15, but that NARROW needs it.
+    code = ops("lda r23, [p7, dj5]", *(["mov r15, dj5"] if variant.end == "narrow" else []))
+    code += ops(f"add r15, r15, #{CHAIN_BYTES}", "mov dj5, r15")
+    code += ops("mov s0, r12") if variant.end == "direct" else []
     if variant.end == "narrow":
-        code += [_word("r22", "zero", 2), op("vbcst.32 x11, r22"), _word("r22", "shift", 2), op("mov s0, r22")]
-        code += _factors(2)
-    code += [_word("r23", "chain"), *_inputs(), *_fill_bias(variant), *steps()]
+        code += [*_shifts(), *_factors()]
+    if not variant.from_scratch:
+        code += ops(f"paddb [sp], #{_record(variant)}")
+    code += [*_inputs(), *_fill_bias(variant), *steps()]
     if variant.end != "raw":
         code += ops("mov p6, r7", "add r7, r7, r28", "mova dc3, #0")
     return [*code, *ops("add r27, r10, #0", "add r9, r9, #-1")]
@@ -172,22 +165,41 @@ def setup_behind(variant: Variant, at: Wraps) -> Late:
     """The rest of a block's registers, which are set while its first set has begun."""
     found = {number: list(code) for number, code in wraps(at).items()}
     if variant.end == "narrow":
-        found[at.blocks] += [_word("r22", "second_shift", 2), op("mov s1, r22")]
-        found[at.blocks] += ops(f"vmov bml{ZERO}, x11", f"vmov bmh{ZERO}, x11")
+        found[at.blocks] += ops("mov s1, r15", f"vmov bml{ZERO}, x11", f"vmov bmh{ZERO}, x11")
     return found
 
 
 def _addresses() -> list[Op]:
     """Pointers into the packet."""
     return [
-        *ops("mov p3, r18", f"paddb [p3], #{INTO_HEADER}", "mov m0, r18"),
-        header("r2", "records_offset"),
+        *ops("mov p3, r18", "mov m0, r18"),
+        header("r9", "out_blocks"),
         header("p7", "jumps_offset"),
         header("p0", "table_offset"),
         header("p5", "blocks_offset"),
-        *ops("add r2, r2, r18", "mov sp, r2", f"paddb [sp], #{BLOCK_RECORD_BYTES}"),
-        *ops("padds [p7], m0", "padds [p0], m0", "padds [p5], m0"),
+        *ops("padds [p7], m0", "padds [p0], m0", "padds [p5], m0", "mov p1, p7"),
     ]
+
+
+def _chain() -> list[Op]:
+    """The chain words of the first two blocks, which stand with all others before the jumps, and where the third is."""
+    code = ops("mul r15, r9, r1", f"add.nc m2, r15, #-{CHAIN_BYTES}", "padds [p1], m2")
+    code += ops("lda r2, [p1, #0]", f"lda r23, [p1, #{CHAIN_BYTES}]")
+    return [*code, *ops(f"add r15, r15, #{CHAIN_BYTES - AT_JUMPS}", "mov dj5, r15")]
+
+
+def _first_bias(variant: Variant) -> list[Op]:
+    """The first bias in every row; sp stands behind the record."""
+    if variant.from_scratch:
+        return []
+    code = [header("r23", "bias_offset"), *ops("add r23, r23, r18", "mov sp, r23", f"paddb [sp], #{_record(variant)}")]
+    return [*code, *spare(variant), *_fill_bias(variant)]
+
+
+def _first_factors() -> list[Op]:
+    """What else a narrow block needs."""
+    code = [*_shifts(), *_factors()]
+    return [*code, *ops("mov s1, r15", f"vmov bml{ZERO}, x11", f"vmov bmh{ZERO}, x11")]
 
 
 def _starts() -> list[Op]:
@@ -211,10 +223,9 @@ def _sets() -> list[Op]:
 def _places(variant: Variant) -> list[Op]:
     """Where results go: see `result_places`, with other temporary registers.  Sums lie one behind the other."""
     if variant.end == "raw":
-        return [header("r9", "out_blocks"), op("add r27, r10, #0")]
+        return [op("add r27, r10, #0")]
     return [
         header("r7", "groups_wide"),
-        header("r9", "out_blocks"),
         *ops("movx r27, #5", "lshl r28, r7, r27", "add r7, r7, #-1", "mov dn3, r7", "mov dj3, #32", "mov dc3, #0"),
         *ops("add r27, r9, #-1", "mul r27, r27, r28", "add r27, r27, #32", "mov m3, r27"),
         *ops("mov p6, r20", "add r7, r20, r28", "add r27, r10, #0"),
@@ -230,16 +241,14 @@ def _modes(variant: Variant) -> list[Op]:
 
 
 def _first_block(variant: Variant) -> list[Op]:
-    """The first record, and the chain word of the second."""
-    code = [*spare(variant), *_fill_bias(variant), _word("r2", "chain")]
+    """The first block, and the chain word of the second."""
+    code = [*_first_bias(variant), *_chain()]
     code += ops("extend.u16 r22, r2", f"add.nc lc, r22, #{1 - variant.peeled}")
     if variant is DIRECT:
         code += ops(f"movx r12, #-{CHAIN_SHIFT}", "lshl r12, r2, r12", "mov s0, r12")
     if variant.end == "narrow":
-        code += [_word("r22", "zero"), op("vbcst.32 x11, r22"), *ops(f"vmov bml{ZERO}, x11", f"vmov bmh{ZERO}, x11")]
-        code += [_word("r22", "shift"), op("mov s0, r22"), _word("r22", "second_shift"), op("mov s1, r22")]
-        code += _factors(1)
-    return [*code, *ops(f"paddb [sp], #{BLOCK_RECORD_BYTES}"), _word("r23", "chain")]
+        code += _first_factors()
+    return [*code, *([] if variant.from_scratch else ops(f"paddb [sp], #{_record(variant)}"))]
 
 
 def _scratch(variant: Variant) -> list[Op]:
@@ -256,10 +265,10 @@ def opening(variant: Variant, label: str) -> list[Op]:
     return [
         *_scratch(variant),
         *_addresses(),
+        *_sets(),
+        *_first_block(variant),
         *_starts(),
         header("r0", "conf"),
-        *_first_block(variant),
-        *_sets(),
         *_places(variant),
         *_modes(variant),
         header("r26", "taps"),

@@ -4,7 +4,7 @@
     r1, r2, r12 temporary
     r3 .. r8    of the current output block: input, table, and in r7 results
     r9          output blocks left             r10  sets of 4 groups        r11  jumps table
-    r13, r14    call record, calls left        r15  flags of the call
+    r13, r14    call record, calls left        r15  flags of the call, where it begins and ends
     lr          the step behind the one that runs, which ends by going there
     r16 .. r21  slots: activations now and other, work now and other, results now and other
     r22, r23    temporary; r23 takes the masks of vector comparisons, which nobody reads
@@ -16,20 +16,22 @@
 What multiplies (`chain.py`), and keeps none of the temporary ones for anybody, uses others:
 
     r1, r8      -4, -64: bytes that table and weights go back for an entry, the weights 32 more
-    r2          chain word of the block of the set to come: entries less one, and from bit 20 on the shift
+    r2          chain word of the block of the set to come: entries less one, and behind them the shifts
     r3 .. r6    inputs of the next block       r7   results of the next block
     r10         sets less one                  r27  sets that follow this one in its block
     r12         DIRECT: shift of the next block; NARROW: configuration word of the second multiply; SCRATCH_RAW: 0
     r23         chain word of the next block   r26, r11  entries that table and weights go back behind a block
     m0, m5 .. m7  steps of the inputs to the next set
     d1, d2, d4  weights, table and steps go round with a set, with a set, and with a block
-    sp          behind the record of the next block, whose bias is in wl9
+    dj5         from where p7 stands when a block begins to the chain word of the block behind the next
+    r15         the same number; NARROW: second shift of the block
+    sp          behind the bias (NARROW: and factors) of the next block; the bias is in wl9
     x5, cm7, cm8  NARROW: factors, zero point; all but SCRATCH_RAW: bias
     p6          results, or sums in the scratch, which leave from cm4 .. cm7
 
 A loop over groups (`group_loop.py`) counts blocks in r27 and jumps to where r4 says; r6 says what is behind the call's.
 
-A pointer is kept only within a piece of the program.  p3 is the work packet, p2 a record, except in a chain.
+A pointer is kept only within a piece of the program.  p3 is the work packet until output blocks begin.
 """
 
 from __future__ import annotations
@@ -75,13 +77,10 @@ def rounding(byte: str, odd: int) -> Code:
     return [*flag_to("r22", byte, odd), f"add r22, r22, #{work.HALF_TO_EVEN}", "mov crRnd, r22"]
 
 
-def result_places(blocks: str, into: int = 0) -> Code:
-    """d3 and r28 for a tile `[rows][blocks][groups]`, from the number of blocks; r12 and r22 are changed.
-
-    p3 stands so many bytes behind the packet's start.
-    """
+def result_places(blocks: str) -> Code:
+    """d3 and r28 for a tile `[rows][blocks][groups]`, from the number of blocks; r12 and r22 are changed."""
     return [
-        header("r12", "groups_wide", into),
+        header("r12", "groups_wide"),
         "movx r22, #5",
         "lshl r28, r12, r22",
         "add r12, r12, #-1",

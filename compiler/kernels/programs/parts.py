@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, cast
 
-from compiler.encoding.fields import Bits, Record
+from compiler.encoding.fields import Bits, Piece, Record
 from compiler.encoding.isa import Bundle, Program, ins
 from compiler.encoding.work import CallRecord, WorkHeader
 from compiler.kernels.schedule import (
@@ -85,27 +85,37 @@ class Listing:
         return Program.lay_out(self.bundles(), {f".L{name}": at for name, at in self.labels.items()})
 
 
-def offset(record: type[Record], name: str) -> int:
-    """The byte offset of the word that holds a field of a record, or of the byte that its bits begin in."""
+def _bits(record: type[Record], name: str) -> Piece:
+    """Where a field of a record is."""
     declared: Bits = next(one.metadata["bits"] for one in fields(cast(Any, record)) if one.name == name)
     (piece,) = declared.pieces
+    return piece
+
+
+def offset(record: type[Record], name: str) -> int:
+    """The byte offset of the word that holds a field of a record, or of the byte that its bits begin in."""
+    piece = _bits(record, name)
     return 4 * piece.word + piece.lo // 8
 
 
 def bit(record: type[Record], name: str) -> int:
     """The value of a flag within the byte that `offset` names."""
-    declared: Bits = next(one.metadata["bits"] for one in fields(cast(Any, record)) if one.name == name)
-    return 1 << declared.pieces[0].lo % 8
+    return 1 << low(record, name) % 8
+
+
+def low(record: type[Record], name: str) -> int:
+    """The lowest bit of a field within its word."""
+    return _bits(record, name).lo
 
 
 VECTOR_BYTES = 32  # of a load or store, half a vector register
-INTO_HEADER = 32
-"""Where a pointer stands from which loads reach all words of a header: they go 128 bytes back and 124 on."""
+SPREAD = 12
+"""vshuffle mode that puts each of the first two 128-bit lanes twice (T128_2x4_lo, aiev2_enums.h of llvm-aie)."""
 
 
-def header(dst: str, name: str, into: int = 0) -> Op:
-    """Load a word of the work packet's header; p3 stands so many bytes behind the packet's start."""
-    return op(f"lda {dst}, [p3, #{offset(WorkHeader, name) - into}]", "work")
+def header(dst: str, name: str) -> Op:
+    """Load the word of the work packet's header that a field is in; p3 is the packet's start."""
+    return op(f"lda {dst}, [p3, #{4 * _bits(WorkHeader, name).word}]", "work")
 
 
 def call_word(dst: str, name: str, pointer: str = "p2") -> Op:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from compiler.encoding.work import BLOCK_RECORD_BYTES, GROUP_BYTES, HALF_TO_EVEN, LANES, RECORD_WORDS, CoreConfig
+from compiler.encoding.records import CHAIN_BYTES, CHAIN_SECOND, CHAIN_SHIFT, RECORD_BYTES, ZERO_LANE
+from compiler.encoding.work import GROUP_BYTES, HALF_TO_EVEN, LANES, CoreConfig, WorkHeader
 from compiler.kernels.programs.convention import CONFIG, result_places, return_to
 from compiler.kernels.programs.group_loop import GroupLoop, scheduled
-from compiler.kernels.programs.parts import INTO_HEADER, Listing, call_word, header, offset, op, ops, written
+from compiler.kernels.programs.parts import SPREAD, Listing, call_word, header, low, offset, op, ops, written
 from compiler.kernels.schedule import Op
 
 # Configuration words of elementwise 16 x 16 multiplies into 16 lanes of 64 bits, and with the accumulator shifted
@@ -23,6 +24,8 @@ from compiler.kernels.schedule import Op
 WIDE, WIDE_SHIFTED = 858, 858 + 1024
 # vshuffle mode that splits 32-bit lanes: lower halves to the lower half of a vector (T16_16x2, aiev2_enums.h).
 SPLIT = 44
+# Where the word of both shifts of a mean has the outer one, behind the inner one of 6 bits.
+MEAN_OUTER = low(WorkHeader, "mean_outer")
 # Groups come in fours, so no more of them may be begun before a loop.
 STAGES = 5
 # How far behind the scratch reads go at most: what is multiplied begins a set too many, 4 groups of 128 bytes.
@@ -31,16 +34,12 @@ SCRATCH_AHEAD = 512
 MEAN_STAGES = 1
 
 
-def _header(dst: str, name: str) -> Op:
-    return header(dst, name, INTO_HEADER)
-
-
 def limits(low: str, high: str, zero: str) -> list[Op]:
     """Vectors of the limits without zero point, and of the zero point, into the three registers."""
     return [
-        _header("r1", "q_min"),
-        _header("r22", "q_max"),
-        _header("r12", "q_zero"),
+        header("r1", "q_min"),
+        header("r22", "q_max"),
+        header("r12", "q_zero"),
         *ops(
             "sub r1, r1, r12",
             "sub r22, r22, r12",
@@ -118,21 +117,32 @@ def _staged_body(*, clips: bool) -> list[Op]:
 
 
 def _call() -> list[Op]:
-    """Registers of a call: the next step, where records, sums and results are, and how many; p3 is in the header."""
+    """Registers of a call: the next step, where sums and results are, and how many; p3 is the packet's start."""
     return [
-        *ops("mov p3, r18", f"padda [p3], #{INTO_HEADER}", "mov p2, r13"),
+        *ops("mov p3, r18", "mov p2, r13"),
         call_word("r10", "groups"),
         *written(return_to("after_rescale", load=call_word)),
         *ops("add r10, r10, #3", "movx r22, #-2", "lshl r10, r10, r22", "lshl r10, r10, r31"),
-        _header("r9", "out_blocks"),
-        *written(result_places("r9", INTO_HEADER)),
-        _header("r1", "result_sign"),
+        header("r9", "out_blocks"),
+        *written(result_places("r9")),
+        header("r1", "result_sign"),
         *ops("mov crSRSSign, r1", "mov crPackSign, r1", f"mov crRnd, #{HALF_TO_EVEN}"),
         op(f"movxm p7, #{CONFIG:#x}"),
         op(f"lda p0, [p7, #{offset(CoreConfig, 'acc_address')}]", "config"),
-        _header("r2", "records_offset"),
-        *ops("add r2, r2, r18", "mov p2, r2", "mov r7, r20"),
+        op("mov r7, r20"),
     ]
+
+
+def _records() -> list[Op]:
+    """Behind what goes by the header: p2 at the factors, and p3 at the chain words, which stand before the jumps."""
+    code = [header("r2", "factors_offset"), *ops("add r2, r2, r18", "mov p2, r2"), header("r2", "jumps_offset")]
+    # r31 is 2: a word for each block, and one more.
+    return [*code, *ops("lshl r22, r9, r31", "add r2, r2, r18", "sub r2, r2, r22", f"add.nc p3, r2, #-{CHAIN_BYTES}")]
+
+
+def _factors() -> list[Op]:
+    """The factors of the next block, and its chain word."""
+    return ops(f"vlda wl8, [p2], #{RECORD_BYTES}", f"lda r2, [p3], #{CHAIN_BYTES}")
 
 
 def _places() -> list[Op]:
@@ -140,38 +150,30 @@ def _places() -> list[Op]:
     return ops("mov p7, r7", "add r7, r7, r28", "mova dc3, #0")
 
 
-def _word(dst: str, name: str) -> Op:
-    return op(f"lda {dst}, [p2, #{RECORD_WORDS[name]}]", "work")
-
-
-_NEXT_RECORD = f"padda [p2], #{BLOCK_RECORD_BYTES}"
-_FACTORS = 8 * LANES  # bytes of a record before them
-
-
 def _scale() -> GroupLoop:
-    low, high = f"[p2, #{_FACTORS}]", f"[p2, #{_FACTORS + 32}]"
-    factors = ops(f"vlda wh4, {low}", f"vlda wl5, {low}", f"vlda wh5, {high}", f"vlda wl6, {high}")
-    each = [*_places(), *factors, _word("r2", "shift"), *ops("mov s0, r2", _NEXT_RECORD)]
-    once = [*_call(), *ops("mov r3, p0", "mov p1, r3", "padda [p1], #32"), *limits("x1", "x2", "x3"), *_constants()]
-    once += ops("vmov wl4, wl11", "vmov wh6, wl11")
+    each = [*_places(), *_factors(), *ops(f"movx r5, #{SPREAD}", "vshuffle x5, x8, x8, r5")]
+    each += ops("vmov wh4, wl5", "vmov wl6, wh5", f"movx r5, #-{CHAIN_SHIFT}", "lshl r2, r2, r5", "mov s0, r2")
+    once = [*_call(), *limits("x1", "x2", "x3"), *_records(), *_constants()]
+    once += ops("mov r3, p0", "mov p1, r3", "padda [p1], #32", "vmov wl4, wl11", "vmov wh6, wl11")
     return GroupLoop("scale", (*once, *each), tuple(each), scheduled(_scale_body(), STAGES))
 
 
 def _mean() -> GroupLoop:
     each = [*_places(), *ops("mov p3, r3")]
     once = [*_call(), *ops("mov r3, p0", "mov p1, r3", "padda [p1], #32"), *limits("x4", "x5", "x6")]
-    once += [_header("r1", "mean_inner"), op("mov s1, r1"), _header("r1", "mean_outer"), op("mov s2, r1")]
-    once += [_header("m0", "scale_step"), *ops("mov p2, r13"), call_word("r3", "scales_offset")]
+    once += [header("r1", "mean_inner"), *ops(f"movx r22, #-{MEAN_OUTER}", "lshl r12, r1, r22", "mov s2, r12")]
+    once += ops("lshl r1, r1, r30", "lshl r1, r1, r22", "mov s1, r1")
+    once += [header("m0", "scale_step"), *ops("mov p2, r13"), call_word("r3", "scales_offset")]
     once += [*ops("add r3, r3, r18"), *_constants(), *ops("vmov wl1, wl11", "vmov wh3, wl11")]
     return GroupLoop("mean", (*once, *each), tuple(each), scheduled(_mean_body(), MEAN_STAGES))
 
 
 def _staged(*, clips: bool) -> GroupLoop:
     """What `narrow` does on the way, for sums that several calls make: no offset is in them."""
-    each = [*_places(), _word("r2", "shift"), _word("r3", "second_shift"), _word("r11", "zero")]
-    each += ops(f"vlda wl5, [p2, #{_FACTORS}]", f"vlda wh5, [p2, #{_FACTORS + 32}]", _NEXT_RECORD)
-    each += ops("mov s0, r2", "mov s1, r3", "vbcst.32 x11, r11", "vmov bml7, x11", "vmov bmh7, x11")
-    once = [*_call(), _header("r12", "narrow_conf")]
+    each = [*_places(), *_factors(), *ops(f"movx r11, #{SPREAD}", "vshuffle x5, x8, x8, r11", "vmov wh5, wl5")]
+    each += ops(f"vextbcst.32 x11, x8, #{ZERO_LANE}", "vmov bml7, x11", "vmov bmh7, x11")
+    each += ops("lshl r1, r2, r30", "lshl r1, r1, r3", "mov s0, r1", "lshl r2, r2, r3", "mov s1, r2")
+    once = [*_call(), header("r12", "narrow_conf"), *_records(), op(f"movx r3, #-{CHAIN_SECOND}")]
     return GroupLoop("staged", (*once, *each), tuple(each), scheduled(_staged_body(clips=clips), STAGES))
 
 

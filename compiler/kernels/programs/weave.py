@@ -67,13 +67,13 @@ KNOWN: Mapping[tuple[str, str], Choice] = {
     ("set", "bias_raw"): Choice(0, 0, Wraps(2, 2)),
     ("set", "scratch_raw"): Choice(21, 4, Wraps(2, 2)),
     ("block", "direct"): Choice(1, 1, Wraps(2, 2)),
-    ("block", "narrow"): Choice(5, 1, Wraps(3, 3)),
+    ("block", "narrow"): Choice(5, 1, Wraps(4, 4)),
     ("block", "bias_raw"): Choice(0, 0, Wraps(2, 2)),
     ("block", "scratch_raw"): Choice(17, 4, Wraps(2, 2)),
     ("opening", "direct"): Choice(23),
-    ("opening", "narrow"): Choice(24),
-    ("opening", "bias_raw"): Choice(18),
-    ("opening", "scratch_raw"): Choice(31),
+    ("opening", "narrow"): Choice(21),
+    ("opening", "bias_raw"): Choice(17),
+    ("opening", "scratch_raw"): Choice(30),
 }
 
 
