@@ -72,7 +72,7 @@ def test_bscc_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     words = [str(DIGITS), "-o", str(plan), "--no-compare-dense", "--cost-model", "paper"]
     assert command([*words, "-v"]) == 0
     shown = capsys.readouterr().out
-    table, _, summary = shown.partition("\ntarget ")
+    _, table, summary = shown.split("\n\n")
     assert LABEL == "the paper's estimate, not a prediction"
     assert LABEL in table.splitlines()[-1] and LABEL in summary
     assert [line.split()[0] for line in table.splitlines()[1:-1]] == [

@@ -198,7 +198,7 @@ def run(argv: Sequence[str] | None) -> int:
         if given.verbose:
             sys.stdout.write(layer_lines(summary))
             if "paper" in summary:
-                sys.stdout.write(paper_table(summary["paper"]) + "\n")
+                sys.stdout.write("\n" + paper_table(summary["paper"]) + "\n")
         sys.stdout.write(table(summary))
     return 0
 
