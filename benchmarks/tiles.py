@@ -30,10 +30,10 @@ from compiler.kernels import cost
 from compiler.mapping.cores import core_layouts
 from compiler.mapping.cuts import cuts, enumerate_cuts, part_count
 from compiler.mapping.estimate import Facts, Trial
+from compiler.mapping.features import facts_of
 from compiler.mapping.network import Node
-from compiler.mapping.planner import Planner
 from compiler.mapping.program import Extent
-from compiler.mapping.search import Effort, budget_of
+from compiler.mapping.reader import Reader
 from compiler.mapping.shapes import Layer, Mapping
 from compiler.pass_manager import PassManager, PassPipeline
 from compiler.target import Target
@@ -144,12 +144,11 @@ def tiles_of(model: Path, target: Target) -> Iterator[Tile]:
     names = [one.name for one in passes]
     module = import_onnx(model)
     PassManager(PassPipeline(passes[: names.index("choose-tiles")]), target, ()).run(module)
-    planner = Planner(module, target, core_layouts(target)[0], 0, 0, budget_of(Effort.FULL, CANDIDATES))
     seen = set()
-    for node in planner.nodes:
+    for node in Reader(module).nodes:
         if not node.layer.is_conv:
             continue
-        facts = planner.facts(node)
+        facts = facts_of(node, module)
         layer = node.layer
         key = (layer.channels, layer.out_width, layer.out_channels, layer.window, layer.strides, layer.operands)
         if (key, facts.density) not in seen:

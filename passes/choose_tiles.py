@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING, ClassVar
 
 from compiler.ir import Module, ReturnOp, Rewriter, Value
 from compiler.mapping.forced import FREE, Forced
-from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, room_bytes, share_bytes
+from compiler.mapping.network import (
+    Node,
+    Tensor,
+    band,
+    band_bytes,
+    column_extents,
+    filled,
+    needed,
+    room_bytes,
+    share_bytes,
+)
 from compiler.mapping.planner import Planner
 from compiler.mapping.plans import STAGE_BYTES, WORK_BYTES, plan_of
 from compiler.mapping.program import step_count
-from compiler.mapping.search import Effort, budget_of
+from compiler.mapping.search import Choice, Effort, budget_of
 from compiler.mapping.sizes import packet_bytes, senders_of, slots_of
+from compiler.mapping.timeline import steps_ahead
 from compiler.pass_manager import Pass, Stage, option
 from dialects import bsp, tile
 from dialects.nn import InputOp
@@ -40,7 +51,7 @@ class Emitter:
         self.plan, self.rw, self.target, self.module = plan, rw, target, module
         self.homes: dict[int, Buffer] = {}
         self.epoch = 0
-        self.before: Node | None = None
+        self.before: Choice | None = None
 
     def emit(self) -> None:
         """Homes and ports first, then for each pass its loads, its run and its stores."""
@@ -70,10 +81,9 @@ class Emitter:
         storage = tensor.storage
         columns = range(self.target.columns)
         parts: Parts = [(band(storage, self.target.columns, c), (0, storage.blocks)) for c in columns]
+        size = band_bytes(storage, self.target.columns)
         if tensor.level == "ddr":
-            parts = [((0, storage.rows), (0, storage.blocks))]
-        high = -(-storage.height // self.target.columns)
-        size = storage.bytes if tensor.level == "ddr" else room_bytes(storage, parts, high)
+            parts, size = [((0, storage.rows), (0, storage.blocks))], storage.bytes
         self.homes[tensor.number] = self._alloc(tensor, tensor.level, parts, tensor.owner, size)
 
     def _alloc(self, tensor: Tensor, level: str, parts: Parts, owner: str, size: int) -> Buffer:
@@ -119,8 +129,9 @@ class Emitter:
         extents = column_extents(node, self.target.columns, piece)
         size = packet_bytes(node, self.target, self.module, piece)
         senders = senders_of(node.mapping, self.target)
-        ahead = self.plan.ahead(self.before, node, size)
-        self.before = node
+        choice = self.plan.choice(node)
+        ahead = steps_ahead(self.before, choice, size, self.target)
+        self.before = choice
         at_rows = tuple(view.row for view in (*node.inputs, node.output))
         self.rw.insert(
             tile.RunOp(

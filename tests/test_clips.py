@@ -14,6 +14,7 @@ from compiler.kernels.programs.resident import Feature
 from compiler.kernels.programs.scale import SCRATCH_AHEAD
 from compiler.mapping import planner
 from compiler.mapping.cores import core_layouts
+from compiler.mapping.features import features_of
 from compiler.mapping.planner import Planner
 from compiler.reference import run
 from compiler.target import Target
@@ -59,7 +60,7 @@ CASE = Case("residual", residual, (16, 9, 9), SYMMETRIC)
 def ways(plan: Planner) -> set[Feature]:
     """How results are clamped and combined, whether sums take one call or several."""
     plan.choose()
-    return set(plan._features() & WAYS)
+    return set(features_of(plan.nodes) & WAYS)
 
 
 @pytest.mark.parametrize("pow2", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,35 +28,41 @@ def narrowing(net: Layers, x: Tensor) -> Tensor:
     return y
 
 
+Settled = Callable[[int], Planner]
+"""A settled plan with memory tiles of so many bytes."""
+
+
 @pytest.fixture(scope="module")
-def planner(tmp_path_factory: pytest.TempPathFactory) -> Planner:
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Settled:
     directory: Path = tmp_path_factory.mktemp("planner")
     model = Case("narrowing", narrowing, (16, 64, 64)).build()
     module = run_passes(imported(model, directory), *PASSES, AssignLayout())
-    target = Target.load("aie2-2x2")
-    return Planner(module, target, core_layouts(target)[0], STAGE_BYTES, WORK_BYTES)
+    full = Target.load("aie2-2x2")
+
+    def planner(size: int) -> Planner:
+        target = replace(full, memory_tile=replace(full.memory_tile, bytes=size))
+        found = Planner(module, target, core_layouts(target)[0], STAGE_BYTES, WORK_BYTES)
+        found.choose()
+        assert used_bytes(found) <= size
+        return found
+
+    return planner
 
 
-def with_memory(planner: Planner, size: int) -> list[int]:
-    """Passes of each layer with memory tiles of so many bytes."""
-    planner.target = replace(planner.target, memory_tile=replace(planner.target.memory_tile, bytes=size))
-    planner.choose()
-    assert planner._overflow()[0] <= size
-    return [node.pieces for node in planner.nodes]
+def used_bytes(planner: Planner) -> int:
+    """Bytes of a memory tile that a plan needs."""
+    return planner.footprint.peak(planner.work_bytes).bytes
 
 
-def test_only_the_layer_at_the_peak_is_cut(planner: Planner) -> None:
-    planner.choose()
+def test_only_the_layer_at_the_peak_is_cut(settled: Settled) -> None:
+    planner = settled(Target.load("aie2-2x2").memory_tile.bytes)
     assert [node.pieces for node in planner.nodes] == [1, 1, 1, 1]
-    used = planner._overflow()[0]
+    used = used_bytes(planner)
     for percent, most in ((94, 3), (80, 6), (60, 6)):
-        first, second, *rest = with_memory(planner, used * percent // 100)
+        first, second, *rest = [node.pieces for node in settled(used * percent // 100).nodes]
         assert first <= most and second <= most and rest == [1, 1], percent
 
 
-def test_less_room_never_makes_a_plan_cheaper(planner: Planner) -> None:
-    cycles = []
-    for size in (512, 160, 96, 48):
-        with_memory(planner, size * 1024)
-        cycles.append(planner.cycles)
+def test_less_room_never_makes_a_plan_cheaper(settled: Settled) -> None:
+    cycles = [settled(size * 1024).cycles for size in (512, 160, 96, 48)]
     assert cycles == sorted(cycles)

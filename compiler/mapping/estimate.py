@@ -22,6 +22,7 @@ from compiler.mapping.lanes import input_groups
 from compiler.mapping.memory import round_up
 from compiler.mapping.patterns import MAX_CHAIN
 from compiler.mapping.program import Extent, broadcasts_acts
+from compiler.mapping.rates import load_rate
 from compiler.mapping.shapes import CoreLayout, Layer, Storage, groups_of
 from compiler.mapping.sizes import TileSizes, senders_of, tile_sizes
 from compiler.target import Target
@@ -298,8 +299,7 @@ class Trial:
         words = self.packets * self.senders * packet_words
         channels = LANES_BELOW_ACTS if broadcasts_acts(self.layer, self.cuts[0]) else LANES_BESIDE_ACTS
         sends = min(len(channels), self.senders)
-        loads = min(len(LOAD_CHANNELS), sends)
-        rate = loads * min(4.0, self.target.ddr.read_channel_bytes_per_cycle)
+        rate = load_rate(self.target, min(len(LOAD_CHANNELS), sends))
         return np.maximum(words * 4 / rate, words / sends)
 
     def control(self) -> Floats:

@@ -10,9 +10,9 @@ import numpy as np
 from compiler.errors import Diagnostic, UsageError, nearest
 from compiler.kernels.numbers import Ints
 from compiler.mapping.network import Node
-from compiler.mapping.planner import WAYS, Planner
+from compiler.mapping.planner import Planner
 from compiler.mapping.search import Weighed
-from compiler.mapping.shapes import Mapping
+from compiler.mapping.shapes import WAYS, Mapping
 
 SHOWN = 10
 """Mappings of each kind that are listed."""

@@ -12,17 +12,17 @@ from typing import Any
 from compiler.errors import Diagnostic, DoesNotFit, UnreadableInput, UsageError, nearest
 from compiler.ir import Module
 from compiler.mapping.cuts import finish_of, part_count
+from compiler.mapping.features import FINISHES
 from compiler.mapping.kept import Kept
 from compiler.mapping.network import Node, Tensor
 from compiler.mapping.program import shares_work
 from compiler.mapping.search import Choice, Space, Weighed
-from compiler.mapping.shapes import CoreLayout, Mapping
+from compiler.mapping.shapes import WAYS, CoreLayout, Mapping
 from compiler.target import Target
 from dialects import tile
 
 SCHEMA = 1
 
-WAYS = ("rows", "channels")
 LEVELS = ("mem", "ddr")
 
 _SIZES = ("rows", "width", "out_blocks", "in_blocks", "window_rows", "passes")
@@ -197,7 +197,7 @@ def _wanted(data: Any, place: str) -> Wanted:
     index, finish = entries.get("index"), entries.get("finish", "")
     if index is not None and type(index) is not int:
         raise _broken(f"index {what} is {index!r}, expected a number", place)
-    _one_of(finish, ("", "direct", "narrow", "staged", "scale", "mean"), f"finish {what}", place)
+    _one_of(finish, ("", *FINISHES), f"finish {what}", place)
     columns_by, rows_by = (_one_of(entries[key], WAYS, f"{key} {what}", place) for key in ("columns_by", "rows_by"))
     passes = sizes.pop("passes")
     return Wanted(name, index, Mapping(columns_by, rows_by, **sizes, finish=finish), passes)

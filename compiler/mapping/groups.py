@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from compiler.encoding.overlay import LOAD_CHANNELS
 from compiler.mapping.cuts import part_count
 from compiler.mapping.layers import tensors_of
 from compiler.mapping.network import Node, Tensor
-from compiler.mapping.planner import Pass, Planner
+from compiler.mapping.planner import Planner
 from compiler.mapping.program import chunks
+from compiler.mapping.rates import load_rate, store_rate
 from compiler.mapping.strips import Activation, Cut, Group, Read, Rows, Step, group_of, reads_of, strip_rows
+from compiler.mapping.timeline import Pass
 from compiler.target import Target
 from dialects import bsp
 
@@ -106,9 +107,8 @@ class Weigher:
         self.passes = {node.number: [] for node in self.plan.nodes}
         for one in self.plan.passes():
             self.passes[one.node.number].append(one)
-        # Bytes a cycle of one column.
-        self.read_rate = len(LOAD_CHANNELS) * self.target.ddr.read_channel_bytes_per_cycle
-        self.write_rate = self.target.ddr.write_channel_bytes_per_cycle
+        # Of one column.
+        self.load_rate, self.store_rate = load_rate(self.target), store_rate(self.target)
 
     def alone(self, step: Step) -> float:
         """Cycles of a layer as the plan has it: what is loaded and stored first and last has to be waited for."""
@@ -118,7 +118,7 @@ class Weigher:
         loads = [one.load for one in passes]
         stores = [one.store for one in passes]
         inner = zip(passes, [*loads[1:], 0.0], [0.0, *stores[:-1]], strict=True)
-        return loads[0] + sum(max(one.run, one.work + load, store) for one, load, store in inner) + stores[-1]
+        return loads[0] + sum(max(one.run, one.choice.work + load, store) for one, load, store in inner) + stores[-1]
 
     def ending_at(self, last: int) -> Iterator[tuple[float, Cut]]:
         """Groups that end before a step, each with its cycles in as many strips as is best for it."""
@@ -174,16 +174,16 @@ class Weigher:
             scale = (last - first) / rows if part_count(node.layer, choice.mapping) > 1 else 1.0
             weights = choice.work * scale
             run = max(weights, compute * share / -(-rows // self.target.columns))
-            turn = Turn(run, weights, max(one.work_bytes for one in self.passes[node.number]))
+            turn = Turn(run, weights, max(one.ring.bytes for one in self.passes[node.number]))
             middle = (first + last - share) // 2
             for read in reads_of(step, (middle, middle + share)):
                 if read.value.op not in inside:
                     size = self._bytes(read)
                     turn.loaded_bytes += size
-                    turn.load += size / self.read_rate
+                    turn.load += size / self.load_rate
             if whole is group.exit:
                 turn.stored_bytes = share * node.output.storage.row_bytes
-                turn.store = turn.stored_bytes / self.write_rate
+                turn.store = turn.stored_bytes / self.store_rate
             turns.append(turn)
         return turns
 
@@ -233,8 +233,8 @@ class Weigher:
         for value in dict.fromkeys(one for step in layers for one in tensors_of(step) if one.op not in inside):
             outer = self.plan.views[value]
             if outer.tensor.level == "mem":
-                cycles += outer.bytes / (self.target.columns * self.write_rate)
+                cycles += outer.bytes / (self.target.columns * self.store_rate)
         view = self.plan.views[group.exit]
         if view.tensor.level == "mem":
-            cycles += view.bytes / (self.target.columns * self.read_rate)
+            cycles += view.bytes / (self.target.columns * self.load_rate)
         return cycles

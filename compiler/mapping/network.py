@@ -78,6 +78,11 @@ def column_share(layer: Layer, by: str, columns: int, column: int) -> Extent:
     return divide(whole, by, columns, column)
 
 
+def most_pieces(layer: Layer, by: str, columns: int) -> int:
+    """The most passes a layer can be cut into: each makes at least one row of a column."""
+    return -(-layer.out_height // (columns if by == "rows" else 1))
+
+
 def needed(node: Node, operand: int, extent: Extent) -> tuple[tuple[int, int], tuple[int, int]]:
     """Stored rows and blocks of an operand that an extent of the result reads, in the operand's buffer."""
     view = node.inputs[operand]
@@ -134,3 +139,9 @@ def room_bytes(storage: Storage, parts: list[tuple[tuple[int, int], tuple[int, i
 def share_bytes(storage: Storage, parts: list[tuple[tuple[int, int], tuple[int, int]]]) -> int:
     """Bytes of the largest share of rows and blocks."""
     return max((r[1] - r[0]) * (b[1] - b[0]) for r, b in parts) * storage.pitch * BLOCK
+
+
+def band_bytes(storage: Storage, columns: int) -> int:
+    """Bytes of a memory tile that a tensor takes when it lives there."""
+    parts = [(band(storage, columns, column), (0, storage.blocks)) for column in range(columns)]
+    return room_bytes(storage, parts, -(-storage.height // columns))

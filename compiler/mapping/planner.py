@@ -2,75 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
 
-from compiler.encoding.overlay import LOAD_CHANNELS
-from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
+from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import Module
-from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT
-from compiler.kernels.programs.resident import Feature, resident
-from compiler.mapping.cuts import part_count
+from compiler.kernels.programs.resident import resident
 from compiler.mapping.estimate import Facts, smallest_tile_bytes
-from compiler.mapping.exact import smallest
+from compiler.mapping.features import features_of, reconciled, simplify
+from compiler.mapping.footprint import Footprint
 from compiler.mapping.forced import FREE, Forced
 from compiler.mapping.kept import Kept
-from compiler.mapping.memory import Request, lower_bound, place
-from compiler.mapping.network import (
-    Node,
-    Tensor,
-    band,
-    column_extents,
-    filled,
-    needed,
-    reaches,
-    room_bytes,
-    share_bytes,
-)
-from compiler.mapping.packing import blocks_of_layer
+from compiler.mapping.network import Node, Tensor, most_pieces
+from compiler.mapping.rates import load_rate, store_rate
 from compiler.mapping.reader import Reader
 from compiler.mapping.search import FAST, Budget, Choice, Space, search
-from compiler.mapping.shapes import CoreLayout, Mapping
-from compiler.mapping.sizes import kept_sums, packet_bytes, senders_of, slots_of
+from compiler.mapping.shapes import WAYS, CoreLayout
+from compiler.mapping.sizes import kept_sums, packet_bytes
+from compiler.mapping.timeline import Pass, layer_cycles, passes_of, spans_of
 from compiler.target import Target
-
-WAYS = "rows", "channels"
-"""What columns may divide."""
 
 SWEEPS = 2
 """How often each layer's division is looked at again."""
 
-PLACE_NODES = 10_000
-"""Nodes of the search for a placement where greedy ones do not fit: fewer than memory-planning takes."""
-
 WORK_SHARES = Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(0)
 """Parts of the bytes for work packets that are tried: what they leave may keep a tensor out of DDR."""
-
-
-FEATURES = {
-    "direct": Feature.DIRECT,
-    "narrow": Feature.NARROW,
-    "staged": Feature.STAGED,
-    "scale": Feature.SCALE,
-    "mean": Feature.MEAN,
-}
-"""What the cores' program needs for each way of making bytes of sums."""
-
-
-def _overflows(node: Node, largest: int, limit: int) -> UnsupportedModel:
-    return UnsupportedModel(
-        Diagnostic(
-            "accumulator",
-            f"sums of this layer can reach {largest}, and only below {limit} do they certainly fit 32 bits",
-            node.title,
-            help="a bias or weights so large are seldom meant: look at the scales of this layer",
-        )
-    )
 
 
 @dataclass(frozen=True)
@@ -96,21 +55,6 @@ _searched = lru_cache(maxsize=1 << 14)(search)
 """The search of a layer, done once for all plans that are tried."""
 
 
-@dataclass(frozen=True)
-class Pass:
-    """One pass of a layer with its cycles: what it loads and stores, its run, the coming of its work packets.
-
-    `work_bytes` are those of a memory tile that the packets wait in.
-    """
-
-    node: Node
-    load: float
-    store: float
-    run: float
-    work: float
-    work_bytes: int
-
-
 class Planner:
     """Chooses mappings, homes and passes; `core` is the layout that all cores get."""
 
@@ -134,27 +78,9 @@ class Planner:
         self._ways: dict[int, list[Decision]] = {}
         self._levels = tuple(one.level for one in self.tensors)
         self._most_work_bytes = work_bytes
-        self._reach: dict[Hashable, bool] = {}
-        self._staging: dict[Hashable, list[tuple[int, ...]]] = {}
-        self._sizes: dict[tuple[int, int, Mapping], list[int]] = {}
+        self.footprint = Footprint(self.nodes, self.tensors, module, target)
         self.patterns: list[Kept] = []
         self._facts: list[Facts] = []
-
-    def facts(self, node: Node) -> Facts:
-        """What the search must know of a layer's numbers."""
-        layer, store = node.layer, self.module.store
-        held = tuple(view.tensor.storage.blocks for view in (*node.inputs, node.output))
-        counts = len(store[f"{layer.params}.count"]) if layer.kernel == "avg_pool" else 0
-        if not layer.is_conv:
-            return Facts(1.0, False, counts, held)
-        density = len(store[f"{layer.weight}.index"]) / (layer.out_blocks * layer.in_blocks * layer.taps)
-        blocks = blocks_of_layer(layer, self.module)
-        largest = int(blocks.bound.max())
-        limit = SUM_LIMIT if layer.exact else ACC_LIMIT
-        if largest >= limit:
-            raise _overflows(node, largest, limit)
-        direct = blocks.direct(layer, (0, layer.out_blocks))
-        return Facts(density, direct, counts, held)
 
     def _patterns(self) -> list[Kept]:
         """The real blocks of each layer, one object for layers that keep the same blocks."""
@@ -167,52 +93,16 @@ class Planner:
 
     def choose(self) -> None:
         """Mappings and homes for all layers; where a core has no room for all programs, fewer do the same."""
-        if any(node.layer.is_conv and not (node.layer.exact or node.layer.first_signed) for node in self.nodes):
-            # Narrow code either clips or makes uint8.
-            self._forget_clips()
-        self._facts = [self.facts(node) for node in self.nodes]
+        self._facts = reconciled(self.nodes, self.module)
         self.patterns = self._patterns()
-        if any(self._is_narrow(node) for node in self.nodes):
-            # Shifts alone are a case of narrow factors: the program that has these needs no other code.
-            self._forget_shifts()
         while True:
             try:
                 self._choose()
-                resident(self._features())
+                resident(features_of(self.nodes))
                 return
             except DoesNotFit as error:
-                if error.diagnostic.code != "program-memory" or not self._simplified():
+                if error.diagnostic.code != "program-memory" or not simplify(self.nodes, self._facts):
                     raise
-
-    def _simplified(self) -> bool:
-        """Do without code whose work other code of the program does as well; False if there is none left."""
-        features = self._features()
-        if Feature.DIRECT in features:
-            self._forget_shifts()
-        elif {Feature.COMBINE, Feature.COMBINE_NARROW} <= features:
-            self._forget_narrow_combines()
-        elif Feature.CLIPPED in features:
-            self._forget_clips(combine_narrow=Feature.COMBINE not in features)
-        else:
-            return False
-        return True
-
-    def _is_narrow(self, node: Node) -> bool:
-        """Whether a layer needs narrow factors, as a shift alone does not do."""
-        return node.layer.is_conv and not node.layer.exact and not self._facts[node.number].direct
-
-    def _forget_shifts(self) -> None:
-        self._facts = [replace(one, direct=False) for one in self._facts]
-
-    def _forget_narrow_combines(self) -> None:
-        for node in self.nodes:
-            node.layer = replace(node.layer, combine_narrow=False)
-
-    def _forget_clips(self, combine_narrow: bool = True) -> None:
-        """Clamp behind narrow results, by a factor of 1."""
-        for node in self.nodes:
-            if node.layer.clips:
-                node.layer = replace(node.layer, clips=False, combine_narrow=combine_narrow)
 
     def _choose(self) -> None:
         """Settle the cheapest mappings with more or less room for work packets, and take what then is cheapest."""
@@ -296,23 +186,6 @@ class Planner:
         self._decisions[node.number] = decision
         node.mapping, node.columns_by = decision.choice.mapping, decision.columns_by
 
-    def _features(self) -> frozenset[Feature]:
-        """What the cores' program must be able to do."""
-        found = set()
-        for node in self.nodes:
-            assert node.mapping is not None
-            if node.mapping.finish:
-                found.add(FEATURES[node.mapping.finish])
-            if part_count(node.layer, node.mapping) > 1:
-                found.add(Feature.PARTS)
-            if node.layer.kernel == "max_pool":
-                found.add(Feature.MAX)
-            if node.layer.clips:
-                found.add(Feature.CLIPPED)
-            if node.layer.combines:
-                found.add(Feature.COMBINE_NARROW if node.layer.combine_narrow else Feature.COMBINE)
-        return frozenset(found)
-
     def _map(self, node: Node, ways: Sequence[str]) -> None:
         """The cheaper of the ways; dividing by channels pays for moving activations through DDR."""
         found = []
@@ -322,10 +195,8 @@ class Planner:
                 continue
             moved = 0.0
             if way == "channels":
-                ddr = self.target.ddr
                 loaded, stored = sum(one.bytes for one in node.inputs), node.output.bytes
-                moved = loaded / (len(LOAD_CHANNELS) * ddr.read_channel_bytes_per_cycle)
-                moved += stored / (self.target.columns * ddr.write_channel_bytes_per_cycle)
+                moved = loaded / load_rate(self.target) + stored / (self.target.columns * store_rate(self.target))
             found.append((choice.cycles * node.pieces + moved, Decision(choice, way, node.pieces)))
         if not found:
             raise self._too_large(node)
@@ -344,67 +215,28 @@ class Planner:
         kept, space = self.patterns[node.number], self.space(node, way)
         wanted = self._wanted.get(node.number)
         if wanted:
-            return self.forced.choice(node, wanted, space, kept, self._most_pieces(replace(node, columns_by=way)))
+            return self.forced.choice(node, wanted, space, kept, most_pieces(node.layer, way, self.target.columns))
         return _searched(space, kept, self.budget)
-
-    def _total(self) -> float:
-        """Estimated cycles of all passes one after another, with what DDR adds."""
-        return sum(self._spans())
-
-    def estimates(self) -> list[float]:
-        """Estimated cycles of each layer: from the end of the one before, its stores included, to its own."""
-        spans = iter(self._spans())
-        return [sum(next(spans) for _ in range(node.pieces)) for node in self.nodes]
-
-    def _spans(self) -> list[float]:
-        """Cycles from the end of each pass to that of the next.
-
-        What a pass loads is fetched while the one before runs, as far as the channels have time beside its work; what
-        one of the two before stores has to wait.  So have all passes for stores: a channel of the memory tile that
-        stores sends work, too.
-        """
-        passes = [(node, piece) for node in self.nodes for piece in range(node.pieces)]
-        late: list[float] = []
-        early: list[float] = []
-        stores, runs, idle = [], [], [0.0]
-        for i, (node, piece) in enumerate(passes):
-            sizes = self._staged(node)[piece]
-            stored = node.output.tensor.level == "ddr"
-            rate = len(LOAD_CHANNELS) * self.target.ddr.read_channel_bytes_per_cycle
-            fresh = [one.output.tensor for one, _ in passes[max(0, i - 2) : i]]
-            views = [view for view in node.inputs if view.tensor.level == "ddr"]
-            for into, wanted in ((late, True), (early, False)):
-                # What one of the two passes before stores, and what the first loads, nothing has time to load ahead.
-                own = [view.tensor in fresh or not i for view in views]
-                found = zip(own, sizes, strict=False)
-                into.append(sum(size for waits, size in found if waits == wanted) / rate)
-            stores.append(sizes[-1] / self.target.ddr.write_channel_bytes_per_cycle if stored else 0.0)
-            choice = self._decisions[node.number].choice
-            alone = slots_of(choice.mapping, self.target, self._packet(node)[piece], self.work_bytes) == 1
-            runs.append(max(choice.cycles, choice.work * (1 + alone)))
-            idle.append(max(0.0, runs[-1] - choice.work) + stores[-1])
-            early[-1] += choice.step
-        ends = [0.0]
-        for i in range(len(passes)):
-            begins = ends[-1] + late[i] + max(0.0, early[i] - idle[i])
-            ends.append(begins + runs[i] + stores[i])
-        return [last - first for first, last in pairwise(ends)]
 
     def passes(self) -> list[Pass]:
         """The passes of all layers in order, as they are decided."""
-        found = []
-        rate = len(LOAD_CHANNELS) * self.target.ddr.read_channel_bytes_per_cycle
-        for node in self.nodes:
-            stored = node.output.tensor.level == "ddr"
-            choice = self._decisions[node.number].choice
-            rows = zip(self._staged(node), self._packet(node), self._work(node), strict=True)
-            for sizes, packet, waiting in rows:
-                load = sum(sizes[:-1] if stored else sizes) / rate
-                store = sizes[-1] / self.target.ddr.write_channel_bytes_per_cycle if stored else 0.0
-                alone = slots_of(choice.mapping, self.target, packet, self.work_bytes) == 1
-                run = max(choice.cycles, choice.work * (1 + alone))
-                found.append(Pass(node, load, store, run, choice.work, waiting))
-        return found
+        return [
+            one
+            for node in self.nodes
+            for one in passes_of(node, self.choice(node), self.footprint, self.target, self.work_bytes)
+        ]
+
+    def _total(self) -> float:
+        """Estimated cycles of all passes one after another, with what DDR adds."""
+        return sum(spans_of(self.passes(), self.target))
+
+    def estimates(self) -> list[float]:
+        """Estimated cycles of each layer: from the end of the one before, its stores included, to its own."""
+        return layer_cycles(self.passes(), self.target)
+
+    def choice(self, node: Node) -> Choice:
+        """The mapping that is decided for a layer, with its estimate."""
+        return self._decisions[node.number].choice
 
     def by_rows(self, node: Node) -> tuple[Choice, int]:
         """How a layer is, or would be, divided by rows, and the rows of a pass then."""
@@ -412,21 +244,6 @@ class Planner:
         now = self._decisions[node.number]
         decision = now if decision is None or now.columns_by == "rows" else decision
         return decision.choice, -(-node.layer.out_height // decision.pieces)
-
-    def ahead(self, before: Node | None, node: Node, packet: int) -> int:
-        """Steps of work to fetch while the pass before runs: as many as keep the cores of this pass from waiting, but
-        no more than that pass has time for, as this one begins when they are there.
-
-        Passes whose work comes by one channel take the two in turn.
-        """
-        choice = self._decisions[node.number].choice
-        senders = senders_of(choice.mapping, self.target)
-        rate = min(senders, len(LOAD_CHANNELS)) * min(4.0, self.target.ddr.read_channel_bytes_per_cycle)
-        step_cycles = packet * senders / rate
-        wanted = 1 + math.ceil(max(0.0, choice.work - choice.busy) / step_cycles)
-        past = self._decisions[before.number].choice if before is not None else choice
-        apart = senders == 1 == senders_of(past.mapping, self.target)
-        return max(1, min(wanted, int(max(0.0, past.cycles - past.work * (not apart)) // step_cycles)))
 
     def _packets_fit(self, node: Node) -> bool:
         """Whether the real blocks fit the work slots."""
@@ -454,14 +271,15 @@ class Planner:
         changed = False
         while True:
             self._fit()
-            used, at, live = self._overflow()
-            if used <= self.target.memory_tile.bytes:
+            peak = self.footprint.peak(self.work_bytes)
+            if peak.bytes <= self.target.memory_tile.bytes:
                 return changed
             changed = True
-            if live:
-                min(live, key=self._cost_of).level = "ddr"
-            elif not self._cut(at):
-                raise self._too_full(used)
+            free = [one for one in peak.alive if one.number not in self._homes]
+            if free:
+                min(free, key=self._cost_of).level = "ddr"
+            elif not self._cut(peak.epoch):
+                raise self._too_full(peak.bytes)
 
     def _cost_of(self, tensor: Tensor) -> tuple[float, int]:
         """Cycles of all passes with a tensor in DDR."""
@@ -483,65 +301,43 @@ class Planner:
     def _fit(self) -> None:
         """Send away what is out of a column's reach, and take as many passes as the staging area asks for."""
         for node in self.nodes:
-            if node.columns_by == "rows" and not self._reaches(node):
+            if node.columns_by == "rows" and not self.footprint.reaches(node):
                 for view in node.inputs:
                     view.tensor.level = "ddr"
         for node in self.nodes:
             self._divide(node, self.stage_bytes)
 
-    def _reaches(self, node: Node) -> bool:
-        key = node.number, tuple(view.tensor.level for view in node.inputs)
-        if key not in self._reach:
-            self._reach[key] = reaches(node, self.target.columns)
-        return self._reach[key]
-
     def _cut(self, epoch: int) -> bool:
         """More passes for the layer that brings most to a memory tile in an epoch; False if none can be cut."""
         first, found = 0, []
         for node in self.nodes:
-            sizes = self._staged(node)
-            near = [sum(sizes[i - first]) for i in range(epoch - 1, epoch + 2) if first <= i < first + node.pieces]
+            staged = self.footprint.staged(node)
+            near = [staged[i - first].bytes for i in range(epoch - 1, epoch + 2) if first <= i < first + node.pieces]
             if any(near) and node.pieces < self._most_pieces(node) and node.number not in self._wanted:
                 found.append((sum(near), -node.number, node))
             first += node.pieces
         if not found:
             return False
         node = max(found, key=lambda one: one[:2])[2]
-        self._divide(node, max(map(sum, self._staged(node))) - 1)
+        self._divide(node, self._most_staged(node) - 1)
         return True
 
     def _most_pieces(self, node: Node) -> int:
-        return -(-node.layer.out_height // (self.target.columns if node.columns_by == "rows" else 1))
+        return most_pieces(node.layer, node.columns_by, self.target.columns)
+
+    def _most_staged(self, node: Node) -> int:
+        """Bytes that the pass of a layer with most to load and store stages."""
+        return max(one.bytes for one in self.footprint.staged(node))
 
     def _divide(self, node: Node, most: int) -> None:
         """More passes until each stages at most so many bytes; with fewer rows another tile may be better."""
         before = node.pieces
         if node.number in self._wanted:
             return
-        while max(map(sum, self._staged(node))) > most and node.pieces < self._most_pieces(node):
+        while self._most_staged(node) > most and node.pieces < self._most_pieces(node):
             node.pieces += 1
         if node.pieces > before:
             self._map(node, (node.columns_by,))
-
-    def _staged(self, node: Node) -> list[tuple[int, ...]]:
-        """Per pass the bytes of what is loaded (each operand) and stored."""
-        levels = tuple(view.tensor.level for view in (*node.inputs, node.output))
-        key = node.number, node.pieces, node.columns_by, levels
-        if key not in self._staging:
-            self._staging[key] = [self._pass_bytes(node, piece) for piece in range(node.pieces)]
-        return self._staging[key]
-
-    def _pass_bytes(self, node: Node, piece: int) -> tuple[int, ...]:
-        extents = column_extents(node, self.target.columns, piece)
-        row = []
-        for operand, view in enumerate(node.inputs):
-            if view.tensor.level == "ddr":
-                parts = [needed(node, operand, one) for one in extents]
-                row.append(share_bytes(view.tensor.storage, parts))
-        if node.output.tensor.level == "ddr":
-            high = max(one.rows[1] - one.rows[0] for one in extents)
-            row.append(room_bytes(node.output.tensor.storage, [filled(node, one) for one in extents], high))
-        return tuple(row) or (0,)
 
     def _too_full(self, used: int) -> DoesNotFit:
         return DoesNotFit(
@@ -552,64 +348,3 @@ class Planner:
                 help="choose-tiles{work-bytes=...} with a smaller number needs less",
             )
         )
-
-    def _overflow(self) -> tuple[int, int, list[Tensor]]:
-        """Bytes of a memory tile in use, the epoch of the peak, and the resident tensors alive then."""
-        requests, owners = self._requests(), [one for one in self.tensors if one.level == "mem"]
-        used, room = place(requests)[1], self.target.memory_tile.bytes
-        least, at = lower_bound(requests)
-        if least <= room < used:
-            # There is room, but in pieces.
-            used = min(used, smallest(requests, capacity=room, nodes=PLACE_NODES).peak)
-        free = [i for i, one in enumerate(owners) if one.number not in self._homes]
-        return used, at, [owners[i] for i in free if requests[i].first <= at <= requests[i].last]
-
-    def _requests(self) -> list[Request]:
-        """What memory tiles hold: resident tensors, then what is loaded, stored, and waits to be sent."""
-        first_epoch: dict[int, int] = {}
-        epoch = 0
-        for node in self.nodes:
-            first_epoch[node.number] = epoch
-            epoch += node.pieces
-        owners = [one for one in self.tensors if one.level == "mem"]
-        requests = [self._resident(one, first_epoch) for one in owners]
-        # The order is that of memory-planning, so that what is found to fit here fits there.
-        for node in self.nodes:
-            for piece, sizes in enumerate(self._staged(node)):
-                now = first_epoch[node.number] + piece
-                loads = sizes[:-1] if node.output.tensor.level == "ddr" else sizes
-                requests += [Request("loaded", size, max(0, now - 1), now) for size in loads if size]
-                last = min(now + 1, epoch - 1)
-                requests += [Request("stored", size, now, last) for size in sizes[len(loads) :]]
-        for node in self.nodes:
-            now = first_epoch[node.number]
-            for piece, size in enumerate(self._work(node)):
-                requests.append(Request("work", size, max(0, now + piece - 1), now + piece))
-        return requests
-
-    def _resident(self, tensor: Tensor, first_epoch: dict[int, int]) -> Request:
-        """A tensor that stays in the memory tiles from its first writer to its last reader."""
-        touching = (*tensor.writers, *tensor.readers)
-        start = min(first_epoch[n] for n in tensor.writers)
-        end = max(first_epoch[n] + self.nodes[n].pieces - 1 for n in touching)
-        return Request(tensor.owner, self._band_bytes(tensor), start, end)
-
-    def _work(self, node: Node) -> list[int]:
-        """Bytes that the work packets of each pass take in a memory tile."""
-        assert node.mapping is not None
-        senders = senders_of(node.mapping, self.target)
-        sizes = self._packet(node)
-        return [senders * size * slots_of(node.mapping, self.target, size, self.work_bytes) for size in sizes]
-
-    def _packet(self, node: Node) -> list[int]:
-        """Bytes of the largest work packet of each pass."""
-        assert node.mapping is not None
-        key = (node.number, node.pieces, node.mapping)
-        if key not in self._sizes:
-            self._sizes[key] = [packet_bytes(node, self.target, self.module, piece) for piece in range(node.pieces)]
-        return self._sizes[key]
-
-    def _band_bytes(self, tensor: Tensor) -> int:
-        columns = self.target.columns
-        parts = [(band(tensor.storage, columns, c), (0, tensor.storage.blocks)) for c in range(columns)]
-        return room_bytes(tensor.storage, parts, -(-tensor.storage.height // columns))

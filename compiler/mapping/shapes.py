@@ -8,6 +8,9 @@ from compiler.encoding.work import BLOCK, LANES, MIN_PERIODS, NARROW_PERIODS, RA
 from compiler.ir import DialectAttribute
 from compiler.kernels.numbers import Number, ceil_div
 
+WAYS = "rows", "channels"
+"""What columns, and what the core rows of a column, may divide: rows of the image, or channels of the output."""
+
 
 def blocks_of(channels: int) -> int:
     """Blocks of 8 channels that hold this many."""
@@ -212,11 +215,11 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
 class Mapping(DialectAttribute, mnemonic="tile.mapping"):
     """One layer's cut: what columns and core rows divide, and the tile that a core works on at a time.
 
-    `columns_by` and `rows_by` are `rows` (of the image) or `channels` (of the output); `rows` counts output rows of
-    a tile, `width` its pixels (all of a row or a multiple of 4), `out_blocks` and `in_blocks` blocks of 8 channels,
-    `window_rows` rows of the window.  `finish` says how sums become bytes: `direct` by a shift, `narrow` by a 15-bit
-    factor, `staged` the same for sums of several calls, `scale` by a 30-bit factor, `mean`, or, where there are none,
-    not at all.  `shared` says that a row of cores gets the same work packets in all columns, from one memory tile.
+    `columns_by` and `rows_by` are of `WAYS`; `rows` counts output rows of a tile, `width` its pixels (all of a row or
+    a multiple of 4), `out_blocks` and `in_blocks` blocks of 8 channels, `window_rows` rows of the window.  `finish`
+    says how sums become bytes: `direct` by a shift, `narrow` by a 15-bit factor, `staged` the same for sums of several
+    calls, `scale` by a 30-bit factor, `mean`, or, where there are none, not at all.  `shared` says that a row of cores
+    gets the same work packets in all columns, from one memory tile.
     """
 
     columns_by: str
