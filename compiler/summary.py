@@ -11,7 +11,7 @@ import numpy as np
 from compiler.encoding.work import BLOCK
 from compiler.ir import Module, Value
 from compiler.mapping.balance import imbalance
-from compiler.mapping.lowering import extents_of
+from compiler.mapping.packing import extents_of
 from compiler.mapping.shapes import Layer
 from compiler.target import Target
 from dialects import bsp, tile

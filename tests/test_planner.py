@@ -28,8 +28,10 @@ def narrowing(net: Layers, x: Tensor) -> Tensor:
     return y
 
 
-Settled = Callable[[int], Planner]
-"""A settled plan with memory tiles of so many bytes."""
+TARGET = Target.load("aie2-2x2")
+
+Settled = Callable[[Target], Planner]
+"""The settled plan of the network on a target."""
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +39,19 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Settled:
     directory: Path = tmp_path_factory.mktemp("planner")
     model = Case("narrowing", narrowing, (16, 64, 64)).build()
     module = run_passes(imported(model, directory), *PASSES, AssignLayout())
-    full = Target.load("aie2-2x2")
 
-    def planner(size: int) -> Planner:
-        target = replace(full, memory_tile=replace(full.memory_tile, bytes=size))
+    def planner(target: Target) -> Planner:
         found = Planner(module, target, core_layouts(target)[0], STAGE_BYTES, WORK_BYTES)
         found.choose()
-        assert used_bytes(found) <= size
+        assert used_bytes(found) <= target.memory_tile.bytes
         return found
 
     return planner
+
+
+def with_memory(size: int) -> Target:
+    """Memory tiles of so many bytes."""
+    return replace(TARGET, memory_tile=replace(TARGET.memory_tile, bytes=size))
 
 
 def used_bytes(planner: Planner) -> int:
@@ -55,14 +60,24 @@ def used_bytes(planner: Planner) -> int:
 
 
 def test_only_the_layer_at_the_peak_is_cut(settled: Settled) -> None:
-    planner = settled(Target.load("aie2-2x2").memory_tile.bytes)
+    planner = settled(TARGET)
     assert [node.pieces for node in planner.nodes] == [1, 1, 1, 1]
     used = used_bytes(planner)
     for percent, most in ((94, 3), (80, 6), (60, 6)):
-        first, second, *rest = [node.pieces for node in settled(used * percent // 100).nodes]
+        first, second, *rest = [node.pieces for node in settled(with_memory(used * percent // 100)).nodes]
         assert first <= most and second <= most and rest == [1, 1], percent
 
 
 def test_less_room_never_makes_a_plan_cheaper(settled: Settled) -> None:
-    cycles = [settled(size * 1024).cycles for size in (512, 160, 96, 48)]
+    cycles = [settled(with_memory(size * 1024)).cycles for size in (512, 160, 96, 48)]
     assert cycles == sorted(cycles)
+
+
+def test_ddr_is_no_faster_than_the_streams_to_it(settled: Settled) -> None:
+    """As in the simulator, where a channel moves a word a cycle at most."""
+
+    def cycles(rate: float) -> float:
+        ddr = replace(TARGET.ddr, read_channel_bytes_per_cycle=rate, write_channel_bytes_per_cycle=rate)
+        return settled(replace(TARGET, ddr=ddr)).cycles
+
+    assert cycles(2.0) > cycles(4.0) == cycles(8.0)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from compiler.encoding.descriptors import LIMITS, bds_of_channel
 from compiler.encoding.overlay import LOAD_CHANNELS
@@ -22,6 +22,7 @@ from compiler.encoding.tiles import Direction, TileKind
 from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import Location, Op, Rewriter
 from compiler.mapping.patterns import Task
+from compiler.target import Target
 from dialects import aie2
 
 
@@ -53,6 +54,16 @@ class Channel:
     kind: TileKind
     direction: Direction
     number: int
+
+    @classmethod
+    def of_shim(cls, column: int, direction: Direction, number: int) -> Self:
+        """A channel of a column's shim."""
+        return cls(column, 0, TileKind.SHIM, direction, number)
+
+    @classmethod
+    def of_memory_tile(cls, target: Target, column: int, direction: Direction, number: int) -> Self:
+        """A channel of the memory tile that holds a column's data."""
+        return cls(column, target.memory_tile_row, TileKind.MEMTILE, direction, number)
 
     @property
     def pool(self) -> tuple[int, int, int]:

@@ -8,52 +8,48 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compiler.encoding.descriptors import bds_of_channel
 from compiler.encoding.overlay import (
     BROADCAST_ID,
-    LANES_BELOW_ACTS,
-    LANES_BESIDE_ACTS,
     LOAD_CHANNELS,
     OUT_FREE,
     OUT_FULL,
     ROW_IDS,
-    SHARED_CHANNEL,
-    SHARED_ID,
     STORE_CHANNEL,
     STORE_ID,
     UPPER_FREE,
     UPPER_FULL,
-    WORK_CHANNEL,
-    WORK_IDS,
     act_stream,
-    lane_of,
     output_stream,
-    shared_row,
     shares_output,
 )
-from compiler.encoding.tiles import Direction, Side, TileKind, memtile_lock, memtile_word
-from compiler.encoding.work import BLOCK
+from compiler.encoding.tiles import Direction, Side, TileKind, memtile_word
 from compiler.errors import UNKNOWN
 from compiler.ir import Module, Op, Rewriter, Value
 from compiler.kernels.programs.resident import Feature
+from compiler.mapping.buffers import (
+    alloc_of,
+    ddr_specs,
+    local_bytes,
+    local_specs,
+    reachable_specs,
+    share_of,
+    shifted,
+    unshared_of,
+)
 from compiler.mapping.control import Channel, Controller
-from compiler.mapping.packing import PacketMaker, pack_activation
-from compiler.mapping.patterns import Spec, Task, Transfer, coalesce, fit, packet_of, transfers_of
-from compiler.mapping.program import Extent, OutPacket, Region, Step, broadcasts_acts, chunks, columns_of
-from compiler.mapping.setup import features_in, load_programs, set_up_cores
+from compiler.mapping.feeds import feed_of
+from compiler.mapping.packing import Constants, PacketMaker, extents_of, pack_activation
+from compiler.mapping.patterns import Spec, Task, Transfer, coalesce, order_of, packet_of, transfers_of
+from compiler.mapping.program import OutPacket, Step, broadcasts_acts, chunks
+from compiler.mapping.setup import load_programs, set_up_cores
 from compiler.mapping.shapes import Storage
 from compiler.target import Target
 from dialects import aie2, tile
 
 CONSTANTS = "weights.bin"
 """Symbol under which the bytes of DDR argument 0 are kept in the module's store."""
-
-MOST_LANES = len(LANES_BELOW_ACTS)
-
-CALLS_A_STEP = 1 << 12
-"""Calls of different steps are ordered by step * CALLS_A_STEP + call."""
 
 
 class Place(NamedTuple):
@@ -66,21 +62,7 @@ class Place(NamedTuple):
     @property
     def key(self) -> int:
         """One number that orders calls of all rows."""
-        return self.step * CALLS_A_STEP + self.call
-
-
-class Lane(NamedTuple):
-    """Work packets that one channel of a memory tile sends: those of some senders of each step.
-
-    They lie in a slot one behind the other from packet `first` on, come by the channel `load` and have two locks.
-    """
-
-    channel: int
-    load: int
-    senders: tuple[int, ...]
-    first: int
-    free: int
-    full: int
+        return order_of(self.step, self.call)
 
 
 class Ahead(NamedTuple):
@@ -92,17 +74,15 @@ class Ahead(NamedTuple):
 
 
 class Lowering:
-    """State of the lowering: the controller, the bytes of argument 0, which out slot each core uses next, and what is
-    still to be pushed of the next run's work."""
+    """State of the lowering: the controller, the bytes of argument 0, which out slot each core uses next, what packets
+    ask of the cores' program, and the layer that is being served."""
 
     def __init__(self, module: Module, target: Target) -> None:
         self.module, self.target = module, target
         self.control = Controller(Rewriter(module.function().body.block, module.function().return_op), UNKNOWN)
         self.parity: dict[tuple[int, int], int] = defaultdict(int)
-        self.constants: list[NDArray[np.uint8]] = []
-        self.constant_bytes = 0
+        self.constants = Constants()
         self.makers: dict[int, PacketMaker] = {}
-        self.later: list[tuple[Channel, Task]] = []
         self.features: set[Feature] = set()
         self.layer = -1
 
@@ -121,7 +101,6 @@ class Lowering:
             data = pack_activation(alloc.storage, self.module.store[alloc.data])
             memory[alloc.offset : alloc.offset + data.size] = data
         self.constants.append(memory)
-        self.constant_bytes = memory.size
 
     def lower(self, ops: Sequence[Op]) -> None:
         """Lower loads, runs and stores in their order."""
@@ -139,22 +118,22 @@ class Lowering:
             """Whether what it reads is stored so late that it is not there while the run before goes on."""
             return not load.epoch or bool({load.epoch - 2, load.epoch - 1} & set(stores[load.source]))
 
-        ahead = self._work(runs[0]) if runs else []
+        ahead, later = self._work(runs[0]) if runs else ([], [])
         for run in runs:
             self._begin(run, ahead, [one for one in loads[run.epoch] if waits(one)])
-            pushes, self.later, ahead = self.later, [], []
+            work, ahead, later = later, [], []
             if run.epoch + 1 < len(runs):
                 following = runs[run.epoch + 1]
-                ahead = self._work(following)
+                ahead, later = self._work(following)
                 for one in loads[following.epoch]:
                     if not waits(one):
                         ahead += self._load(one, following)
-            ahead = self._run(run, pushes, ahead)
+            ahead = self._run(run, work, ahead)
             self._serve(run)
             if run.epoch in by_epoch:
                 self._store(by_epoch[run.epoch])
         self.control.drain(len(runs) + 1)
-        self.module.store[CONSTANTS] = np.concatenate(self.constants)
+        self.module.store[CONSTANTS] = self.constants.whole()
         load_programs(self.module, self.features)
 
     def _serve(self, run: tile.RunOp) -> None:
@@ -163,56 +142,51 @@ class Lowering:
             self.layer = run.layer_index
             self.control.emit(aie2.LayerOp(run.layer_index, run.title))
 
-    def _channel(self, column: int, direction: Direction, number: int) -> Channel:
-        return Channel(column, self.target.memory_tile_row, TileKind.MEMTILE, direction, number)
-
-    def _shim(self, column: int, direction: Direction, number: int) -> Channel:
-        return Channel(column, 0, TileKind.SHIM, direction, number)
+    def _memory_tile(self, column: int, direction: Direction, number: int) -> Channel:
+        return Channel.of_memory_tile(self.target, column, direction, number)
 
     def _load(self, load: tile.LoadOp, run: tile.RunOp) -> list[Ahead]:
         """DDR to memory tiles, each column its rows and blocks: half of the rows by each channel."""
-        source, into = _alloc(load.source), _alloc(load.into)
+        source, into = alloc_of(load.source), alloc_of(load.into)
         found = []
         for column in range(self.target.columns):
-            share, start = _share(into, column), memtile_word(Side.OWN, into.offset)
+            share, start = share_of(into, column), memtile_word(Side.OWN, into.offset)
             for number, rows in enumerate(chunks(*share.rows, max(1, -(-(share.rows[1] - share.rows[0]) // 2)))):
                 part = replace(share, rows=rows)
                 if part.bytes:
                     receive = Task((Spec(start, part.bytes // 4),), 1, -1, -1)
-                    read = Task(_ddr_specs(source, part), 1, -1, -1)
-                    found.append(Ahead(self._channel(column, Direction.S2MM, LOAD_CHANNELS[number]), receive, run))
-                    found.append(Ahead(self._shim(column, Direction.MM2S, number), read, run))
+                    read = Task(ddr_specs(source, part), 1, -1, -1)
+                    found.append(Ahead(self._memory_tile(column, Direction.S2MM, LOAD_CHANNELS[number]), receive, run))
+                    found.append(Ahead(Channel.of_shim(column, Direction.MM2S, number), read, run))
                     start += part.bytes // 4
         return found
 
     def _store(self, store: tile.StoreOp) -> None:
         """Memory tiles to DDR, after the run that filled them."""
         self.control.loc = store.loc
-        source, into = _alloc(store.source), _alloc(store.into)
+        source, into = alloc_of(store.source), alloc_of(store.into)
         self.control.drain(store.epoch)
         for column in range(self.target.columns):
-            share = _unshared(source, column)
+            share = unshared_of(source, column)
             if share.bytes == 0:
                 continue
-            spec = Spec(memtile_word(Side.OWN, _local(source, column, share)[0]), share.bytes // 4)
-            specs = packet_of((spec,), STORE_ID)
-            self._push(self._shim(column, Direction.S2MM, 0), _ddr_specs(into, share), store.epoch + 1, 0)
-            self._push(self._channel(column, Direction.MM2S, STORE_CHANNEL), specs, store.epoch + 1, 0)
-
-    def _push(self, channel: Channel, specs: tuple[Spec, ...], epoch: int, step: int) -> None:
-        self.control.push(channel, Task(specs, 1, step, step), epoch)
+            spec = Spec(memtile_word(Side.OWN, local_bytes(source, column, share)), share.bytes // 4)
+            send = self._memory_tile(column, Direction.MM2S, STORE_CHANNEL)
+            write = Task(ddr_specs(into, share), 1, 0, 0)
+            self.control.push(Channel.of_shim(column, Direction.S2MM, 0), write, store.epoch + 1)
+            self.control.push(send, Task(packet_of((spec,), STORE_ID), 1, 0, 0), store.epoch + 1)
 
     def _begin(self, run: tile.RunOp, ahead: Sequence[Ahead], loads: Sequence[tile.LoadOp]) -> None:
         """Wait for what a run needs: what was pushed ahead for it, and what the run before has just stored."""
         self._serve(run)
         self.control.drain(run.epoch - 1)
         if loads:
-            self.control.drain(run.epoch, *(self._shim(c, Direction.S2MM, 0) for c in range(self.target.columns)))
+            self.control.drain(run.epoch, *(Channel.of_shim(c, Direction.S2MM, 0) for c in range(self.target.columns)))
         for one in (*ahead, *(one for load in loads for one in self._load(load, run))):
             self._push_ahead(one)
         for column in range(self.target.columns):
-            into = [self._channel(column, Direction.S2MM, channel) for channel in LOAD_CHANNELS]
-            shims = [self._shim(column, Direction.MM2S, number) for number in range(len(LOAD_CHANNELS))]
+            into = [self._memory_tile(column, Direction.S2MM, channel) for channel in LOAD_CHANNELS]
+            shims = [Channel.of_shim(column, Direction.MM2S, number) for number in range(len(LOAD_CHANNELS))]
             self.control.drain(run.epoch, *into, *shims)
 
     def _push_ahead(self, one: Ahead) -> None:
@@ -220,15 +194,16 @@ class Lowering:
         self.control.loc = one.run.loc
         self.control.push(one.channel, one.task, one.run.epoch)
 
-    def _run(self, run: tile.RunOp, pushes: list[tuple[Channel, Task]], ahead: Sequence[Ahead]) -> list[Ahead]:
-        """Push what a run's channels do, and behind that of a channel what it can fetch of the next run.
+    def _run(self, run: tile.RunOp, work: Sequence[tuple[Channel, Task]], ahead: Sequence[Ahead]) -> list[Ahead]:
+        """Push what a run's channels do, its work among it, and behind that of a channel what it can fetch of the next.
 
         Returns what there was no room for.
         """
+        pushes = list(work)
         for column, extent in enumerate(extents_of(run)):
             if extent.empty:
                 continue
-            steps = maker_of(self, run).steps(extent, self.target.core_rows)
+            steps = self._maker(run).steps(extent, self.target.core_rows)
             for channel, transfers in self._transfers(run, column, steps):
                 pushes += [(channel, task) for task in coalesce(channel.kind, transfers)]
         del self.makers[run.epoch]  # its steps are large, and nothing asks for them again
@@ -274,24 +249,25 @@ class Lowering:
             if call.act is None or (shared and place.row):
                 continue
             stream = 0 if shared else act_stream(place.row, self.target.core_rows)
-            specs = [spec for operand, part in call.act.parts for spec in self._act(run, operand, column, part)]
+            specs: list[Spec] = []
+            for operand, part in call.act.parts:
+                specs += reachable_specs(alloc_of(run.inputs[operand]), column, shifted(part, run.at_blocks[operand]))
             packet = packet_of(specs, BROADCAST_ID if shared else ROW_IDS[place.row])
-            moves[self._channel(column, Direction.MM2S, stream)] += transfers_of(place.key, packet)
+            moves[self._memory_tile(column, Direction.MM2S, stream)] += transfers_of(place.key, packet)
         return list(moves.items())
 
     def _out(
         self, run: tile.RunOp, column: int, place: Place, out: OutPacket, moves: dict[Channel, list[Transfer]]
     ) -> None:
         """A tile and its border from a core's out slot to their places in the memory tile."""
-        alloc = _alloc(run.out)
+        alloc = alloc_of(run.out)
         stream = output_stream(place.row, self.target.core_rows)
         specs: list[Spec] = []
-        end = _share(alloc, column).rows[1]
+        end = share_of(alloc, column).rows[1]
         spare = [replace(one, rows=(one.rows[0] + end, one.rows[1] + end)) for one in out.spare]
         for part in (out.tile, *out.border, *spare):
-            address, dims = _local(alloc, column, _shift(part, run.at_blocks[-1]))
-            specs += fit(TileKind.MEMTILE, memtile_word(Side.OWN, address), dims)
-        moves[self._channel(column, Direction.S2MM, stream)] += transfers_of(place.key, specs)
+            specs += local_specs(alloc, Side.OWN, column, shifted(part, run.at_blocks[-1]))
+        moves[self._memory_tile(column, Direction.S2MM, stream)] += transfers_of(place.key, specs)
         upper = shares_output(self.target.core_rows) and place.row % 2 == 1
         owner = place.row - upper
         slot = run.core.out[self.parity[column, place.row] % 2] + upper * 2 * run.core.out_bytes
@@ -302,132 +278,24 @@ class Lowering:
         channel = Channel(column, row, TileKind.CORE, Direction.MM2S, 0)
         moves[channel].append(Transfer(place.key, packet_of((spec,), None, (full, 1), (free, 1))))
 
-    def _act(self, run: tile.RunOp, operand: int, column: int, part: Region) -> list[Spec]:
-        """Descriptors that read part of an operand, from this memory tile and the two beside it."""
-        alloc = _alloc(run.inputs[operand])
-        moved = _shift(part, run.at_blocks[operand])
-        specs: list[Spec] = []
-        row = moved.rows[0]
-        while row < moved.rows[1]:
-            side, owner = _holder(alloc, column, row)
-            end = min(moved.rows[1], alloc.rows[2 * owner + 1])
-            address, dims = _local(alloc, owner, replace(moved, rows=(row, end)))
-            specs += fit(TileKind.MEMTILE, memtile_word(side, address), dims)
-            row = end
-        return specs
-
-    def _work(self, run: tile.RunOp) -> list[Ahead]:
-        """Work packets of a run: DDR to a ring of slots in the memory tile, and from there to the cores.
-
-        Returns what can be pushed before the run; the rest takes its turn among the run's pushes.
-        """
-        found: list[Ahead] = []
+    def _work(self, run: tile.RunOp) -> tuple[list[Ahead], list[tuple[Channel, Task]]]:
+        """What brings a run's work packets: what can be pushed before the run, and what takes its turn in it."""
         self._serve(run)
         self.control.loc = run.loc
-        maker = maker_of(self, run)
-        lanes = lanes_of(run)
-        for column, extent in enumerate(extents_of(run)):
-            if extent.empty:
-                continue
-            packets = maker.column(extent, self.target.core_rows)
-            if run.mapping.shared:
-                # All columns make the same packets; each sends those of one row.
-                row = shared_row(column, self.target.columns, self.target.core_rows)
-                if row is None:
-                    continue
-                packets = [[step[row]] for step in packets]
-            slots = min(run.slots, len(packets))
-            self.features |= {feature for step in packets for one in step for feature in features_in(one)}
-            for lane in lanes:
-                self.control.emit(aie2.LockOp(column, self.target.memory_tile_row, lane.free, slots))
-                self.control.emit(aie2.LockOp(column, self.target.memory_tile_row, lane.full, 0))
-            for number, channel in enumerate(LOAD_CHANNELS):
-                own = [lane for lane in lanes if lane.load == channel]
-                if own:
-                    found += self._feed(run, column, own, packets, slots, number)
-            for lane in lanes:
-                sends = [
-                    Transfer(step * CALLS_A_STEP, self._sends(run, lane, step % slots)) for step in range(len(packets))
-                ]
-                send = self._channel(column, Direction.MM2S, lane.channel)
-                self.later += [(send, task) for task in coalesce(TileKind.MEMTILE, sends)]
-        return found
+        feed = feed_of(run, self._maker(run), self.target, self.constants)
+        for lock in feed.locks:
+            self.control.emit(lock)
+        self.features |= feed.features
+        return [Ahead(channel, task, run) for channel, task in feed.ahead], feed.later
 
-    def _feed(
-        self,
-        run: tile.RunOp,
-        column: int,
-        lanes: Sequence[Lane],
-        packets: list[list[NDArray[np.uint8]]],
-        slots: int,
-        number: int,
-    ) -> list[Ahead]:
-        """The packets of some lanes from DDR: those of the first steps before the run, the others in their turn."""
-        found: list[Ahead] = []
-        load = self._channel(column, Direction.S2MM, LOAD_CHANNELS[number])
-        shim = self._shim(column, Direction.MM2S, number)
-        data = np.concatenate([step[sender] for step in packets for lane in lanes for sender in lane.senders])
-        into = [Transfer(step * CALLS_A_STEP, self._into(run, lanes, step % slots)) for step in range(len(packets))]
-        step_words = data.size // 4 // len(packets)
-        ahead = min(run.ahead, slots)
-        for first, last in ((0, ahead), (ahead, len(packets))):
-            if first == last:
-                continue
-            spec = Spec(self.constant_bytes // 4 + first * step_words, (last - first) * step_words, argument=0)
-            feed = Task((spec,), 1, first * CALLS_A_STEP, (last - 1) * CALLS_A_STEP)
-            tasks = [(shim, feed), *((load, task) for task in coalesce(TileKind.MEMTILE, into[first:last]))]
-            if first:
-                self.later += tasks
-            else:
-                found += [Ahead(channel, task, run) for channel, task in tasks]
-        self.constants.append(data)
-        self.constant_bytes += data.size
-        return found
-
-    def _into(self, run: tile.RunOp, lanes: Sequence[Lane], slot: int) -> tuple[Spec, ...]:
-        """Where a step's packets go in the memory tile, one descriptor for each lane."""
-        words = run.packet_bytes // 4
-        return tuple(
-            replace(
-                Spec(self._slot(run, slot) + lane.first * words, len(lane.senders) * words),
-                acquire=(memtile_lock(Side.OWN, lane.free), 1),
-                release=(memtile_lock(Side.OWN, lane.full), len(lane.senders)),
-            )
-            for lane in lanes
-        )
-
-    def _sends(self, run: tile.RunOp, lane: Lane, slot: int) -> tuple[Spec, ...]:
-        """A lane's packets of one slot to their cores, one descriptor each."""
-        words = run.packet_bytes // 4
-        specs: list[Spec] = []
-        for place, sender in enumerate(lane.senders):
-            give = (memtile_lock(Side.OWN, lane.free), 1) if sender == lane.senders[-1] else None
-            alone = SHARED_ID if run.mapping.shared else BROADCAST_ID
-            name = alone if run.senders == 1 else WORK_IDS[sender]
-            spec = Spec(self._slot(run, slot) + (lane.first + place) * words, words)
-            specs += packet_of((spec,), name, (memtile_lock(Side.OWN, lane.full), 1), give)
-        return tuple(specs)
-
-    def _slot(self, run: tile.RunOp, slot: int) -> int:
-        return memtile_word(Side.OWN, run.work_offset + slot * run.packet_bytes * run.senders)
-
-
-def lanes_of(run: tile.RunOp) -> tuple[Lane, ...]:
-    """The lanes of a run's work: one for all cores or for a row of cores, or several for cores one by one."""
-    base = 2 * MOST_LANES * (run.epoch % 2)
-    if run.senders == 1:
-        # Runs in turn by both channels, so that the next run's packets need not wait for all of this one's.
-        channel = SHARED_CHANNEL if run.mapping.shared else WORK_CHANNEL
-        return (Lane(channel, LOAD_CHANNELS[run.epoch % 2], (0,), 0, base, base + 1),)
-    channels = LANES_BELOW_ACTS if broadcasts_acts(run.layer, run.mapping) else LANES_BESIDE_ACTS
-    lanes: list[Lane] = []
-    first = 0
-    for number, channel in enumerate(channels[: run.senders]):
-        senders = tuple(row for row in range(run.senders) if lane_of(row, channels, run.senders) == channel)
-        load = LOAD_CHANNELS[(number + 1) % len(LOAD_CHANNELS)]
-        lanes.append(Lane(channel, load, senders, first, base + 2 * number, base + 2 * number + 1))
-        first += len(senders)
-    return tuple(lanes)
+    def _maker(self, run: tile.RunOp) -> PacketMaker:
+        """The packet maker of a run, made once."""
+        if run.epoch not in self.makers:
+            channels = (run.layer.channels, *(run.layer.out_channels for _ in run.inputs[1:]))
+            inputs = [_view(alloc_of(one), count) for one, count in zip(run.inputs, channels, strict=True)]
+            output = _view(alloc_of(run.out), run.layer.out_channels)
+            self.makers[run.epoch] = PacketMaker(self.module, run, tuple(inputs), output)
+        return self.makers[run.epoch]
 
 
 def in_turn(pushes: Sequence[tuple[Channel, Task]]) -> list[tuple[Channel, Task]]:
@@ -444,84 +312,5 @@ def in_turn(pushes: Sequence[tuple[Channel, Task]]) -> list[tuple[Channel, Task]
     return [pushes[i] for i in sorted(range(len(pushes)), key=places.__getitem__)]
 
 
-def maker_of(lowering: Lowering, run: tile.RunOp) -> PacketMaker:
-    """The packet maker of a run, made once."""
-    if run.epoch not in lowering.makers:
-        storages = [_view(_alloc(one), run.layer.channels if i == 0 else run.layer.out_channels)
-                    for i, one in enumerate(run.inputs)]  # fmt: skip
-        output = _view(_alloc(run.out), run.layer.out_channels)
-        lowering.makers[run.epoch] = PacketMaker(lowering.module, run, tuple(storages), output)
-    return lowering.makers[run.epoch]
-
-
 def _view(alloc: tile.AllocOp, channels: int) -> Storage:
     return replace(alloc.storage, channels=channels)
-
-
-def extents_of(run: tile.RunOp) -> list[Extent]:
-    """The extents of a run, one a column."""
-    flat = run.extents
-    return [Extent((flat[i], flat[i + 1]), (flat[i + 2], flat[i + 3])) for i in range(0, len(flat), 4)]
-
-
-def _alloc(value: Value[tile.BufferType]) -> tile.AllocOp:
-    op = value.op
-    assert isinstance(op, tile.AllocOp)
-    return op
-
-
-def _shift(part: Region, by: int) -> Region:
-    """The part where its first block is in the buffer."""
-    return replace(part, blocks=(part.blocks[0] + by, part.blocks[1] + by))
-
-
-def _share(alloc: tile.AllocOp, column: int) -> Region:
-    """What a column holds of a buffer."""
-    rows = (alloc.rows[2 * column], alloc.rows[2 * column + 1])
-    blocks = (alloc.blocks[2 * column], alloc.blocks[2 * column + 1])
-    return columns_of(rows, blocks, 0, alloc.storage.pitch)
-
-
-def _unshared(alloc: tile.AllocOp, column: int) -> Region:
-    """What of it the column before does not hold, too."""
-    own = _share(alloc, column)
-    before = _share(alloc, column - 1) if column else None
-    if before is None or before.blocks != own.blocks or before.rows[1] <= own.rows[0]:
-        return own
-    return replace(own, rows=(min(before.rows[1], own.rows[1]), own.rows[1]))
-
-
-def _holder(alloc: tile.AllocOp, column: int, row: int) -> tuple[Side, int]:
-    """Which memory tile, seen from a column, holds a stored row: its own if it does."""
-    for side, owner in ((Side.OWN, column), (Side.WEST, column - 1), (Side.EAST, column + 1)):
-        if 0 <= owner < len(alloc.rows) // 2 and alloc.rows[2 * owner] <= row < alloc.rows[2 * owner + 1]:
-            return side, owner
-    raise AssertionError(f"{alloc.owner}: row {row} is out of reach of column {column}")
-
-
-def _local(alloc: tile.AllocOp, column: int, part: Region) -> tuple[int, list[tuple[int, int]]]:
-    """Byte address in a column's memory tile of a part's first byte, and its dimensions in words."""
-    share = _share(alloc, column)
-    held = share.blocks[1] - share.blocks[0]
-    pitch = alloc.storage.pitch
-    row, block = part.rows[0] - share.rows[0], part.blocks[0] - share.blocks[0]
-    address = alloc.offset + ((row * held + block) * pitch + part.start) * BLOCK
-    return address, _dims(part, pitch, held)
-
-
-def _dims(part: Region, pitch: int, held: int) -> list[tuple[int, int]]:
-    words = BLOCK // 4
-    return [
-        (words, 1),
-        *((count, step * words) for count, step in part.walk),
-        (part.blocks[1] - part.blocks[0], pitch * words),
-        (part.rows[1] - part.rows[0], held * pitch * words),
-    ]
-
-
-def _ddr_specs(alloc: tile.AllocOp, part: Region) -> tuple[Spec, ...]:
-    """Descriptors of a shim for part of an activation in DDR."""
-    storage = alloc.storage
-    start = alloc.offset // 4 + ((part.rows[0] * storage.blocks + part.blocks[0]) * storage.pitch) * 2
-    dims = _dims(part, storage.pitch, storage.blocks)
-    return tuple(replace(one, argument=alloc.argument) for one in fit(TileKind.SHIM, start, dims))

@@ -40,6 +40,31 @@ def blocks_of_layer(layer: Layer, module: Module) -> Blocks:
     return Blocks.of(layer, *weights, *(store[f"{layer.params}.{name}"] for name in names))
 
 
+class Constants:
+    """The bytes of DDR argument 0, one behind the other as they are made."""
+
+    def __init__(self) -> None:
+        self._parts: list[Bytes] = []
+        self._bytes = 0
+
+    def append(self, data: Bytes) -> int:
+        """Add bytes, and return at which byte they begin."""
+        start = self._bytes
+        self._parts.append(data)
+        self._bytes += data.size
+        return start
+
+    def whole(self) -> Bytes:
+        """All of them."""
+        return np.concatenate(self._parts)
+
+
+def extents_of(run: tile.RunOp) -> list[Extent]:
+    """What each column computes in a run."""
+    flat = run.extents
+    return [Extent((flat[i], flat[i + 1]), (flat[i + 2], flat[i + 3])) for i in range(0, len(flat), 4)]
+
+
 class PacketMaker:
     """Makes the work packets of one run."""
 

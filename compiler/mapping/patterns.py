@@ -15,6 +15,15 @@ MAX_CHAIN = 4
 """Descriptors of a chain; more would leave too few for the other channels."""
 
 
+CALLS_A_STEP = 1 << 12
+"""A step of work has fewer calls."""
+
+
+def order_of(step: int, call: int = 0) -> int:
+    """One number that orders calls of all steps."""
+    return step * CALLS_A_STEP + call
+
+
 @dataclass(frozen=True)
 class Spec:
     """One descriptor before it has a number; `iteration` is (step, wrap, current)."""
@@ -33,7 +42,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Task:
-    """A chain of descriptors and how often it runs; `first` and `last` are the steps of work it spans."""
+    """A chain of descriptors and how often it runs; it spans the work from `first` to `last`, see `order_of`."""
 
     chain: tuple[Spec, ...]
     repeat: int
@@ -43,7 +52,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Transfer:
-    """What one step asks of a channel: descriptors in turn."""
+    """What one call asks of a channel: descriptors in turn; `step` is its place in the work, see `order_of`."""
 
     step: int
     specs: tuple[Spec, ...]
