@@ -19,6 +19,7 @@ from compiler.mapping.lowering import in_turn
 from compiler.mapping.patterns import MAX_CHAIN, Spec, Task
 from compiler.mapping.reader import Reader
 from compiler.mapping.shapes import Mapping
+from dialects import aie2
 from passes.assign_layout import AssignLayout
 from tests.model_cases import PAD1, Case
 from tests.reference_tools import PASSES, imported, run_passes
@@ -83,6 +84,24 @@ def test_channels_take_turns_in_a_step() -> None:
     tasks = [task(0, 0), task(0, 0, 2), task(0, 0, 3)]
     found = in_turn([(one, each) for one in (ACT, OTHER_ACT) for each in tasks])
     assert found == [(one, each) for each in tasks for one in (ACT, OTHER_ACT)]
+
+
+def test_only_what_is_awaited_gives_tokens() -> None:
+    """A token that nobody takes would stand for a later one."""
+    control = controller()
+    for _ in range(3):
+        control.push(OUT, task(0, 0), 0)
+    control.push(ACT, task(0, 0), 0)
+    control.push(ACT, task(0, 0), 1)
+    control.drain(0)
+    block = control.rw.block
+    assert block is not None
+    pushed = [(one.direction, one.token) for one in block.ops if isinstance(one, aie2.PushOp)]
+    assert pushed == [("S2MM", False), ("S2MM", False), ("S2MM", True), ("MM2S", True), ("MM2S", False)]
+    assert len([one for one in block.ops if isinstance(one, aie2.SyncOp)]) == 2
+    control.drain(1)
+    assert [one.token for one in block.ops if isinstance(one, aie2.PushOp)][-1]
+    assert len(control.free[OUT.pool]) == 24
 
 
 @pytest.mark.parametrize("chain", [1, MAX_CHAIN])

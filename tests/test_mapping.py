@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from compiler.encoding.descriptors import LIMITS
 from compiler.encoding.tiles import TileKind
 from compiler.mapping.memory import Request, lower_bound, place, round_up
-from compiler.mapping.patterns import Spec, Task, Transfer, coalesce, fit, packet_of
+from compiler.mapping.patterns import LONG_CHAIN, MAX_CHAIN, Spec, Task, Transfer, coalesce, fit, packet_of
 from compiler.mapping.program import Extent, chunks, divide
 from compiler.mapping.shapes import Storage, even_share, share
 
@@ -70,20 +70,32 @@ def test_descriptors_keep_to_the_fields(kind: TileKind, wide: int, blocks: int, 
     ),
     st.integers(1, 4),
     st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    st.sampled_from([MAX_CHAIN, LONG_CHAIN]),
 )
-def test_folding_loses_nothing(runs: list[tuple[int, int, int]], ring: int, lengths: list[int]) -> None:
+def test_folding_loses_nothing(runs: list[tuple[int, int, int]], ring: int, lengths: list[int], longest: int) -> None:
     places = [start + i % (ring * 7) * step for start, step, count in runs for i in range(count)]
     transfers = [
         Transfer(i, packet_of((Spec(place, 4 * lengths[i % len(lengths)]),), packet=i % 2 if ring == 2 else None))
         for i, place in enumerate(places)
     ]
-    tasks = coalesce(TileKind.MEMTILE, transfers)
+    tasks = coalesce(TileKind.MEMTILE, transfers, longest)
     plain = [(spec.address, spec.length) for one in transfers for spec in one.specs]
     assert [(spec.address, spec.length) for task in tasks for spec in executed(task)] == plain
     assert [task.first for task in tasks] == sorted(task.first for task in tasks)
     for task in tasks:
         assert task.repeat <= LIMITS[TileKind.MEMTILE].max_repeat
         assert all(one.iteration is None or one.iteration[1] <= 64 for one in task.chain)
+
+
+def test_rows_of_a_packet_fold_over_many_packets() -> None:
+    """Each row is a descriptor; the packets' headers tell the first of them from the others."""
+    rows = 9
+    packets = [packet_of([Spec(1000 * part + 100 * row, 40) for row in range(rows)], 17) for part in range(20)]
+    transfers = [Transfer(i, (spec,)) for i, packet in enumerate(packets) for spec in packet]
+    assert len(coalesce(TileKind.MEMTILE, transfers)) > 20
+    (one,) = coalesce(TileKind.MEMTILE, transfers, LONG_CHAIN)
+    assert (len(one.chain), one.repeat) == (rows, 20)
+    assert [spec.address for spec in executed(one)] == [spec.address for packet in packets for spec in packet]
 
 
 def test_two_slots_in_turn_fold_from_either() -> None:

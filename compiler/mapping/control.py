@@ -1,7 +1,8 @@
 """The order of control: pushes, waits and descriptor numbers, so that no queue overflows and no descriptor is
 rewritten while it may be in use.
 
-A task is known to be done only when its token, or a later one of its channel, has been awaited. Who waits for a task
+A task is known to be done only when its token, or a later one of its channel, has been awaited; only tasks that are
+awaited give tokens. Who waits for a task
 before all that it needs has been pushed waits for ever. So pushes of a run come in the order of moments: the step of
 work, and within a step the turn of the channel. What a sender waits for to come through lies in earlier steps (slots
 that cores give back); what a receiver waits for may be sent in its own step. So a task may be awaited from the moment
@@ -84,6 +85,7 @@ class Pending:
     """A pushed task that is not known to be done; from `done` on all that it needs has been pushed."""
 
     channel: Channel
+    push: aie2.PushOp
     bds: tuple[int, ...]
     done: Moment
 
@@ -143,18 +145,17 @@ class Controller:
                     argument=spec.argument,
                 )
             )
-        self.emit(
-            aie2.PushOp(
-                column=channel.column,
-                row=channel.row,
-                direction=channel.direction.name,
-                channel=channel.number,
-                bd=bds[0],
-                repeat=task.repeat,
-                token=True,
-            )
+        push = aie2.PushOp(
+            column=channel.column,
+            row=channel.row,
+            direction=channel.direction.name,
+            channel=channel.number,
+            bd=bds[0],
+            repeat=task.repeat,
+            token=False,
         )
-        waiting.append(Pending(channel, bds, Moment(epoch, task.last, channel.turn)))
+        self.emit(push)
+        waiting.append(Pending(channel, push, bds, Moment(epoch, task.last, channel.turn)))
 
     def has_room(self, channel: Channel, task: Task, kept: int) -> bool:
         """Whether a task can be pushed without waiting, and so many descriptors of its pool are left for others."""
@@ -162,11 +163,12 @@ class Controller:
         full = len(waiting) >= LIMITS[channel.kind].queue_depth
         return not full and len(self._pool(channel)) >= len(task.chain) + kept
 
-    def sync(self, channel: Channel) -> None:
-        """Wait for the oldest task of a channel and take its descriptors back."""
-        oldest = self.pending[channel].popleft()
+    def sync(self, channel: Channel, count: int = 1) -> None:
+        """Wait for the oldest tasks of a channel, by the token of the last of them, and take their descriptors back."""
+        ended = [self.pending[channel].popleft() for _ in range(count)]
+        self.rw.change(ended[-1].push, token=True)
         self.emit(aie2.SyncOp(channel.column, channel.row, channel.direction.name, channel.number))
-        self._pool(channel).extend(oldest.bds)
+        self._pool(channel).extend(bd for one in ended for bd in one.bds)
 
     def _make_room(self, channel: Channel, heads: Iterable[Pending], now: Moment, what: str) -> None:
         """Wait for that of the oldest tasks that ends first; it must not need what is pushed after it."""
@@ -186,6 +188,6 @@ class Controller:
     def drain(self, epoch: int, *channels: Channel) -> None:
         """Wait for all tasks of these channels (all there are if none is named) up to an epoch."""
         for channel in channels or tuple(self.pending):
-            queue = self.pending.get(channel, deque())
-            while queue and queue[0].done.epoch <= epoch:
-                self.sync(channel)
+            count = sum(1 for one in self.pending.get(channel, ()) if one.done.epoch <= epoch)
+            if count:
+                self.sync(channel, count)

@@ -41,7 +41,17 @@ from compiler.mapping.buffers import (
 from compiler.mapping.control import Channel, Controller
 from compiler.mapping.feeds import feed_of
 from compiler.mapping.packing import Constants, PacketMaker, extents_of, pack_activation
-from compiler.mapping.patterns import Spec, Task, Transfer, coalesce, order_of, packet_of, transfers_of
+from compiler.mapping.patterns import (
+    LONG_CHAIN,
+    MAX_CHAIN,
+    Spec,
+    Task,
+    Transfer,
+    coalesce,
+    order_of,
+    packet_of,
+    transfers_of,
+)
 from compiler.mapping.program import OutPacket, Step, broadcasts_acts, chunks
 from compiler.mapping.setup import load_programs, set_up_cores
 from compiler.mapping.shapes import Storage
@@ -204,8 +214,7 @@ class Lowering:
             if extent.empty:
                 continue
             steps = self._maker(run).steps(extent, self.target.core_rows)
-            for channel, transfers in self._transfers(run, column, steps):
-                pushes += [(channel, task) for task in coalesce(channel.kind, transfers)]
+            pushes += self._folded(self._transfers(run, column, steps))
         del self.makers[run.epoch]  # its steps are large, and nothing asks for them again
         left = Counter(channel for channel, _ in pushes)
         kept: Counter[tuple[int, int, int]] = Counter()
@@ -224,6 +233,23 @@ class Lowering:
                 while queue and not left[other] and self._has_room(queue[0], kept[other.pool]):
                     self._push_ahead(queue.popleft())
         return [one for queue in waiting.values() for one in queue]
+
+    def _folded(self, moves: Sequence[tuple[Channel, list[Transfer]]]) -> list[tuple[Channel, Task]]:
+        """The tasks of a column's channels; where control costs time in long chains, if descriptors suffice."""
+        found: list[tuple[Channel, list[Task]]] = []
+        longest = LONG_CHAIN if self.target.control.write_cycles else MAX_CHAIN
+        used: Counter[tuple[int, int, int]] = Counter()
+        for channel, transfers in moves:
+            tasks = coalesce(channel.kind, transfers, longest)
+            used[channel.pool] += max(len(task.chain) for task in tasks)
+            found.append((channel, tasks))
+        pushes: list[tuple[Channel, Task]] = []
+        for (channel, tasks), (_, transfers) in zip(found, moves, strict=True):
+            # A quarter of a pool is for work, loads and stores.
+            if used[channel.pool] > len(bds_of_channel(channel.kind, channel.number)) * 3 // 4:
+                tasks = coalesce(channel.kind, transfers)
+            pushes += [(channel, task) for task in tasks]
+        return pushes
 
     def _has_room(self, one: Ahead, kept: int) -> bool:
         """Whether it can be pushed at once, and leaves the run enough descriptors: all it needs, or half of a pool."""

@@ -14,6 +14,9 @@ from compiler.encoding.tiles import TileKind, split_memtile_word
 MAX_CHAIN = 4
 """Descriptors of a chain; more would leave too few for the other channels."""
 
+LONG_CHAIN = 12
+"""The same where a column's channels are few, so that more packets fold into one task."""
+
 
 CALLS_A_STEP = 1 << 12
 """A step of work has fewer calls."""
@@ -143,13 +146,16 @@ Shape = tuple[Spec, ...]
 """The descriptors of a transfer without their addresses."""
 
 
-def coalesce(kind: TileKind, transfers: Sequence[Transfer]) -> list[Task]:
-    """Fold runs of transfers that differ only by evenly spaced addresses into repeated chains with iteration."""
+def coalesce(kind: TileKind, transfers: Sequence[Transfer], longest: int = MAX_CHAIN) -> list[Task]:
+    """Fold runs of transfers that differ only by evenly spaced addresses into repeated chains with iteration.
+
+    Chains of several transfers have at most `longest` descriptors.
+    """
     tasks: list[Task] = []
     shapes = [tuple(_shape(kind, spec) for spec in one.specs) for one in transfers]
     position = 0
     while position < len(transfers):
-        period, count, chain = _best(kind, transfers, shapes, position)
+        period, count, chain = _best(kind, transfers, shapes, position, longest)
         end = position + period * count
         tasks.append(Task(chain, count, transfers[position].step, transfers[end - 1].step))
         position = end
@@ -157,13 +163,13 @@ def coalesce(kind: TileKind, transfers: Sequence[Transfer]) -> list[Task]:
 
 
 def _best(
-    kind: TileKind, transfers: Sequence[Transfer], shapes: Sequence[Shape], position: int
+    kind: TileKind, transfers: Sequence[Transfer], shapes: Sequence[Shape], position: int, longest: int
 ) -> tuple[int, int, tuple[Spec, ...]]:
     """The period, the count and the chain that fold most transfers from here."""
     best = (1, 1, transfers[position].specs)
-    for period in range(1, 9):
+    for period in range(1, LONG_CHAIN + 1):
         window = transfers[position : position + period]
-        long = period > 1 and sum(len(one.specs) for one in window) > MAX_CHAIN
+        long = period > 1 and sum(len(one.specs) for one in window) > longest
         if len(window) < period or long:
             break
         count, chain = _repeats(kind, transfers, shapes, position, period)
