@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from compiler.errors import Diagnostic, UsageError
 from compiler.ir import Module, ReturnOp, Rewriter, Value
 from compiler.mapping.forced import FREE, Forced
 from compiler.mapping.network import Node, Tensor, band, column_extents, filled, needed, room_bytes, share_bytes
@@ -170,6 +171,9 @@ class ChooseTiles(Pass):
 
     def planner(self, module: Module, target: Target) -> Planner:
         """The plan by the first layout of the cores that the network fits, or, in a full search, by the best."""
+        if self.candidates < 1:
+            text = f"candidates is {self.candidates}, expected at least 1"
+            raise UsageError(Diagnostic("pass-option", text, self.name))
         forced = Forced.read(self.load, target) if self.load else FREE
         full = self.search is Effort.FULL
         budget = budget_of(self.search, self.candidates)

@@ -57,7 +57,7 @@ class Forced:
             why = error.strerror if isinstance(error, OSError) else error
             raise UnreadableInput(Diagnostic("mapping-file", f"cannot be read: {why}", path)) from None
         entries = _entries(data, ("schema",), ("target", "core", "layers", "tensors"), "the file", path)
-        if entries["schema"] != SCHEMA:
+        if type(entries["schema"]) is not int or entries["schema"] != SCHEMA:
             raise _broken(f"schema is {entries['schema']!r}, this version reads {SCHEMA}", path)
         if entries.get("target", target.name) != target.name:
             text = f"the mappings are for {entries['target']!r}, this plan is for '{target.name}'"
