@@ -25,6 +25,9 @@ STEPS_ADDRESS = CONFIG_ADDRESS + 64
 
 CONFIG_MAGIC = 0x31435342  # "BSC1" in memory order
 WORK_VERSION = 5
+MAX_LAYERS = 1 << 12
+"""Layers of a plan, each strip of one counting by itself: as many as a packet's header can tell apart."""
+
 BLOCK = 8
 """Channels of an activation block and both sides of a weight block."""
 
