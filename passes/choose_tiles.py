@@ -1,8 +1,9 @@
 """`choose-tiles`: `bsp` becomes `tile`; each layer is cut over columns, core rows and time, each tensor gets a home.
 
-One sound strategy per layer: columns divide rows, so that activations stay in the memory tiles, or output channels,
-so that weights are read from DDR once; the cheaper estimate decides.  A tensor goes to DDR when the layer that
-writes or reads it divides by channels, when a column would need rows beyond its neighbours, or when it does not fit.
+Columns divide a layer's rows, so that activations stay in the memory tiles, or its output channels, so that each has
+weights of its own; what is cheaper for the whole network decides (docs/mapping.md).  A tensor goes to DDR when the
+layer that writes or reads it divides by channels, when a column would need rows beyond its neighbours, or when it does
+not fit.
 """
 
 from __future__ import annotations

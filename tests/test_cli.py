@@ -452,3 +452,10 @@ def test_impossible_targets(
     (tmp_path / "mine.toml").write_text(text.replace(old, new), encoding="utf-8")
     assert bscc([str(model), "-o", str(tmp_path / "plan"), "--target", str(tmp_path / "mine.toml")]) == 3
     one_error(capsys.readouterr().err, "target-value")
+
+
+@pytest.mark.parametrize("text", ["columns = " + "9" * 5000, "columns = " + "[" * 100_000, "columns"])
+def test_what_is_no_target(text: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    assert bscc([str(model), "-o", str(tmp_path / "plan"), "--target", str(tmp_path / "mine.toml")]) == 3
+    one_error(capsys.readouterr().err, "target-file")

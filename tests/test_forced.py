@@ -123,7 +123,7 @@ def test_what_is_no_mapping(name: str, model: Path, plan: Compiled, tmp_path: Pa
     assert says in text and "mapping.json" in text
 
 
-@pytest.mark.parametrize("text", ["", "[", "[]", "\x00", '{"schema": 1e400}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "[", "[]", "\x00", '{"schema": 1e400}', "9" * 5000, "[" * 100_000])
 def test_what_is_no_file_of_mappings(text: str, model: Path, tmp_path: Path) -> None:
     with pytest.raises(BsccError) as caught:
         compiled(model, written(text, tmp_path))

@@ -53,7 +53,7 @@ class Forced:
         """Read a file; what is broken in it is an `UnreadableInput`, another target's name a `UsageError`."""
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # a number of very many digits is a plain ValueError
             why = error.strerror if isinstance(error, OSError) else error
             raise UnreadableInput(Diagnostic("mapping-file", f"cannot be read: {why}", path)) from None
         entries = _entries(data, ("schema",), ("target", "core", "layers", "tensors"), "the file", path)
