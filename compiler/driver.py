@@ -233,7 +233,9 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
     }
     summary = _summary(recorder, memory, timing)
     if options.cost_model == "paper":
-        times = {one["name"]: one["us"] for one in summary["layers"]}
+        times: dict[str, float] = {}
+        for one in summary["layers"]:  # strips of a layer have its name, each its own time
+            times[one["name"]] = times.get(one["name"], 0.0) + one["us"]
         summary["paper"] = paper_json(estimate(recorder.network, target), times, timing.us)
         files[PAPER] = json_bytes(summary["paper"])
     if options.compare_dense:
