@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compiler.encoding.records import RECORD_BYTES
 from compiler.mapping.cores import core_layouts
 from compiler.mapping.cuts import Cuts, cuts, enumerate_cuts, part_count
+from compiler.mapping.memory import round_up
 from compiler.mapping.network import Node
 from compiler.mapping.planner import Planner
 from compiler.mapping.program import Extent, step_count
@@ -64,7 +66,11 @@ def test_sizes_of_many_cuts_are_those_of_each(planner: Planner) -> None:
 
 
 def test_packets_are_weighed_as_they_are_made(planner: Planner) -> None:
-    """Of each convolution: how many packets a core gets, and the bytes of the largest by its real blocks."""
+    """Of each convolution: how many packets a core gets, and the bytes of the largest by its real blocks.
+
+    Of three packets for a tile the one in the middle has neither biases nor factors: if it is the largest, as much too
+    much is said.
+    """
     seen = 0
     for node in planner.nodes:
         for one in weighed(planner, node):
@@ -74,7 +80,9 @@ def test_packets_are_weighed_as_they_are_made(planner: Planner) -> None:
             for i in range(0, len(found), 11):
                 placed = replace(node, columns_by=found.columns_by, mapping=found[i])
                 assert one.trial.packets[i] == step_count(node.layer, found[i], column, TARGET.core_rows)
-                assert sizes[i] == packet_bytes(placed, TARGET, planner.module, 0), found[i]
+                made = packet_bytes(placed, TARGET, planner.module, 0)
+                more = RECORD_BYTES * found[i].out_blocks if one.trial.parts[i] > 2 else 0
+                assert made <= sizes[i] <= round_up(made + more), found[i]
                 seen += 1
     assert seen > 300
 
