@@ -115,11 +115,19 @@ def full_pipeline(options: Options) -> PassPipeline:
 
 def _with_options(one: Pass, options: Options) -> Pass:
     if isinstance(one, BlockCompaction) and options.sparsity != "auto":
-        return replace(one, mode=Mode(options.sparsity))
+        return replace(one, mode=Mode(_one_of(options.sparsity, [mode.value for mode in Mode], "sparsity")))
     if isinstance(one, ChooseTiles):
-        effort = Effort(options.search) if options.search else one.search
+        words = [effort.value for effort in Effort]
+        effort = Effort(_one_of(options.search, words, "search")) if options.search else one.search
         return replace(one, search=effort, load=options.mapping or one.load)
     return one
+
+
+def _one_of(word: str, words: Sequence[str], option: str) -> str:
+    """A word of an option; others are a `UsageError`."""
+    if word not in words:
+        raise UsageError(Diagnostic("usage", f"{option} is '{word}'", help=nearest(word, words)))
+    return word
 
 
 @dataclass
@@ -225,7 +233,9 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
     }
     summary = _summary(recorder, memory, timing)
     if options.cost_model == "paper":
-        times = {one["name"]: one["us"] for one in summary["layers"]}
+        times: dict[str, float] = {}
+        for one in summary["layers"]:  # strips of a layer have its name, each its own time
+            times[one["name"]] = times.get(one["name"], 0.0) + one["us"]
         summary["paper"] = paper_json(estimate(recorder.network, target), times, timing.us)
         files[PAPER] = json_bytes(summary["paper"])
     if options.compare_dense:
@@ -252,13 +262,27 @@ def _dense_us(model: Path, options: Options, layers: Sequence[LayerInfo], timing
     """The time of the same model with all zero blocks kept."""
     if all(one.blocks_kept == one.blocks for one in layers):
         return timing.us
-    # What was forced on sparse layers need not fit dense ones.
-    dense = replace(options, sparsity="off", cost_model="simulator", verify_each=False, dump_ir=None, mapping="")
+    dense = replace(
+        options,
+        pipeline=_unforced(options.pipeline),
+        sparsity="off",
+        cost_model="simulator",
+        verify_each=False,
+        dump_ir=None,
+        mapping="",
+    )
     target = timing.target
     module, recorder, _ = lower(model, dense, target)
     control, _, ranges = emit_control(module, target)
     names = [one.name for one in recorder.layers]
     return _clock(control, module, target, _argument_bytes(module), ranges, names)[0].us
+
+
+def _unforced(pipeline: str) -> str:
+    """The pipeline without a file of mappings: what was forced on sparse layers need not fit dense ones."""
+    passes = PassPipeline.parse(pipeline, PASSES)
+    free = [replace(one, load="") if isinstance(one, ChooseTiles) else one for one in passes]
+    return PassPipeline(tuple(free)).text(every=True)
 
 
 def _clock(

@@ -187,7 +187,7 @@ class Target:
         except FileNotFoundError:
             help = nearest(name, target_names()) + "; or the path of a .toml file"
             raise UsageError(Diagnostic("unknown-target", f"no target is called '{name}'", help=help)) from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UnreadableInput(Diagnostic("target-file", f"cannot be read: {error}", str(path))) from None
         return cls.from_dict(data, str(path) if name.endswith(".toml") else name)
 

@@ -1,8 +1,9 @@
 """`choose-tiles`: `bsp` becomes `tile`; each layer is cut over columns, core rows and time, each tensor gets a home.
 
-One sound strategy per layer: columns divide rows, so that activations stay in the memory tiles, or output channels,
-so that weights are read from DDR once; the cheaper estimate decides.  A tensor goes to DDR when the layer that
-writes or reads it divides by channels, when a column would need rows beyond its neighbours, or when it does not fit.
+Columns divide a layer's rows, so that activations stay in the memory tiles, or its output channels, so that each has
+weights of its own; what is cheaper for the whole network decides (docs/mapping.md).  A tensor goes to DDR when the
+layer that writes or reads it divides by channels, when a column would need rows beyond its neighbours, or when it does
+not fit.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from compiler.errors import Diagnostic, UsageError
 from compiler.ir import Module, ReturnOp, Rewriter, Value
 from compiler.mapping.forced import FREE, Forced
 from compiler.mapping.network import (
@@ -181,6 +183,9 @@ class ChooseTiles(Pass):
 
     def planner(self, module: Module, target: Target) -> Planner:
         """The plan by the first layout of the cores that the network fits, or, in a full search, by the best."""
+        if self.candidates < 1:
+            text = f"candidates is {self.candidates}, expected at least 1"
+            raise UsageError(Diagnostic("pass-option", text, self.name))
         forced = Forced.read(self.load, target) if self.load else FREE
         full = self.search is Effort.FULL
         budget = budget_of(self.search, self.candidates)

@@ -28,15 +28,23 @@ _SUM_BYTES = 4  # a sum in the scratch, for each byte of a group
 
 @dataclass(frozen=True)
 class Selection:
-    """Kernel calls of a layer or of all: of all cores or one, or one by its number there, skipped ones uncounted."""
+    """Kernel calls of a layer or of all: of all cores or one, or one by its number there, skipped ones uncounted.
 
-    layer: int | None = None
+    A layer in strips is several `layers`, whose calls are counted through; none are all layers of the plan.
+    """
+
+    layers: tuple[int, ...] = ()
     core: Place | None = None
     call: int | None = None
 
     def takes(self, layer: int, core: Place, call: int) -> bool:
         """Whether a call is one of them."""
-        return self.layer in (None, layer) and self.core in (None, core) and self.call in (None, call)
+        here = not self.layers or layer in self.layers
+        return here and self.core in (None, core) and self.call in (None, call)
+
+    def counted(self, layer: int) -> int:
+        """The layer that calls of a layer are counted with: of strips that are selected the first."""
+        return self.layers[0] if layer in self.layers else layer
 
 
 @dataclass(frozen=True)
@@ -113,8 +121,9 @@ class _CheckedCore(Core):
         self._checks = checks
 
     def _compute(self, job: Job) -> None:
-        number = self._checks.seen[self.layer, self.place]
-        self._checks.seen[self.layer, self.place] += 1
+        counted = self._checks.selection.counted(self.layer), self.place
+        number = self._checks.seen[counted]
+        self._checks.seen[counted] += 1
         if not self._checks.selection.takes(self.layer, self.place, number):
             super()._compute(job)
             return

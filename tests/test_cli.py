@@ -103,6 +103,13 @@ def test_bad_models(bad: Bad, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (("{model}", "-o", "{plan}", "--targt", "npu1"), "unknown-option"),
         (("{model}", "-o", "{plan}", "--sparsity", "some"), "usage"),
         (("{model}", "-o", "{plan}", "--search", "some"), "usage"),
+        (("{model}", "-o", "{plan}", "--mapping-out", "{plan}"), "usage"),
+        (("{model}", "-o", "{plan}", "--mapping-out", "{plan}/manifest.json"), "usage"),
+        (("{model}", "-o", "{plan}", "--mapping-out", "{model}"), "usage"),
+        (("{model}", "-o", "{plan}", "--mapping-out", "-", "--json"), "usage"),
+        (("{model}", "-o", "{plan}", "--explain-mapping", "conv"), "usage"),
+        (("{model}", "--explain-mapping", "conv", "--mapping-out", "{plan}.json"), "usage"),
+        (("{model}", "--explain-mapping", "conv", "--json"), "usage"),
         (("{model}", "-o", "{plan}", "--shape", "input"), "usage"),
         (("{model}", "-o", "{plan}", "--shape", "input=1x0x3"), "usage"),
         (("{model}", "-o", "{plan}", "--shape", "input=1x\u0663x3"), "usage"),
@@ -248,11 +255,23 @@ def test_mappings_go_out_and_come_back(tmp_path: Path, capsys: pytest.CaptureFix
     words = [str(DIGITS), "-q", "--no-compare-dense", "-o"]
     assert bscc([*words, str(tmp_path / "plan"), "--mapping-out", "-"]) == 0
     text = capsys.readouterr().out
+    assert bscc([str(DIGITS), "--no-compare-dense", "-o", str(tmp_path / "plan"), "--mapping-out", "-"]) == 0
+    assert capsys.readouterr().out == text, "no table behind them"
     assert text == (tmp_path / "plan/mapping.json").read_text()
     (tmp_path / "own.json").write_text(text)
     assert bscc([*words, str(tmp_path / "again"), "--mapping", str(tmp_path / "own.json"), "--search", "full"]) == 0
     first, again = (Plan.load(tmp_path / name) for name in ("plan", "again"))
     assert first.manifest["files"] == again.manifest["files"]
+
+
+def test_the_dense_twin_is_free_of_a_pipelines_mappings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is forced by a pass option fits the kept blocks; dense ones may need other tiles."""
+    plan, own = str(tmp_path / "plan"), tmp_path / "own.json"
+    usual = summary_of([str(DIGITS), "-o", plan, "--mapping-out", str(own)], capsys)
+    names = [one.name for one in PASSES]
+    pipeline = ",".join(f'{name}{{load="{own}"}}' if name == "choose-tiles" else name for name in names)
+    forced = summary_of([str(DIGITS), "-o", plan, "--pass-pipeline", pipeline], capsys)
+    assert forced == usual
 
 
 def test_why_a_layer_has_its_mapping(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -433,3 +452,10 @@ def test_impossible_targets(
     (tmp_path / "mine.toml").write_text(text.replace(old, new), encoding="utf-8")
     assert bscc([str(model), "-o", str(tmp_path / "plan"), "--target", str(tmp_path / "mine.toml")]) == 3
     one_error(capsys.readouterr().err, "target-value")
+
+
+@pytest.mark.parametrize("text", ["columns = " + "9" * 5000, "columns = " + "[" * 100_000, "columns"])
+def test_what_is_no_target(text: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    assert bscc([str(model), "-o", str(tmp_path / "plan"), "--target", str(tmp_path / "mine.toml")]) == 3
+    one_error(capsys.readouterr().err, "target-file")

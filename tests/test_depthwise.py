@@ -10,6 +10,8 @@ import onnx
 import pytest
 
 from compiler.driver import Options, compile_model
+from compiler.encoding.work import MAX_LAYERS, WorkHeader
+from compiler.errors import BsccError, DoesNotFit
 from compiler.ir import Module, clone_module
 from compiler.mapping.plans import overflows, plan_of
 from compiler.mapping.strips import group_of, steps_of, strip_rows
@@ -174,3 +176,19 @@ def test_bounds_count_a_layer_in_strips_once(tmp_path: Path) -> None:
         ChooseTiles().run(module, target)
         bounds.append(bounds_of(layers_of(module, target), rows, target))
     assert bounds[0] == pytest.approx(bounds[1])
+
+
+def test_more_strips_than_packets_can_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A work packet's header counts layers, and strips of one count by themselves."""
+    assert WorkHeader(kernel=0, layer=MAX_LAYERS - 1).encode()
+    with pytest.raises(BsccError, match="field-range"):
+        WorkHeader(kernel=0, layer=MAX_LAYERS).encode()
+    target = Target.load("aie2-2x2")
+    module = laid_out(CASES[0], tmp_path)
+    DepthwiseTiling(strips=3).run(module, target)
+    count = len(steps_of(module))
+    monkeypatch.setattr("compiler.mapping.reader.MAX_LAYERS", count)
+    plan_of(module, target)
+    monkeypatch.setattr("compiler.mapping.reader.MAX_LAYERS", count - 1)
+    with pytest.raises(DoesNotFit, match=f"more than {count - 1} layers"):
+        plan_of(module, target)

@@ -11,7 +11,8 @@ import onnx
 import pytest
 
 from compiler.driver import MAPPING, Compiled, Options, compile_in_memory
-from compiler.errors import BsccError
+from compiler.errors import BsccError, UsageError
+from compiler.pipeline import DEFAULT_PIPELINE
 from tests.model_cases import PAD1, Case
 from tests.netbuilder import Tensor
 from tests.netlayers import Layers
@@ -85,6 +86,7 @@ def set_layer(**sizes: object) -> Change:
 
 REFUSED: dict[str, tuple[Change, int, str, str]] = {
     "schema": (lambda data: data.update(schema=2), 3, "mapping-file", "schema is 2, this version reads 1"),
+    "schema of another type": (lambda data: data.update(schema=True), 3, "mapping-file", "schema is True, this"),
     "no schema": (lambda data: data.pop("schema"), 3, "mapping-file", "has no schema"),
     "unknown entry": (lambda data: data.update(layer=[]), 3, "mapping-file", "unknown layer"),
     "layers": (lambda data: data.update(layers={}), 3, "mapping-file", "'layers' must be a list"),
@@ -121,7 +123,7 @@ def test_what_is_no_mapping(name: str, model: Path, plan: Compiled, tmp_path: Pa
     assert says in text and "mapping.json" in text
 
 
-@pytest.mark.parametrize("text", ["", "[", "[]", "\x00", '{"schema": 1e400}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "[", "[]", "\x00", '{"schema": 1e400}', "9" * 5000, "[" * 100_000])
 def test_what_is_no_file_of_mappings(text: str, model: Path, tmp_path: Path) -> None:
     with pytest.raises(BsccError) as caught:
         compiled(model, written(text, tmp_path))
@@ -132,6 +134,23 @@ def test_a_file_that_is_not_there(model: Path, tmp_path: Path) -> None:
     with pytest.raises(BsccError, match="No such file") as caught:
         compiled(model, str(tmp_path / "absent.json"))
     assert caught.value.exit_code == 3
+
+
+WRONG = {"best": Options(search="best"), "some": Options(sparsity="some"), "mine": Options(cost_model="mine")}
+
+
+@pytest.mark.parametrize("word", WRONG)
+def test_words_of_options_that_there_are_not(word: str, model: Path) -> None:
+    """The library says what the command line says."""
+    with pytest.raises(UsageError, match=f"'{word}'"):
+        compile_in_memory(model, WRONG[word])
+
+
+@pytest.mark.parametrize("count", [0, -3])
+def test_no_candidates(count: int, model: Path) -> None:
+    pipeline = DEFAULT_PIPELINE.replace("choose-tiles", f"choose-tiles{{candidates={count}}}")
+    with pytest.raises(UsageError, match=f"candidates is {count}, expected at least 1"):
+        compile_in_memory(model, Options(target="aie2-2x2", compare_dense=False, pipeline=pipeline))
 
 
 def test_a_tile_too_large_for_a_core(tmp_path: Path) -> None:

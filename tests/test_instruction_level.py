@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from compiler.cli.instructions import look
+from compiler.cli.instructions import look, selection_of
 from compiler.cli.simulate import main as bscc_sim
 from compiler.driver import Options, compile_model
 from compiler.encoding.isa import BUNDLE_BYTES, Bundle, assemble, decode, disassemble, encode
@@ -21,6 +21,7 @@ from compiler.encoding.registers import CoreControlWord
 from compiler.encoding.tiles import TileKind, split_address
 from compiler.encoding.transaction import BlockWrite, Write32, read_transactions
 from compiler.errors import NumericalMismatch, SimulationFault
+from compiler.pipeline import DEFAULT_PIPELINE
 from compiler.plan import CONTROL, LAYERS, MANIFEST, PROGRAM, PROGRAM_LISTING, Plan, write_plan
 from runtime_sim.checked_core import Checks, Selection
 from runtime_sim.instruction_core import InstructionCore
@@ -303,7 +304,7 @@ def test_a_listing_of_another_program_is_refused(
 def test_pieces_have_the_names_of_the_program(half: tuple[Plan, str]) -> None:
     """Labels of one address stay both; only the last bundle of a hardware loop ends one, and what is behind says so."""
     plan, inputs = half
-    checks = Checks(Selection(0))
+    checks = Checks(Selection((0,)))
     Session(plan).execute(dict(np.load(inputs)), checks.core)
     assert checks.longest is not None
     text = """
@@ -333,3 +334,22 @@ def test_the_plan_names_the_program(half: tuple[Plan, str]) -> None:
     plan, _ = half
     named = json.loads((plan.path / MANIFEST).read_text())["files"][PROGRAM]
     assert named == sha256(plan.files[PROGRAM]).hexdigest()
+
+
+def test_a_layer_in_strips_is_looked_at_whole(half: tuple[Plan, str], tmp_path: Path) -> None:
+    """Strips have one name; their calls are counted through, so that each has a name of its own."""
+    model = Path(half[1]).parent / "model.onnx"
+    pipeline = DEFAULT_PIPELINE.replace("depthwise-tiling", "depthwise-tiling{strips=2}")
+    options = Options(target="aie2-2x2", compare_dense=False, pipeline=pipeline)
+    session = Session(compile_model(model, tmp_path / "plan", options)[0])
+    names = [one["name"] for one in session.plan.json(LAYERS)]
+    assert len(names) == 2 and names[0] == names[1]
+    fed = dict(np.load(half[1]))
+    checks = Checks(selection_of(names[0], names))
+    session.execute(fed, checks.core)
+    assert {one.layer for one in checks.calls} == {0, 1}
+    assert len({one.name for one in checks.calls}) == len(checks.calls)
+    last = checks.calls[-1]
+    again = Checks(selection_of(f"{names[0]}:{last.name}", names))
+    session.execute(fed, again.core)
+    assert [(one.layer, one.name) for one in again.calls] == [(1, last.name)]

@@ -162,3 +162,14 @@ def test_the_benchmark_refuses_other_files(tmp_path: Path) -> None:
     path.write_text(",".join(one for one in COLUMNS if one != "COMP") + "\n")
     with pytest.raises(SystemExit, match="no column COMP"):
         paper_account.read(path)
+
+
+def test_strips_of_a_layer_count_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipeline = bscc.DEFAULT_PIPELINE.replace("depthwise-tiling", "depthwise-tiling{strips=2}")
+    words = [str(DIGITS), "-o", str(tmp_path / "plan"), "--no-compare-dense", "--json", "--cost-model", "paper"]
+    assert command([*words, "--pass-pipeline", pipeline]) == 0
+    said = json.loads(capsys.readouterr().out)
+    names = [one["name"] for one in said["layers"]]
+    assert len(names) > len(set(names))
+    times = [one["simulated_us"] for one in said["paper"]["layers"]]
+    assert sum(one or 0.0 for one in times) == pytest.approx(sum(one["us"] for one in said["layers"]))

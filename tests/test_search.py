@@ -66,7 +66,11 @@ def test_sizes_of_many_cuts_are_those_of_each(planner: Planner) -> None:
 
 
 def test_packets_are_weighed_as_they_are_made(planner: Planner) -> None:
-    """Of each convolution: how many packets a core gets, and the bytes of the largest by its real blocks, or more."""
+    """Of each convolution: how many packets a core gets, and the bytes of the largest by its real blocks.
+
+    Of three packets for a tile the one in the middle has neither biases nor factors: if it is the largest, as much too
+    much is said.
+    """
     seen = 0
     for node in planner.nodes:
         for one in weighed(planner, node):
@@ -77,9 +81,8 @@ def test_packets_are_weighed_as_they_are_made(planner: Planner) -> None:
                 placed = replace(node, columns_by=found.columns_by, mapping=found[i])
                 assert one.trial.packets[i] == step_count(node.layer, found[i], column, TARGET.core_rows)
                 made = packet_bytes(placed, TARGET, planner.module, 0)
-                # Of several packets for a tile the one with most blocks may be one without bias and factors.
-                spare = round_up(RECORD_BYTES * int(found.out_blocks[i])) if one.trial.parts[i] > 1 else 0
-                assert made <= sizes[i] <= made + spare, found[i]
+                more = RECORD_BYTES * found[i].out_blocks if one.trial.parts[i] > 2 else 0
+                assert made <= sizes[i] <= round_up(made + more), found[i]
                 seen += 1
     assert seen > 300
 

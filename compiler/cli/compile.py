@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 from compiler import VERSION
 from compiler.cli import CommandParser, guarded
-from compiler.cli.files import check_writable, write_text
+from compiler.cli.files import STREAM, check_writable, write_text
 from compiler.driver import COST_MODELS, MAPPING, Options, compile_model, explain_mapping
 from compiler.errors import Diagnostic, UsageError
 from compiler.mapping.search import Effort
@@ -159,10 +160,41 @@ def layer_lines(summary: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _check_explained(given: argparse.Namespace) -> None:
+    """Refuse what would stay undone because nothing is compiled."""
+    asked = {
+        "-o": given.output_dir,
+        "--mapping-out": given.mapping_out,
+        "--dump-ir": given.dump_ir,
+        "--verify-each": given.verify_each,
+        "--json": given.json,
+    }
+    for option, value in asked.items():
+        if value:
+            text = f"--explain-mapping compiles nothing, so there is nothing for {option}"
+            raise UsageError(Diagnostic("usage", text, help="run the two one after the other"))
+
+
+def _check_apart(given: argparse.Namespace) -> None:
+    """Refuse a place for the mappings where they would spoil the plan, the model or what goes to stdout."""
+    if given.mapping_out == STREAM:
+        if given.json:
+            raise UsageError(Diagnostic("usage", "--json and --mapping-out both write to stdout"))
+        return
+    place, plan = (Path(os.path.realpath(one)) for one in (given.mapping_out, given.output_dir))
+    if plan in (place, *place.parents):
+        help = f"a plan has them in its {MAPPING} anyway"
+        raise UsageError(Diagnostic("usage", f"--mapping-out '{given.mapping_out}' lies in the plan", help=help))
+    if place == Path(os.path.realpath(given.model)):
+        raise UsageError(Diagnostic("usage", f"--mapping-out '{given.mapping_out}' is the model"))
+
+
 def run(argv: Sequence[str] | None) -> int:
     """Do what the command line says; errors are raised."""
     given = command().parse(argv)
-    if given.output_dir is None and given.explain_mapping is None:
+    if given.explain_mapping is not None:
+        _check_explained(given)
+    elif given.output_dir is None:
         raise UsageError(Diagnostic("usage", "where should the plan go? -o PLAN says it"))
     options = Options(
         target=given.target,
@@ -177,7 +209,9 @@ def run(argv: Sequence[str] | None) -> int:
         search=given.search or "",
         mapping=given.mapping or "",
     )
-    check_writable([given.mapping_out] if given.mapping_out else [])
+    if given.mapping_out:
+        _check_apart(given)
+        check_writable([given.mapping_out])
     progress = _progress(given)
     try:
         if given.explain_mapping is not None:
@@ -194,7 +228,7 @@ def run(argv: Sequence[str] | None) -> int:
         write_text(given.mapping_out, (Path(given.output_dir) / MAPPING).read_text(encoding="utf-8"))
     if given.json:
         sys.stdout.write(json_bytes(summary).decode())
-    elif not given.quiet:
+    elif not given.quiet and given.mapping_out != STREAM:
         if given.verbose:
             sys.stdout.write(layer_lines(summary))
             if "paper" in summary:

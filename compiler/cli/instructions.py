@@ -128,9 +128,9 @@ def _calls(session: Session, feeds: Feeds, what: str) -> Found:
 
 
 def selection_of(what: str, names: Sequence[str]) -> Selection:
-    """`LAYER`, `LAYER:COLUMN,ROW` or `LAYER:COLUMN,ROW,CALL` among the layers of a plan."""
+    """`LAYER`, `LAYER:COLUMN,ROW` or `LAYER:COLUMN,ROW,CALL` among the layers of a plan, whose strips have one name."""
     if what in names:
-        return Selection(names.index(what))
+        return Selection(_all_of(what, names))
     layer, _, tail = what.rpartition(":")
     if layer in names:
         tile = _TILE.fullmatch(tail)
@@ -138,15 +138,20 @@ def selection_of(what: str, names: Sequence[str]) -> Selection:
             text = f"'{tail}' behind layer '{layer}' names no calls"
             raise UsageError(Diagnostic("usage", text, help=f"{FORM}, three numbers counted from 0"))
         column, row, call = tile.groups()
-        return Selection(names.index(layer), (int(column), int(row)), None if call is None else int(call))
+        return Selection(_all_of(layer, names), (int(column), int(row)), None if call is None else int(call))
     layer = layer if _TILE.fullmatch(tail) else what
     help = f"{ALL}, LAYER or {FORM}; {nearest(layer, names)}"
     raise UsageError(Diagnostic("unknown-layer", f"the plan has no layer '{layer}'", help=help))
 
 
+def _all_of(name: str, names: Sequence[str]) -> tuple[int, ...]:
+    return tuple(number for number, one in enumerate(names) if one == name)
+
+
 def _known(checks: Checks) -> str:
     """The calls that the layer does have."""
-    counts = sorted((core, count) for (layer, core), count in checks.seen.items() if layer == checks.selection.layer)
+    first = checks.selection.layers[0]
+    counts = sorted((core, count) for (layer, core), count in checks.seen.items() if layer == first)
     calls = ", ".join(f"{column},{row},0..{count - 1}" for (column, row), count in counts)
     return f"COLUMN,ROW,CALL of this layer: {calls}"
 

@@ -1,8 +1,8 @@
 """What a core is told: its configuration record, and the work packets that arrive with each piece of work.
 
-A work packet is one header, then call records, block records, tables and weights at the offsets the header names,
-all little-endian words.  The emitter encodes these records and the simulator decodes them; what a kernel computes
-from them is written in docs/plan-format.md and implemented on each side by itself.
+A work packet is one header, then call records, biases and factors of blocks (`compiler.encoding.records`), tables and
+weights at the offsets the header names, all little-endian words.  The emitter encodes these records and the simulator
+decodes them; what a kernel computes from them is written in docs/plan-format.md and implemented on each side by itself.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ STEPS_ADDRESS = CONFIG_ADDRESS + 64
 
 CONFIG_MAGIC = 0x31435342  # "BSC1" in memory order
 WORK_VERSION = 5
+MAX_LAYERS = 1 << 12
+"""Layers of a plan, each strip of one counting by itself: as many as a packet's header can tell apart."""
+
 BLOCK = 8
 """Channels of an activation block and both sides of a weight block."""
 

@@ -180,7 +180,8 @@ class Trial:
             groups = cuts.rows * groups_of(cuts.width) if self.facts.counts > 1 else 1
             scales = SCALE_BYTES * groups * np.minimum(calls, edges + 1)
         taps, width = max(self._taps, cuts.least_periods), np.minimum(cuts.width, layer.out_width)
-        # Of several packets for a tile the first has what sums start from, and the last, as long, its factors.
+        # Of several packets for a tile the first has what sums start from, and the last, as long, its factors; those
+        # between have neither, so this is a little too much where one of them is the largest.
         both, one = (records_of(cuts.finish, starts=True, ends=ends) for ends in (True, False))
         records = np.where(self.parts > 1, one, both)
         found = sections_of(layer, calls, cuts.rows, width, cuts.out_blocks, taps, entries.largest, scales, records)

@@ -53,11 +53,11 @@ class Forced:
         """Read a file; what is broken in it is an `UnreadableInput`, another target's name a `UsageError`."""
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # a number of very many digits is a plain ValueError
             why = error.strerror if isinstance(error, OSError) else error
             raise UnreadableInput(Diagnostic("mapping-file", f"cannot be read: {why}", path)) from None
         entries = _entries(data, ("schema",), ("target", "core", "layers", "tensors"), "the file", path)
-        if entries["schema"] != SCHEMA:
+        if type(entries["schema"]) is not int or entries["schema"] != SCHEMA:
             raise _broken(f"schema is {entries['schema']!r}, this version reads {SCHEMA}", path)
         if entries.get("target", target.name) != target.name:
             text = f"the mappings are for {entries['target']!r}, this plan is for '{target.name}'"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from compiler.encoding.work import LANES
+from compiler.encoding.work import LANES, MAX_LAYERS
+from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import FusedLocation, Location, Module, NodeLocation, Op, TensorType, Value
 from compiler.mapping.lanes import reach
 from compiler.mapping.layers import KERNEL_OPS, layer_of, result_of, tensors_of
@@ -154,6 +155,10 @@ class Reader:
     def _node(self, op: Op) -> None:
         assert isinstance(op, KERNEL_OPS)
         number = len(self.nodes)
+        if number == MAX_LAYERS:
+            text = f"the network has more than {MAX_LAYERS:,} layers, each strip of one counting by itself"
+            help = "depthwise-tiling{strips=N} and {max-strips=N} make N of each"
+            raise DoesNotFit(Diagnostic("layer-count", text, op.loc, help=help))
         self.done.add(op)
         inputs = tuple(self._view(one) for one in tensors_of(op))
         self._in_place(result_of(op), tensors_of(op))
