@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -13,6 +15,7 @@ from compiler.driver import Options, compile_model
 from compiler.encoding.work import MAX_LAYERS, WorkHeader
 from compiler.errors import BsccError, DoesNotFit
 from compiler.ir import Module, clone_module
+from compiler.mapping.forced import Forced
 from compiler.mapping.plans import overflows, plan_of
 from compiler.mapping.strips import group_of, steps_of, strip_rows
 from compiler.pipeline import DEFAULT_PIPELINE
@@ -157,6 +160,28 @@ def test_what_does_not_fit_is_cut_and_never_loses(slower: int, tmp_path: Path) -
     assert after.cycles <= before.cycles
     if slower > 1:
         assert list(tiled.walk(bsp.StackOp)) and after.cycles < 0.8 * before.cycles
+
+
+def test_what_cannot_give_way_is_named(tmp_path: Path) -> None:
+    """What is alive at the peak, the memory that would do and the least there can be, and what forces it."""
+    module, target = laid_out(Case("tower", tower, (8, 80, 80)), tmp_path), small(1)
+    homes = {one.owner: "mem" for one in plan_of(module, target).tensors[1:-1]}
+    path = tmp_path / "mapping.json"
+    path.write_text(json.dumps({"schema": 1, "tensors": homes}))
+    with pytest.raises(DoesNotFit) as caught:
+        plan_of(module, target, forced=Forced.read(str(path), target))
+    found = caught.value.diagnostic
+    assert found.code == "does-not-fit" and str(found.place) == str(path)
+    named = [
+        int(match[1].replace(",", "")) for note in found.notes if (match := re.match("at the peak, ([0-9,]+)", note))
+    ]
+    assert named == sorted(named, reverse=True) and sum(named) > target.memory_tile.bytes
+    (sizes,) = [re.findall("[0-9,]*[0-9]", note) for note in found.notes if "would do" in note]
+    enough, least = (int(one.replace(",", "")) for one in sizes)
+    assert enough >= least > target.memory_tile.bytes
+    roomy = replace(target, memory_tile=replace(target.memory_tile, bytes=enough))
+    plan_of(module, roomy, forced=Forced.read(str(path), roomy))
+    assert f"{len(homes)} tensors" in found.notes[-1]
 
 
 def test_what_fits_is_not_touched(tmp_path: Path) -> None:

@@ -56,10 +56,13 @@ class Ring(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """Bytes of a memory tile in use, the epoch in which most is alive, and the resident tensors among that."""
+    """Bytes of a memory tile in use, and those that every placement needs; the epoch in which most is alive, all of
+    that, and the resident tensors among that."""
 
     bytes: int
+    bound: int
     epoch: int
+    requests: list[Request]
     alive: list[Tensor]
 
 
@@ -123,8 +126,9 @@ class Footprint:
         if least <= room < used:
             # There is room, but in pieces.
             used = min(used, smallest(requests, capacity=room, nodes=PLACE_NODES).peak)
+        alive = [one for one in requests if one.first <= at <= one.last]
         held = zip(owners, requests, strict=False)
-        return Peak(used, at, [one for one, request in held if request.first <= at <= request.last])
+        return Peak(used, least, at, alive, [one for one, request in held if request.first <= at <= request.last])
 
     def _requests(self, work_bytes: int) -> list[Request]:
         """What memory tiles hold: resident tensors, then what is loaded, stored, and waits to be sent."""
@@ -137,12 +141,13 @@ class Footprint:
         # The order is that of memory-planning, so that what is found to fit here fits there.
         for node in self.nodes:
             for now, staged in enumerate(self.staged(node), first_epoch[node.number]):
-                requests += [Request("loaded", size, max(0, now - 1), now) for size in staged.loads if size]
+                loaded, stored = f"operand of '{node.title}' from DDR", f"result of '{node.title}' for DDR"
+                requests += [Request(loaded, size, max(0, now - 1), now) for size in staged.loads if size]
                 if node.output.tensor.level == "ddr":
-                    requests.append(Request("stored", staged.store, now, min(now + 1, epoch - 1)))
+                    requests.append(Request(stored, staged.store, now, min(now + 1, epoch - 1)))
         for node in self.nodes:
             for now, ring in enumerate(self.rings(node, work_bytes), first_epoch[node.number]):
-                requests.append(Request("work", ring.bytes, max(0, now - 1), now))
+                requests.append(Request(f"work packets of '{node.title}'", ring.bytes, max(0, now - 1), now))
         return requests
 
     def _residents(self) -> list[Tensor]:
@@ -153,4 +158,5 @@ class Footprint:
         touching = (*tensor.writers, *tensor.readers)
         start = min(first_epoch[n] for n in tensor.writers)
         end = max(first_epoch[n] + self.nodes[n].pieces - 1 for n in touching)
-        return Request(tensor.owner, band_bytes(tensor.storage, self.target.columns), start, end)
+        name = f"{tensor.owner}, the result of '{self.nodes[tensor.writers[0]].title}'"
+        return Request(name, band_bytes(tensor.storage, self.target.columns), start, end)

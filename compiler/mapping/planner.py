@@ -6,14 +6,13 @@ from collections.abc import Hashable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
 
 from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import Module
 from compiler.kernels.programs.resident import resident
 from compiler.mapping.estimate import Facts, smallest_tile_bytes
 from compiler.mapping.features import features_of, reconciled, simplify
-from compiler.mapping.footprint import Footprint
+from compiler.mapping.footprint import Footprint, Peak
 from compiler.mapping.forced import FREE, Forced
 from compiler.mapping.kept import Kept
 from compiler.mapping.network import Node, Tensor, most_pieces
@@ -51,8 +50,8 @@ class Plan:
     decisions: tuple[Decision, ...]
 
 
-_searched = lru_cache(maxsize=1 << 14)(search)
-"""The search of a layer, done once for all plans that are tried."""
+MOST_NOTES = 6
+"""Buffers that a message names of those that do not fit together."""
 
 
 class Planner:
@@ -75,6 +74,7 @@ class Planner:
         self._wanted, self._homes = forced.by_number(self.nodes), forced.by_tensor(self.tensors)
         self.cycles = 0.0
         self._decisions: dict[int, Decision] = {}
+        self._choices: dict[tuple[Kept, Space], Choice | None] = {}
         self._ways: dict[int, list[Decision]] = {}
         self._levels = tuple(one.level for one in self.tensors)
         self._most_work_bytes = work_bytes
@@ -216,7 +216,9 @@ class Planner:
         wanted = self._wanted.get(node.number)
         if wanted:
             return self.forced.choice(node, wanted, space, kept, most_pieces(node.layer, way, self.target.columns))
-        return _searched(space, kept, self.budget)
+        if (kept, space) not in self._choices:
+            self._choices[kept, space] = search(space, kept, self.budget)
+        return self._choices[kept, space]
 
     def passes(self) -> list[Pass]:
         """The passes of all layers in order, as they are decided."""
@@ -279,7 +281,7 @@ class Planner:
             if free:
                 min(free, key=self._cost_of).level = "ddr"
             elif not self._cut(peak.epoch):
-                raise self._too_full(peak.bytes)
+                raise self._too_full(peak)
 
     def _cost_of(self, tensor: Tensor) -> tuple[float, int]:
         """Cycles of all passes with a tensor in DDR."""
@@ -339,12 +341,23 @@ class Planner:
         if node.pieces > before:
             self._map(node, (node.columns_by,))
 
-    def _too_full(self, used: int) -> DoesNotFit:
+    def _too_full(self, peak: Peak) -> DoesNotFit:
+        """Nothing can give way any more: what is alive at the peak, the memory that would do, and what may help."""
+        largest = sorted(peak.requests, key=lambda one: -one.bytes)[:MOST_NOTES]
+        notes = [f"at the peak, {one.bytes:,} bytes: {one.name}" for one in largest]
+        notes.append(f"a memory tile of {peak.bytes:,} bytes would do, one of less than {peak.bound:,} never")
+        help = "choose-tiles{work-bytes=...} with a smaller number needs less, and so do more columns"
+        if self._wanted or self._homes:
+            forced = f"{len(self._wanted)} layers and the homes of {len(self._homes)} tensors"
+            notes.append(f"the mapping file forces {forced}")
+            help = "leave some of them out"
         return DoesNotFit(
             Diagnostic(
                 "does-not-fit",
-                f"what is loaded, stored and waits to be sent needs {used} bytes of a memory tile of "
-                f"{self.target.memory_tile.bytes}",
-                help="choose-tiles{work-bytes=...} with a smaller number needs less",
+                f"what is alive at once needs {peak.bytes:,} bytes of a memory tile of "
+                f"{self.target.memory_tile.bytes:,}",
+                self.forced.place,
+                tuple(notes),
+                help=help,
             )
         )
