@@ -69,7 +69,12 @@ class Channel:
     @property
     def pool(self) -> tuple[int, int, int]:
         """Channels of one pool take descriptors from each other."""
-        return self.column, self.row, bds_of_channel(self.kind, self.number).start
+        return self.column, self.row, self.descriptors.start
+
+    @property
+    def descriptors(self) -> range:
+        """The numbers of all descriptors of its pool."""
+        return bds_of_channel(self.kind, self.number)
 
     @property
     def turn(self) -> Turn:
@@ -111,7 +116,7 @@ class Controller:
         return range(taken[0], taken[0] + count)
 
     def _pool(self, channel: Channel) -> deque[int]:
-        return self.free.setdefault(channel.pool, deque(bds_of_channel(channel.kind, channel.number)))
+        return self.free.setdefault(channel.pool, deque(channel.descriptors))
 
     def push(self, channel: Channel, task: Task, epoch: int) -> None:
         """Write the chain's descriptors and push it, waiting first for whatever is in its way."""
@@ -123,7 +128,7 @@ class Controller:
         pool = self._pool(channel)
         while len(pool) < len(task.chain):
             heads = [queue[0] for one, queue in self.pending.items() if queue and one.pool == channel.pool]
-            have = len(bds_of_channel(channel.kind, channel.number))
+            have = len(channel.descriptors)
             self._make_room(channel, heads, now, f"free descriptor among {have}")
         bds = tuple(pool.popleft() for _ in task.chain)
         for position, (spec, bd) in enumerate(zip(task.chain, bds, strict=True)):

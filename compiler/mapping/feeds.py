@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -85,16 +85,7 @@ def feed_of(run: tile.RunOp, maker: PacketMaker, target: Target, constants: Cons
     Appends the packets to `constants`.
     """
     feed, lanes = Feed(), work_lanes_of(run)
-    for column, extent in enumerate(extents_of(run)):
-        if extent.empty:
-            continue
-        packets = maker.column(extent, target.core_rows)
-        if run.mapping.shared:
-            # All columns make the same packets; each sends those of one row.
-            row = shared_row(column, target.columns, target.core_rows)
-            if row is None:
-                continue
-            packets = [[step[row]] for step in packets]
+    for column, packets in _packets_of(run, maker, target):
         slots = min(run.slots, len(packets))
         feed.features |= {feature for step in packets for one in step for feature in features_in(one)}
         for lane in lanes:
@@ -111,6 +102,22 @@ def feed_of(run: tile.RunOp, maker: PacketMaker, target: Target, constants: Cons
             sends = [Transfer(order_of(step), _sends(run, lane, step % slots)) for step in range(len(packets))]
             feed.later += [(send, task) for task in coalesce(TileKind.MEMTILE, sends)]
     return feed
+
+
+def _packets_of(run: tile.RunOp, maker: PacketMaker, target: Target) -> Iterator[tuple[int, list[list[Bytes]]]]:
+    """The columns that send work, each with its packets by step, then by sender."""
+    extents = extents_of(run)
+    if run.mapping.shared:
+        # All columns would make the same packets; each sends those of one row.
+        made = maker.column(extents[0], target.core_rows)
+        for column in range(target.columns):
+            row = shared_row(column, target.columns, target.core_rows)
+            if row is not None:
+                yield column, [[step[row]] for step in made]
+        return
+    for column, extent in enumerate(extents):
+        if not extent.empty:
+            yield column, maker.column(extent, target.core_rows)
 
 
 def _receive(

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compiler.encoding.descriptors import bds_of_channel
 from compiler.encoding.overlay import (
     BROADCAST_ID,
     LOAD_CHANNELS,
@@ -246,14 +245,14 @@ class Lowering:
         pushes: list[tuple[Channel, Task]] = []
         for (channel, tasks), (_, transfers) in zip(found, moves, strict=True):
             # A quarter of a pool is for work, loads and stores.
-            if used[channel.pool] > len(bds_of_channel(channel.kind, channel.number)) * 3 // 4:
+            if used[channel.pool] > len(channel.descriptors) * 3 // 4:
                 tasks = coalesce(channel.kind, transfers)
             pushes += [(channel, task) for task in tasks]
         return pushes
 
     def _has_room(self, one: Ahead, kept: int) -> bool:
         """Whether it can be pushed at once, and leaves the run enough descriptors: all it needs, or half of a pool."""
-        half = len(bds_of_channel(one.channel.kind, one.channel.number)) // 2
+        half = len(one.channel.descriptors) // 2
         return self.control.has_room(one.channel, one.task, min(kept, half))
 
     def _transfers(self, run: tile.RunOp, column: int, steps: list[list[Step]]) -> list[tuple[Channel, list[Transfer]]]:
