@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from compiler.errors import NodeLocation
 from compiler.frontend.check import text
 
 Array = NDArray[Any]
+MODEL_IR_VERSION = 10
+"""Of the models that are written: the newest that onnxruntime 1.18 and later all read."""
+
 AttributeValue = int | float | str | tuple[int, ...] | tuple[float, ...] | object
 
 
@@ -27,11 +30,20 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, AttributeValue]
+    domain: str = ""
 
     @classmethod
     def of(cls, proto: onnx.NodeProto) -> Node:
         attributes = {one.name: _plain(helper.get_attribute_value(one)) for one in proto.attribute}
-        return cls(text(proto.name), proto.op_type, tuple(proto.input), tuple(proto.output), attributes)
+        domain = "" if proto.domain == "ai.onnx" else proto.domain
+        return cls(text(proto.name), proto.op_type, tuple(proto.input), tuple(proto.output), attributes, domain)
+
+    def proto(self) -> onnx.NodeProto:
+        """The node as ONNX has it, without its name, which need not be the only one of that name."""
+        made = onnx.NodeProto(op_type=self.op_type, domain=self.domain, input=self.inputs, output=self.outputs)
+        for name, value in self.attributes.items():
+            made.attribute.append(helper.make_attribute(name, list(value) if isinstance(value, tuple) else value))
+        return made
 
     @property
     def loc(self) -> NodeLocation:
@@ -84,6 +96,26 @@ class Graph:
                 if name:
                     found.setdefault(name, []).append(node)
         return found
+
+    def part(self, nodes: Sequence[Node], inputs: Sequence[str], outputs: Sequence[str]) -> Graph:
+        """Some of the nodes as a graph of their own, with the constants that they read."""
+        read = dict.fromkeys(name for node in nodes for name in node.inputs if name)
+        constants = {name: self.constants[name] for name in read if name in self.constants}
+        return replace(self, nodes=list(nodes), inputs=list(inputs), outputs=list(outputs), constants=constants)
+
+    def model(self) -> onnx.ModelProto:
+        """The graph as an ONNX model, its constants as initializers; all shapes are written down."""
+        inputs, outputs = ([self._info(name) for name in names] for names in (self.inputs, self.outputs))
+        read = {name for node in self.nodes for name in node.inputs}
+        stored = [numpy_helper.from_array(one, name) for name, one in self.constants.items() if name in read]
+        graph = helper.make_graph([one.proto() for one in self.nodes], "main", inputs, outputs, stored)
+        domains = dict.fromkeys(("", *(one.domain for one in self.nodes)))
+        imports = [helper.make_opsetid(one, 1 if one else self.opset) for one in domains]
+        return helper.make_model(graph, opset_imports=imports, ir_version=min(MODEL_IR_VERSION, onnx.IR_VERSION))
+
+    def _info(self, name: str) -> onnx.ValueInfoProto:
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtypes[name]))
+        return helper.make_tensor_value_info(name, kind, self.shapes[name])
 
 
 def dtype_name(elem_type: int) -> str:
