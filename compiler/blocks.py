@@ -1,7 +1,7 @@
 """The 8x8 block: 8 output channels x 8 input channels of one kernel tap; the order of blocks is defined here.
 
-A weight tensor is [O, KH, KW, I]; its blocks are listed by (output block, input block, ky, kx), the order in
-which a core that owns some output channels reads them.
+A weight tensor is [O, KH, KW, I]; of a convolution in groups [O, KH, KW, I / groups].  Its blocks are listed by
+(output block, input block, ky, kx), the order in which a core that owns some output channels reads them.
 """
 
 from __future__ import annotations
@@ -32,14 +32,37 @@ def split_blocks(weight: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.ascontiguousarray(split.transpose(0, 4, 2, 3, 5, 1))
 
 
-def pack(weight: NDArray[np.int8], *, keep_all: bool) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+def blocks_in_groups(out: int, inp: int, groups: int) -> NDArray[np.int64]:
+    """How many pairs of an output and an input channel of each block are of one group, [O/8, I/8]."""
+    members = []
+    for channels in (out, inp):
+        own = np.zeros((padded(channels), groups), np.int64)
+        own[np.arange(channels), np.arange(channels) // (channels // groups)] = 1
+        members.append(own.reshape(-1, BLOCK, groups).sum(axis=1))
+    found: NDArray[np.int64] = members[0] @ members[1].T
+    return found
+
+
+def ungrouped(weight: NDArray[np.int8], groups: int) -> NDArray[np.int8]:
+    """Weights [O, KH, KW, I / groups] as [O, KH, KW, I], zero outside the groups."""
+    out, kh, kw, inp = weight.shape
+    full = np.zeros((groups, out // groups, kh, kw, groups, inp), np.int8)
+    own = np.arange(groups)
+    full[own, :, :, :, own] = weight.reshape(groups, out // groups, kh, kw, inp)
+    return full.reshape(out, kh, kw, groups * inp)
+
+
+def pack(weight: NDArray[np.int8], *, keep_all: bool, groups: int = 1) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
     """Kept blocks [kept, 8 (input), 8 (output)] and index rows (output block, ky, kx, input block).
 
-    A block is dropped when all of its weights are exactly zero.
+    A block is dropped when all of its weights are exactly zero, or, with `keep_all`, when it lies outside the groups.
     """
-    split = split_blocks(weight)
+    split = split_blocks(ungrouped(weight, groups) if groups > 1 else weight)
     kept = split.reshape(*split.shape[:4], -1).any(axis=-1)
-    places = np.argwhere(np.ones_like(kept) if keep_all else kept)
+    if keep_all:
+        inside = blocks_in_groups(len(weight), weight.shape[3] * groups, groups) > 0
+        kept = np.broadcast_to(inside[:, :, None, None], kept.shape)
+    places = np.argwhere(kept)
     blocks = split[tuple(places.T)]
     index = places[:, [0, 2, 3, 1]].astype(np.int32)
     return np.ascontiguousarray(blocks), np.ascontiguousarray(index)
@@ -52,6 +75,30 @@ def unpack(blocks: NDArray[np.int8], index: NDArray[np.int32], shape: tuple[int,
     split[index[:, 0], index[:, 3], index[:, 1], index[:, 2]] = blocks
     full = split.transpose(0, 5, 2, 3, 1, 4).reshape(padded(out), kh, kw, padded(inp))
     return np.ascontiguousarray(full[:out, :, :, :inp])
+
+
+def pack_channels(weight: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+    """Weights [C, KH, KW] of single channels as blocks [C/8 * KH * KW, 1, 8], and their index.
+
+    The output block of an index row is its input block, too.
+    """
+    channels, kh, kw = weight.shape
+    full = np.zeros((padded(channels), kh, kw), np.int8)
+    full[:channels] = weight
+    split = full.reshape(-1, BLOCK, kh, kw).transpose(0, 2, 3, 1)
+    block, ky, kx = (one.reshape(-1) for one in np.indices(split.shape[:3]))
+    index = np.stack([block, ky, kx, block], axis=1).astype(np.int32)
+    return np.ascontiguousarray(split.reshape(-1, 1, BLOCK)), np.ascontiguousarray(index)
+
+
+def unpack_channels(
+    blocks: NDArray[np.int8], index: NDArray[np.int32], shape: tuple[int, int, int]
+) -> NDArray[np.int8]:
+    """The weights of `shape` [C, KH, KW] that `pack_channels` packed."""
+    channels, kh, kw = shape
+    split = np.zeros((blocks_of(channels), BLOCK, kh, kw), np.int8)
+    split[index[:, 0], :, index[:, 1], index[:, 2]] = blocks[:, 0]
+    return np.ascontiguousarray(split.reshape(-1, kh, kw)[:channels])
 
 
 def reorder(

@@ -56,18 +56,20 @@ def optional_constant(build: Build, node: Node, index: int, what: str) -> Consta
     return build.constant(node, index, what) if node.input(index) else None
 
 
-def conv_window(node: Node, x: Tensor, kernel: tuple[int, ...], channels: int) -> Window:
-    """Kernel, strides, pads and dilations, checked against the weights."""
-    group = node.integer("group", 1)
-    if group != 1:
-        raise Refusal(f"it has {group} groups, only dense convolutions are supported")
+def conv_window(node: Node, x: Tensor, weight: Array) -> Window:
+    """Kernel, strides, pads and dilations, checked against the weights [O, I / groups, KH, KW]."""
+    group, (out, inner, *taps) = node.integer("group", 1), weight.shape
+    kernel, channels = tuple(taps), inner * group
+    if group < 1 or out % group:
+        raise Refusal(f"its group is {group}, expected a divisor of its {out} output channels")
     if len(kernel) != 2:
         raise Refusal(f"it is {len(kernel)}-dimensional, only 2-dimensional convolutions are supported")
     given = node.integers("kernel_shape", kernel)
     if given != kernel:
         raise Refusal(f"its kernel_shape is {list(given)}, its weights have {list(kernel)}")
     if len(x.shape) == 4 and x.shape[1] != channels:
-        raise Refusal(f"it reads {x.shape[1]} channels, its weights have {channels}")
+        groups = f" in {group} groups" * (group > 1)
+        raise Refusal(f"it reads {x.shape[1]} channels, its weights have {channels}{groups}")
     return window(node, x.shape[2:], kernel)
 
 
@@ -83,11 +85,17 @@ def conv(build: Build, node: Node) -> None:
     constant = build.constant(node, 1, "weight")
     check_rank(constant.array)
     weight, scales = integers(constant, 0)
-    out, channels, *kernel = weight.shape
-    shape = conv_window(node, x, tuple(kernel), channels)
+    shape = conv_window(node, x, weight)
     value = image(x)
     bias = optional_constant(build, node, 2, "bias")
-    emit(build, node, value, np.moveaxis(weight, 1, -1), spread(scales, out), bias, shape, Layout.NCHW)
+    spreaded = spread(scales, weight.shape[0])
+    emit(build, node, value, np.moveaxis(weight, 1, -1), spreaded, bias, shape, Layout.NCHW, group_of(node))
+
+
+def group_of(node: Node) -> int | None:
+    """The groups of a Conv, None if it has but one."""
+    group = node.integer("group", 1)
+    return None if group == 1 else group
 
 
 def emit(
@@ -99,14 +107,15 @@ def emit(
     bias: Constant | None,
     shape: Window,
     layout: Layout,
+    group: int | None = None,
 ) -> None:
-    """A float convolution with weights [O, KH, KW, I]."""
+    """A float convolution with weights [O, KH, KW, I / group]."""
     if np.any(~np.isfinite(scales)) or np.any(scales < 0):
         raise Refusal("its weights have a scale that is no positive number")
     stored = build.stored("weight", np.ascontiguousarray(weight), node, scales)
     added = bias_value(build, node, bias, weight.shape[0])
     try:
-        y = build.rw.insert(nn.Conv2dOp(x, stored, added, *shape, loc=node.loc)).y
+        y = build.rw.insert(nn.Conv2dOp(x, stored, added, *shape, group=group, loc=node.loc)).y
     except IRError as error:
         raise Refusal(error.diagnostic.message) from None
     build.define(node, Tensor(y, build.shape_of(node), layout))
@@ -165,6 +174,7 @@ def qlinear(
     scales: NDArray[np.float32],
     shape: Window,
     layout: Layout,
+    group: int | None = None,
 ) -> None:
     """The integer operation of QLinearConv and QLinearMatMul."""
     given = quant_from(build.constant(node, 1, "x_scale").array, zero_of(build, node, 2), node.input(1))
@@ -179,7 +189,8 @@ def qlinear(
         added = build.stored("bias", bias.array.reshape(-1), node)
     stored = build.stored("weight", np.ascontiguousarray(weight), node, scales)
     try:
-        y = build.rw.insert(nn.QConv2dOp(value, stored, added, *shape, quant, *quant.limits, loc=node.loc)).y
+        op = nn.QConv2dOp(value, stored, added, *shape, quant, *quant.limits, group=group, loc=node.loc)
+        y = build.rw.insert(op).y
     except IRError as error:
         raise Refusal(error.diagnostic.message) from None
     build.define(node, Tensor(y, build.shape_of(node), layout))
@@ -216,9 +227,10 @@ def qlinear_conv(build: Build, node: Node) -> None:
     x = build.tensor(node, 0)
     check_rank(build.constant(node, 3, "weight").array)
     weight, scales = qlinear_weight(build, node, 0)
-    shape = conv_window(node, x, weight.shape[2:], weight.shape[1])
+    shape = conv_window(node, x, weight)
     spreaded = spread(scales, weight.shape[0])
-    qlinear(build, node, x, image(x), np.moveaxis(weight, 1, -1), spreaded, shape, Layout.NCHW)
+    weight = np.moveaxis(weight, 1, -1)
+    qlinear(build, node, x, image(x), weight, spreaded, shape, Layout.NCHW, group_of(node))
 
 
 def qlinear_matmul(build: Build, node: Node) -> None:

@@ -55,6 +55,28 @@ def convolve(
     return total.reshape(1, height, width, out)
 
 
+def convolve_groups(
+    x: Array,
+    weight: NDArray[np.int8],
+    groups: int,
+    strides: Sequence[int],
+    pads: Sequence[int],
+    dilations: Sequence[int],
+) -> NDArray[np.int64]:
+    """The same of weights [O, KH, KW, I / groups]: each group of outputs sees its own group of inputs."""
+    out, kh, kw, inner = weight.shape
+    if groups == 1:
+        return convolve(x, weight, strides, pads, dilations)
+    if inner == 1 and groups == out:
+        seen = windows(x, (kh, kw), strides, pads, dilations, 0)
+        total = np.zeros((1, *seen.shape[:3]), np.int64)
+        for ky, kx in np.ndindex(kh, kw):
+            total += seen[..., ky, kx].astype(np.int64) * weight[:, ky, kx, 0]
+        return total
+    parts = zip(np.split(x, groups, axis=3), np.split(weight, groups), strict=True)
+    return np.concatenate([convolve(one, own, strides, pads, dilations) for one, own in parts], axis=3)
+
+
 def exact_ranges(largest: int, matrix: NDArray[np.int8]) -> list[tuple[int, int]]:
     """Ranges of columns whose products with numbers up to `largest` sum up to less than 2^24 in any order."""
     weights = np.abs(matrix.astype(np.int64)) * max(largest, 1)
