@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.blocks import blocks_in_groups
+from compiler.blocks import blocks_in_groups, distinct
 from compiler.encoding.work import BLOCK
 from compiler.ir import Module, Op, Value
 from compiler.mapping.balance import imbalance
@@ -127,10 +127,11 @@ def _layer(
     """A layer; the weights that a strip uses `again` need not cross DDR once more."""
     run, layer = runs[0], runs[0].layer
     pixels = layer.out_height * layer.out_width
-    blocks = kept_weights = weights = 0
+    blocks = kept_weights = weights = stored = 0
     uneven = equal = 1.0
     if layer.weighted:
-        table = module.store[f"{layer.weight}.index"]
+        whole = module.store[f"{layer.weight}.index"]
+        table, stored = distinct(whole), len(whole)
         pairs = blocks_in_groups(layer.out_channels, layer.channels, layer.group or 1)
         blocks = int((pairs > 0).sum()) * layer.taps
         per_block = np.bincount(table[:, 0], pairs[table[:, 0], table[:, 3]], layer.out_blocks).astype(np.float64)
@@ -164,7 +165,7 @@ def _layer(
         blocks=blocks,
         blocks_kept=layer.kept_blocks,
         weight_bytes=weights,
-        packed_bytes=layer.kept_blocks * (BLOCK * BLOCK + 4) + 12 * BLOCK * layer.out_blocks if layer.weighted else 0,
+        packed_bytes=stored * (BLOCK * BLOCK + 4) + 12 * BLOCK * layer.out_blocks if layer.weighted else 0,
         read_bytes=constants + read,
         written_bytes=written,
         passes=len(runs),

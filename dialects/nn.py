@@ -9,6 +9,7 @@ from __future__ import annotations
 from compiler.ir import (
     F32,
     I8,
+    I16,
     I32,
     Dialect,
     EnumAttr,
@@ -64,8 +65,8 @@ class OutputOp(Op):
 class ConstantOp(Op):
     """Numbers of the store.  With `scales` they are integers that mean integer * scale[channel].
 
-    Weights are [O, KH, KW, I], or of groups [O, KH, KW, I / group], with scales [O]; a bias is [O]; an activation has
-    its scale in its type.
+    Weights are [O, KH, KW, I], or of groups [O, KH, KW, I / group], with scales [O]; they are int16 where 8 bits do not
+    hold them without their zero point.  A bias is [O]; an activation has its scale in its type.
     """
 
     name = "nn.constant"
@@ -155,8 +156,8 @@ class _Conv(Op):
         """The shape of the result, of a convolution of `group` groups."""
         check_image(self, self.x.type)
         weight, channels, groups = self.weight.type, self.x.type.shape[3], group or 1
-        if len(weight.shape) != 4 or weight.element != I8 or weight.shape[1:3] != self.kernel:
-            raise self.error("weight", f"expects int8 weights OxKHxKWxI of kernel {self.kernel}, got {weight}")
+        if len(weight.shape) != 4 or weight.element not in (I8, I16) or weight.shape[1:3] != self.kernel:
+            raise self.error("weight", f"expects int8 or int16 weights OxKHxKWxI of kernel {self.kernel}, got {weight}")
         if weight.shape[3] * groups != channels:
             text = f"its weights have {weight.shape[3]}" + f" for each of {groups} groups" * (groups > 1)
             raise self.error("channels", f"reads {channels} channels, {text}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.blocks import BLOCK, blocks_in_groups, pack, pack_channels, padded
+from compiler.blocks import BLOCK, Weights, blocks_in_groups, distinct, pack, pack_channels, padded
 from compiler.errors import Diagnostic, UnsupportedModel
 from compiler.ir import I8, FuncOp, Module, Op, Rewriter, TensorType, Type, Value
 from compiler.numerics import (
@@ -67,12 +67,14 @@ class Lowering:
         key = constant.symbol, groups
         if key not in self.weights:
             store = self.module.store
-            dense: NDArray[np.int8] = store[constant.symbol]
+            dense: Weights = store[constant.symbol]
             packed = pack_depthwise(dense) if is_depthwise(dense, groups) else pack_groups(dense, groups, self.mode)
             store[f"{symbol}.blocks"], store[f"{symbol}.index"] = packed.blocks, packed.index
             digest, group = store.digest(f"{symbol}.blocks"), None if packed.groups == 1 else packed.groups
             kernel = dense.shape[1], dense.shape[2]
-            op = bsp.WeightOp(symbol, digest, kernel, packed.dense, packed.reason, packed.type, group, loc=constant.loc)
+            op = bsp.WeightOp(
+                symbol, digest, kernel, packed.dense, packed.reason, packed.type, packed.again, group, loc=constant.loc
+            )
             self.weights[key] = rw.insert(op)
         return self.weights[key]
 
@@ -88,34 +90,40 @@ class Packed:
     reason: str
     groups: int = 1
 
+    @property
+    def again(self) -> int | None:
+        """Blocks that are stored twice, None without any."""
+        return len(self.blocks) - self.type.kept or None
 
-def is_depthwise(weight: NDArray[np.int8], groups: int) -> bool:
+
+def is_depthwise(weight: Weights, groups: int) -> bool:
     """Whether each output channel has an input channel of its own."""
     return weight.shape[3] == 1 and groups == len(weight) > 1
 
 
-def pack_depthwise(weight: NDArray[np.int8]) -> Packed:
+def pack_depthwise(weight: Weights) -> Packed:
     """All weights [C, KH, KW, 1] of a depthwise convolution."""
     channels, kh, kw, _ = weight.shape
     blocks, index = pack_channels(weight[..., 0])
-    type = bsp.BlockMatrixType((channels, 1, kh, kw), I8, (8, 1), len(blocks), len(blocks))
+    total = padded(channels) // BLOCK * kh * kw
+    type = bsp.BlockMatrixType((channels, 1, kh, kw), I8, (8, 1), total, total)
     return Packed(blocks, index, type, True, "depthwise: no 8x8 block has more than 8 weights")
 
 
-def pack_groups(weight: NDArray[np.int8], groups: int, mode: Mode) -> Packed:
+def pack_groups(weight: Weights, groups: int, mode: Mode) -> Packed:
     """Weights [O, KH, KW, I / groups] as those of a convolution over all channels, without blocks outside of groups."""
     out, kh, kw, inner = weight.shape
     channels = inner * groups
     pairs = blocks_in_groups(out, channels, groups)
     total = int((pairs > 0).sum()) * kh * kw
     blocks, index = pack(weight, keep_all=mode is Mode.OFF, groups=groups)
-    keep_all, reason = decide(mode, len(blocks), total)
-    if keep_all and len(blocks) < total:
+    keep_all, reason = decide(mode, len(distinct(index)), total)
+    if keep_all:
         blocks, index = pack(weight, keep_all=True, groups=groups)
     if groups > 1:
         share = pairs.sum() / ((pairs > 0).sum() * BLOCK * BLOCK)
         reason += f"; {groups} groups of {out // groups}x{inner} channels fill {share:.0%} of the blocks they touch"
-    type = bsp.BlockMatrixType((out, channels, kh, kw), I8, (8, 8), len(blocks), total)
+    type = bsp.BlockMatrixType((out, channels, kh, kw), I8, (8, 8), len(distinct(index)), total)
     return Packed(blocks, index, type, keep_all, reason, groups)
 
 
@@ -164,7 +172,7 @@ def lower_conv(op: nn.QConv2dOp, low: Lowering, rw: Rewriter) -> Op:
 
 
 def factors_of(
-    op: nn.QConv2dOp, x: Quant, weights: NDArray[np.int8], scales: NDArray[np.float32], bias: NDArray[np.int32]
+    op: nn.QConv2dOp, x: Quant, weights: Weights, scales: NDArray[np.float32], bias: NDArray[np.int32]
 ) -> Requant:
     """What a convolution multiplies its sums by, exactly or in 15 bits."""
     if op.exact:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.blocks import Weights, as_int8
 from compiler.errors import IRError
 from compiler.frontend.graph import Array, Node
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, quant_from, spread
@@ -16,8 +17,8 @@ from dialects.nn import Layout
 QUANTISE = "quantise the model: weights through DequantizeLinear, QuantizeLinear behind each operator"
 
 
-def integers(weight: Constant, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """int8 weights and their scales, one per tensor or per channel of `axis`."""
+def integers(weight: Constant, axis: int) -> tuple[Weights, NDArray[np.float32]]:
+    """Weights without their zero point, int16 if they do not fit int8, and scales: one, or one a channel of `axis`."""
     if weight.scales is None:
         raise Refusal(f"it runs in float32: its weights are {weight.array.dtype.name}", QUANTISE)
     if weight.scales.size > 1 and weight.axis != axis:
@@ -26,9 +27,7 @@ def integers(weight: Constant, axis: int) -> tuple[NDArray[np.int8], NDArray[np.
         raise Refusal(f"its weights are {weight.array.dtype.name}, expected int8")
     array = without_zero(weight)
     if array.dtype != np.int8:
-        if array.size and (array.min() < -128 or array.max() > 127):
-            raise Refusal("its weights are asymmetric: without their zero point they do not fit int8")
-        array = array.astype(np.int8)
+        array = as_int8(array.astype(np.int16))
     return array, weight.scales
 
 
@@ -102,7 +101,7 @@ def emit(
     build: Build,
     node: Node,
     x: Value[TensorType],
-    weight: NDArray[np.int8],
+    weight: Weights,
     scales: NDArray[np.float32],
     bias: Constant | None,
     shape: Window,
@@ -121,7 +120,7 @@ def emit(
     build.define(node, Tensor(y, build.shape_of(node), layout))
 
 
-def product(x: Tensor, weight: NDArray[np.int8]) -> tuple[NDArray[np.int8], tuple[int, int]]:
+def product(x: Tensor, weight: Weights) -> tuple[Weights, tuple[int, int]]:
     """[K, N] as convolution weights [N, KH, KW, C]: 1x1 along the last dimension, or over a whole image."""
     inner, out = weight.shape
     height, width, channels = x.nhwc
@@ -170,7 +169,7 @@ def qlinear(
     node: Node,
     x: Tensor,
     value: Value[TensorType],
-    weight: NDArray[np.int8],
+    weight: Weights,
     scales: NDArray[np.float32],
     shape: Window,
     layout: Layout,
@@ -206,7 +205,7 @@ def zero_of(build: Build, node: Node, index: int) -> Array | None:
     return build.constant(node, index, "zero point").array if node.input(index) else None
 
 
-def qlinear_weight(build: Build, node: Node, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def qlinear_weight(build: Build, node: Node, axis: int) -> tuple[Weights, NDArray[np.float32]]:
     """The weights of a QLinear operator, inputs 3 to 5."""
     array = build.constant(node, 3, "weight").array
     scales = build.constant(node, 4, "w_scale").array.astype(np.float32).reshape(-1)

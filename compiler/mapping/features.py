@@ -55,7 +55,8 @@ def facts_of(node: Node, module: Module) -> Facts:
         return Facts(1.0, False, counts, held)
     density = 1.0
     if layer.is_conv:
-        density = len(store[f"{layer.weight}.index"]) / (layer.out_blocks * layer.in_blocks * layer.taps)
+        # Blocks that come twice are few: the real ones are looked at later.
+        density = min(1.0, len(store[f"{layer.weight}.index"]) / (layer.out_blocks * layer.in_blocks * layer.taps))
     blocks = blocks_of_layer(layer, module)
     largest = int(blocks.bound.max())
     limit = SUM_LIMIT if layer.exact else ACC_LIMIT

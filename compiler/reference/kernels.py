@@ -9,6 +9,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from compiler.blocks import Weights
+
 Array = NDArray[Any]
 EXACT_FLOAT32 = 1 << 24  # integers up to here are exact in float32, and so are sums that stay below
 
@@ -31,7 +33,7 @@ def windows(
 
 def convolve(
     x: Array,
-    weight: NDArray[np.int8],
+    weight: Weights,
     strides: Sequence[int],
     pads: Sequence[int],
     dilations: Sequence[int],
@@ -57,7 +59,7 @@ def convolve(
 
 def convolve_groups(
     x: Array,
-    weight: NDArray[np.int8],
+    weight: Weights,
     groups: int,
     strides: Sequence[int],
     pads: Sequence[int],
@@ -77,7 +79,7 @@ def convolve_groups(
     return np.concatenate([convolve(one, own, strides, pads, dilations) for one, own in parts], axis=3)
 
 
-def exact_ranges(largest: int, matrix: NDArray[np.int8]) -> list[tuple[int, int]]:
+def exact_ranges(largest: int, matrix: Weights) -> list[tuple[int, int]]:
     """Ranges of columns whose products with numbers up to `largest` sum up to less than 2^24 in any order."""
     weights = np.abs(matrix.astype(np.int64)) * max(largest, 1)
     ranges, start, length = [], 0, matrix.shape[1]
