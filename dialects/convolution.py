@@ -63,9 +63,9 @@ class WeightOp(Op):
     [kept, 4], rows (output block, ky, kx, input block) in the order output block, input block, ky, kx.
 
     Blocks outside the `group`s of a convolution are not in the `total` either.  Blocks 8x1, of a depthwise convolution,
-    are [kept, 1, 8], and in the index each has its output block as its input block, too.  So many blocks as `again` says
-    are stored twice, their weights being sums of both (`compiler.blocks`).  `dense` says that all blocks are stored, and
-    `reason` why.
+    are [kept, 1, 8], and in the index each has its output block as its input block, too.  As many blocks as `again`
+    says are stored twice, their weights being sums of both (`compiler.blocks`).  `dense` says that all blocks are
+    stored, and `reason` why.
     """
 
     name = "bsp.weight"
