@@ -73,7 +73,7 @@ class Lowering:
             digest, group = store.digest(f"{symbol}.blocks"), None if packed.groups == 1 else packed.groups
             kernel = dense.shape[1], dense.shape[2]
             op = bsp.WeightOp(
-                symbol, digest, kernel, packed.dense, packed.reason, packed.type, packed.again, group, loc=constant.loc
+                symbol, digest, kernel, packed.dense, packed.why, packed.type, packed.again, group, loc=constant.loc
             )
             self.weights[key] = rw.insert(op)
         return self.weights[key]
@@ -94,6 +94,12 @@ class Packed:
     def again(self) -> int | None:
         """Blocks that are stored twice, None without any."""
         return len(self.blocks) - self.type.kept or None
+
+    @property
+    def why(self) -> str:
+        """The reason, with what else is worth knowing of the blocks."""
+        count = self.again
+        return f"{self.reason}; {count} blocks twice, as their weights need more than 8 bits" if count else self.reason
 
 
 def is_depthwise(weight: Weights, groups: int) -> bool:
