@@ -88,7 +88,9 @@ def conv_requant(x_scale: float, w_scales: NDArray[np.float32], y_scale: float) 
     return Requant(np.array([pair[0] for pair in shared], np.int32), np.array([pair[1] for pair in shared], np.int32))
 
 
-def conv_reach(weights: NDArray[np.int8], bias: AnyInts, x_zero: int, x_limits: tuple[int, int]) -> Ints:
+def conv_reach(
+    weights: NDArray[np.int8] | NDArray[np.int16], bias: AnyInts, x_zero: int, x_limits: tuple[int, int]
+) -> Ints:
     """What |sum((x - x_zero) * w) + bias| cannot pass in each output channel; channels first."""
     sizes = np.abs(weights.astype(np.int16)).sum(axis=tuple(range(1, weights.ndim)), dtype=np.int64)
     reach: Ints = sizes * max(x_limits[1] - x_zero, x_zero - x_limits[0]) + np.abs(bias.astype(np.int64))

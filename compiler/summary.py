@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from compiler.blocks import blocks_in_groups, distinct
 from compiler.encoding.work import BLOCK
-from compiler.ir import Module, Value
+from compiler.ir import Module, Op, Value
 from compiler.mapping.balance import imbalance
 from compiler.mapping.packing import extents_of
 from compiler.mapping.shapes import Layer
@@ -126,24 +127,25 @@ def _layer(
     """A layer; the weights that a strip uses `again` need not cross DDR once more."""
     run, layer = runs[0], runs[0].layer
     pixels = layer.out_height * layer.out_width
-    blocks = kept_weights = weights = 0
+    blocks = kept_weights = weights = stored = 0
     uneven = equal = 1.0
-    if layer.is_conv:
-        table = module.store[f"{layer.weight}.index"]
-        blocks = layer.out_blocks * layer.in_blocks * layer.taps
-        outs = np.minimum(BLOCK, layer.out_channels - table[:, 0] * BLOCK)
-        ins = np.minimum(BLOCK, layer.channels - table[:, 3] * BLOCK)
-        per_block = np.bincount(table[:, 0], outs * ins, layer.out_blocks).astype(np.float64)
+    if layer.weighted:
+        whole = module.store[f"{layer.weight}.index"]
+        table, stored = distinct(whole), len(whole)
+        pairs = blocks_in_groups(layer.out_channels, layer.channels, layer.group or 1)
+        blocks = int((pairs > 0).sum()) * layer.taps
+        per_block = np.bincount(table[:, 0], pairs[table[:, 0], table[:, 3]], layer.out_blocks).astype(np.float64)
         kept_weights = int(per_block.sum())
         extents = [extents_of(one) for one in runs]
         uneven, equal = (
             imbalance(one, extents, run.mapping.rows_by, target.core_rows)
             for one in (per_block, np.ones(layer.out_blocks))
         )
-        weights = layer.out_channels * layer.channels * layer.taps
+        weights = layer.weights
     mapping = run.mapping
-    loads = layer.is_conv and not again
-    constants = layer.kept_blocks * BLOCK * BLOCK + BIAS_BYTES * layer.out_channels if loads else 0
+    loads = layer.weighted and not again
+    block_bytes = BLOCK * BLOCK if layer.is_conv else BLOCK
+    constants = layer.kept_blocks * block_bytes + BIAS_BYTES * layer.out_channels if loads else 0
     read, written = _activation_bytes(run, ends, room)
     return LayerInfo(
         index=index,
@@ -163,7 +165,7 @@ def _layer(
         blocks=blocks,
         blocks_kept=layer.kept_blocks,
         weight_bytes=weights,
-        packed_bytes=layer.kept_blocks * (BLOCK * BLOCK + 4) + 12 * BLOCK * layer.out_blocks if layer.is_conv else 0,
+        packed_bytes=stored * (BLOCK * BLOCK + 4) + 12 * BLOCK * layer.out_blocks if layer.weighted else 0,
         read_bytes=constants + read,
         written_bytes=written,
         passes=len(runs),
@@ -199,7 +201,7 @@ def sparsity_json(layers: Sequence[LayerInfo], reasons: Mapping[str, tuple[bool,
     """The content of sparsity.json: per convolution its blocks, why a dense one stayed dense, and imbalance."""
     rows = []
     for one in layers:
-        if one.layer.is_conv:
+        if one.layer.weighted:
             dense, reason = reasons.get(one.layer.weight, (False, ""))
             rows.append(
                 {
@@ -243,8 +245,8 @@ def bounds_json(layers: Sequence[LayerInfo], rows: Mapping[str, int], target: Ta
 def rows_of(module: Module) -> dict[str, int]:
     """Rows of the results that a `bsp` module computes by each symbol of weights."""
     found: dict[str, int] = {}
-    for conv in module.walk(bsp.Conv2dOp):
-        if isinstance(conv.weight.op, bsp.WeightOp):
+    for conv in module.walk(Op):
+        if isinstance(conv, bsp.Conv2dOp | bsp.DepthwiseOp) and isinstance(conv.weight.op, bsp.WeightOp):
             symbol = conv.weight.op.symbol
             found[symbol] = found.get(symbol, 0) + conv.y.type.shape[1]
     return found

@@ -6,92 +6,24 @@ A model's ends stay `nn.input` and `nn.output`.  Arithmetic is `compiler.numeric
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from compiler.ir import (
-    I8,
     Dialect,
-    DialectType,
     Op,
-    Scanner,
     TensorType,
     Type,
     Value,
     operand,
     operands,
-    optional_operand,
     prop,
     result,
 )
+from dialects.convolution import MATRIX, TABLE, BlockMatrixType, Conv2dOp, DepthwiseOp, WeightOp
 from dialects.nn import InputOp, OutputOp, concat_type
-from dialects.quant import Quant, check_bounds, check_image, quant_of, window_shape
+from dialects.quant import Quant, check_ends, check_image, quant_of, window_shape
 
 BLOCK_ORDER = "bscc.block_order"
 """Note of an operation whose result has its blocks of 8 channels in another order than the model's: for each, the
 number it has in the model."""
-
-MATRIX = ("blocks", "index")
-"""Arrays of a weight."""
-
-TABLE = ("bias", "multiplier", "shift", "first")
-"""Columns of a convolution's table; the last is there only if sums are not scaled exactly."""
-
-
-@dataclass(frozen=True)
-class BlockMatrixType(DialectType, mnemonic="bsp.mat"):
-    """Weights of `shape` [O, I, KH, KW] of which `kept` blocks of `total` are stored."""
-
-    shape: tuple[int, ...]
-    element: Type
-    block: tuple[int, ...]
-    kept: int
-    total: int
-
-    def body(self) -> str:
-        sizes, block = ("x".join(map(str, one)) for one in (self.shape, self.block))
-        return f"{sizes}x{self.element}, block = {block}, kept = {self.kept}, total = {self.total}"
-
-    @classmethod
-    def parse_body(cls, body: Scanner) -> BlockMatrixType:
-        shape, element = body.shape_and_type()
-        for literal in (",", "block", "="):
-            body.expect(literal)
-        block = body.dimensions()
-        numbers = []
-        for name in ("kept", "total"):
-            for literal in (",", name, "="):
-                body.expect(literal)
-            numbers.append(body.integer())
-        return cls(shape, element, block, *numbers)
-
-
-class WeightOp(Op):
-    """Weights in the store: `<symbol>.blocks` int8 [kept, 8 (input), 8 (output)] and `<symbol>.index` int32
-    [kept, 4], rows (output block, ky, kx, input block) in the order output block, input block, ky, kx.
-
-    `dense` says that all blocks are stored, and `reason` why.
-    """
-
-    name = "bsp.weight"
-    pure = True
-
-    symbol: str = prop()
-    digest: str = prop()
-    kernel: tuple[int, ...] = prop()
-    dense: bool = prop()
-    reason: str = prop()
-    type: BlockMatrixType = prop()
-    y: Value[BlockMatrixType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        type = self.type
-        if len(type.shape) != 4 or type.shape[2:] != self.kernel or type.block != (8, 8) or type.element != I8:
-            raise self.error("weight", f"expects OxIxKHxKW of int8 in blocks 8x8, got {type}")
-        rows, columns = (-(-size // 8) for size in type.shape[:2])
-        total = rows * columns * self.kernel[0] * self.kernel[1]
-        if type.total != total or not 0 <= type.kept <= total:
-            raise self.error("weight", f"has {total} blocks, its type says {type.kept} of {type.total}")
-        return (type,)
 
 
 class ConstantOp(Op):
@@ -109,65 +41,6 @@ class ConstantOp(Op):
         check_image(self, self.type)
         quant_of(self, self.type)
         return (self.type,)
-
-
-class Conv2dOp(Op):
-    """q = clamp(rhe((sum((x - x_zero) * w) + bias) * M / 2^shift) + zero, min, max), of y without a residual.
-
-    So if it is `exact`; else numerics.requantise_narrow, sums being shifted by `first` before they are multiplied.
-    With a residual zero, min and max are `mid_...`, and with add = (Ma, Mb, s)
-    y = clamp(rhe(((q - mid_zero) * Ma + (residual - r_zero) * Mb) / 2^s) + y_zero, y_min, y_max).
-    `<requant>.bias`, `.multiplier`, `.shift` and, if not exact, `.first` are int32, one per output channel, padded
-    with zeros to a multiple of 8; the 8 channels of a block have equal shifts; the bias is ONNX's, not corrected for
-    x_zero.
-    """
-
-    name = "bsp.conv2d"
-    pure = True
-
-    x: Value[TensorType] = operand()
-    weight: Value[BlockMatrixType] = operand()
-    residual: Value[TensorType] | None = optional_operand()
-    kernel: tuple[int, ...] = prop()
-    strides: tuple[int, ...] = prop()
-    pads: tuple[int, ...] = prop()
-    dilations: tuple[int, ...] = prop()
-    x_zero: int = prop()
-    y_zero: int = prop()
-    y_min: int = prop()
-    y_max: int = prop()
-    requant: str = prop()
-    digest: str = prop()
-    quant: Quant = prop()
-    mid_zero: int | None = prop(default=None)
-    mid_min: int | None = prop(default=None)
-    mid_max: int | None = prop(default=None)
-    add: tuple[int, ...] | None = prop(default=None)
-    r_zero: int | None = prop(default=None)
-    exact: bool | None = prop(default=None)
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        check_image(self, self.x.type)
-        check_ends(self, (self.x,), (self.x_zero,), self.quant, (self.y_zero, self.y_min, self.y_max))
-        out, channels, *kernel = self.weight.type.shape
-        if tuple(kernel) != self.kernel or channels != self.x.type.shape[3]:
-            raise self.error(
-                "weight", f"kernel {self.kernel} on {self.x.type.shape[3]} channels, got {self.weight.type}"
-            )
-        size = window_shape(self, self.x.type.shape[1:3], self.kernel, self.strides, self.pads, self.dilations)
-        return (self.quant.tensor((1, *size, out)),)
-
-    def verify(self) -> None:
-        parts = (self.residual, self.mid_zero, self.mid_min, self.mid_max, self.add, self.r_zero)
-        if len({one is None for one in parts}) != 1:
-            raise self.error("residual", "needs mid_zero, mid_min, mid_max, add and r_zero with a residual only")
-        if self.residual is None or self.add is None:
-            return
-        if len(self.add) != 3 or self.residual.type.shape != self.y.type.shape:
-            raise self.error("residual", f"adds {self.residual.type} to {self.y.type} by {self.add}")
-        if quant_of(self, self.residual.type).zero != self.r_zero:
-            raise self.error("residual", f"takes off {self.r_zero} from {self.residual.type}")
 
 
 class AddOp(Op):
@@ -318,7 +191,7 @@ class RowsOp(Op):
         for user in self.y.users:
             if isinstance(user, RowsOp | ConcatOp | StackOp | OutputOp):
                 raise self.error("rows", f"is read by '{user.name}', which needs a tensor and no view")
-            if not isinstance(user, Conv2dOp | MaxPoolOp | AvgPoolOp) or user.operands[0] is not self.y:
+            if not isinstance(user, WINDOWED) or user.operands[0] is not self.y:
                 continue
             above, below = user.pads[0] and self.first, user.pads[2] and self.x.type.shape[1] - self.last
             if above or below:
@@ -367,23 +240,37 @@ def whole_of(value: Value[TensorType]) -> Value[TensorType]:
     return value
 
 
-def check_ends(
-    op: Op,
-    inputs: tuple[Value[TensorType], ...],
-    zeros: tuple[int, ...],
-    quant: Quant,
-    result: tuple[int, int, int],
-) -> None:
-    """Zero points agree with the types, and the clamp lies within the type of the result."""
-    wanted = (*(quant_of(op, one.type).zero for one in inputs), quant.zero)
-    if wanted != (*zeros, result[0]):
-        raise op.error("zero-point", f"has the zero points {(*zeros, result[0])}, its types say {wanted}")
-    check_bounds(op, quant, result[1], result[2])
-
+WINDOWED = (Conv2dOp, DepthwiseOp, MaxPoolOp, AvgPoolOp)
+"""What looks at pixels around its own, of its first operand: these may stand in a border."""
 
 DIALECT = Dialect(
     "bsp",
-    ops=(WeightOp, ConstantOp, Conv2dOp, AddOp, MaxPoolOp, AvgPoolOp, RequantizeOp, ConcatOp, RowsOp, StackOp),
+    ops=(
+        WeightOp,
+        ConstantOp,
+        Conv2dOp,
+        DepthwiseOp,
+        AddOp,
+        MaxPoolOp,
+        AvgPoolOp,
+        RequantizeOp,
+        ConcatOp,
+        RowsOp,
+        StackOp,
+    ),
     attributes=(BlockMatrixType,),
 )
 STAGE_OPS: tuple[type[Op], ...] = (InputOp, OutputOp, *DIALECT.ops)
+
+__all__ = [
+    "BLOCK_ORDER",
+    "DIALECT",
+    "MATRIX",
+    "STAGE_OPS",
+    "TABLE",
+    "WINDOWED",
+    "BlockMatrixType",
+    "Conv2dOp",
+    "DepthwiseOp",
+    "WeightOp",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from compiler.ir import (
     F32,
     I8,
+    I16,
     I32,
     Dialect,
     EnumAttr,
@@ -64,7 +65,8 @@ class OutputOp(Op):
 class ConstantOp(Op):
     """Numbers of the store.  With `scales` they are integers that mean integer * scale[channel].
 
-    Weights are [O, KH, KW, I] with scales [O]; a bias is [O]; an activation has its scale in its type.
+    Weights are [O, KH, KW, I], or of groups [O, KH, KW, I / group], with scales [O]; they are int16 where 8 bits do not
+    hold them without their zero point.  A bias is [O]; an activation has its scale in its type.
     """
 
     name = "nn.constant"
@@ -150,14 +152,17 @@ class _Conv(Op):
     pads: tuple[int, ...] = prop()
     dilations: tuple[int, ...] = prop()
 
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the result."""
+    def shape(self, group: int | None) -> tuple[int, ...]:
+        """The shape of the result, of a convolution of `group` groups."""
         check_image(self, self.x.type)
-        weight, channels = self.weight.type, self.x.type.shape[3]
-        if len(weight.shape) != 4 or weight.element != I8 or weight.shape[1:3] != self.kernel:
-            raise self.error("weight", f"expects int8 weights OxKHxKWxI of kernel {self.kernel}, got {weight}")
-        if weight.shape[3] != channels:
-            raise self.error("channels", f"reads {channels} channels, its weights have {weight.shape[3]}")
+        weight, channels, groups = self.weight.type, self.x.type.shape[3], group or 1
+        if len(weight.shape) != 4 or weight.element not in (I8, I16) or weight.shape[1:3] != self.kernel:
+            raise self.error("weight", f"expects int8 or int16 weights OxKHxKWxI of kernel {self.kernel}, got {weight}")
+        if weight.shape[3] * groups != channels:
+            text = f"its weights have {weight.shape[3]}" + f" for each of {groups} groups" * (groups > 1)
+            raise self.error("channels", f"reads {channels} channels, {text}")
+        if weight.shape[0] % groups:
+            raise self.error("group", f"divides {weight.shape[0]} output channels into {groups} groups")
         if self.bias is not None and self.bias.type.shape != weight.shape[:1]:
             raise self.error("bias", f"expects {weight.shape[0]} bias numbers, got {self.bias.type}")
         size = window_shape(self, self.x.type.shape[1:3], self.kernel, self.strides, self.pads, self.dilations)
@@ -165,15 +170,19 @@ class _Conv(Op):
 
 
 class Conv2dOp(_Conv):
-    """Convolution of floats with quantised weights; a matrix product is one too."""
+    """Convolution of floats with quantised weights; a matrix product is one too.
+
+    The channels are divided into `group` groups, by itself each.
+    """
 
     name = "nn.conv2d"
     pure = True
 
+    group: int | None = prop(default=None)
     y: Value[TensorType] = result()
 
     def infer(self) -> tuple[Type, ...]:
-        return (TensorType(self.shape(), F32),)
+        return (TensorType(self.shape(self.group), F32),)
 
 
 class QConv2dOp(_Conv):
@@ -189,6 +198,7 @@ class QConv2dOp(_Conv):
     y_min: int = prop()
     y_max: int = prop()
     exact: bool | None = prop(default=None)
+    group: int | None = prop(default=None)
     y: Value[TensorType] = result()
 
     def infer(self) -> tuple[Type, ...]:
@@ -196,7 +206,7 @@ class QConv2dOp(_Conv):
         check_bounds(self, self.quant, self.y_min, self.y_max)
         if self.bias is not None and self.bias.type.element != I32:
             raise self.error("bias", f"expects an int32 bias, got {self.bias.type}")
-        return (self.quant.tensor(self.shape()),)
+        return (self.quant.tensor(self.shape(self.group)),)
 
 
 class MaxPoolOp(Op):

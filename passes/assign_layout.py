@@ -26,7 +26,7 @@ BSP = Stage.of("bsp", bsp.STAGE_OPS)
 
 def border_value(op: Op, value: Value[TensorType]) -> int | None:
     """The value an op must find around its input, None if it reads no border."""
-    if isinstance(op, bsp.Conv2dOp) and op.x is value and any(op.pads):
+    if isinstance(op, bsp.Conv2dOp | bsp.DepthwiseOp) and op.x is value and any(op.pads):
         return op.x_zero
     if isinstance(op, bsp.AvgPoolOp) and any(op.pads):
         return op.x_zero
@@ -91,7 +91,7 @@ def shifted(
         add=(1, 1, 0) if joined else None,
         r_zero=quant.zero if joined else None,
         # One way of scaling for all layers keeps the program of the cores small.
-        exact=any(one.exact for one in module.walk(bsp.Conv2dOp)) or None,
+        exact=any(one.exact for one in module.walk(Op) if isinstance(one, bsp.Conv2dOp | bsp.DepthwiseOp)) or None,
         loc=near.loc,
     )
     return rw.insert(conv)

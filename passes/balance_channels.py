@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.blocks import blocks_of, channels_in, reorder
-from compiler.ir import IntArray, Module, Rewriter, TensorType, Value
+from compiler.ir import IntArray, Module, Op, Rewriter, TensorType, Value
 from compiler.mapping.balance import Balancer, Floats, Row, input_cuts, output_cuts
 from compiler.mapping.orders import Ints, Movable, movable_blocks
 from compiler.pass_manager import Pass, Stage, option
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from compiler.target import Target
 
 BSP = Stage.of("bsp", bsp.STAGE_OPS)
+
+
+Convolution = bsp.Conv2dOp | bsp.DepthwiseOp
 
 
 class Mode(Enum):
@@ -78,7 +81,7 @@ class Mover:
 
     def apply(self) -> None:
         """Write weights and tables in the order of what their layers read and write, and note it at each tensor."""
-        for conv in list(self.module.walk(bsp.Conv2dOp)):
+        for conv in convolutions(self.module):
             rows, columns = self._order(conv.y), self._order(conv.x)
             if conv.y in self.orders or conv.x in self.orders:
                 rw = Rewriter.at(conv)
@@ -95,7 +98,7 @@ class Mover:
     def _order(self, value: Value[TensorType]) -> Ints:
         return self.orders.get(value, np.arange(blocks_of(value.type.shape[3])))
 
-    def _weight(self, conv: bsp.Conv2dOp, rows: Ints, columns: Ints, rw: Rewriter) -> bsp.WeightOp:
+    def _weight(self, conv: Convolution, rows: Ints, columns: Ints, rw: Rewriter) -> bsp.WeightOp:
         """The weights of a convolution with rows and columns in order, written once for all who read them so."""
         old, store = _matrix(conv), self.module.store
         key = old.symbol, rows.tobytes(), columns.tobytes()
@@ -109,7 +112,7 @@ class Mover:
             self.weights[key] = rw.insert_before(old, rw.copy(old, symbol=symbol, digest=digest))
         return self.weights[key]
 
-    def _table(self, conv: bsp.Conv2dOp, rows: Ints, rw: Rewriter) -> None:
+    def _table(self, conv: Convolution, rows: Ints, rw: Rewriter) -> None:
         """Bias and factors of a convolution in the order of its rows."""
         store = self.module.store
         names = [name for name in bsp.TABLE if f"{conv.requant}.{name}" in store]
@@ -132,12 +135,17 @@ class Mover:
         """Let go what nobody reads any more."""
         for old in list(self.module.walk(bsp.WeightOp)):
             Rewriter.at(old).erase_dead(old)
-        weights, convs = list(self.module.walk(bsp.WeightOp)), list(self.module.walk(bsp.Conv2dOp))
+        weights, convs = list(self.module.walk(bsp.WeightOp)), convolutions(self.module)
         read = {f"{one.symbol}.{name}" for one in weights for name in bsp.MATRIX}
         read |= {f"{one.requant}.{name}" for one in convs for name in bsp.TABLE}
         for name in self.replaced:
             if name not in read and name in self.module.store:
                 del self.module.store[name]
+
+
+def convolutions(module: Module) -> list[Convolution]:
+    """What has weights and a table of factors; the channels of a depthwise one move as what it reads."""
+    return [op for op in module.walk(Op) if isinstance(op, Convolution)]
 
 
 def _works(conv: bsp.Conv2dOp, blocks: NDArray[np.int32], value: Value[TensorType]) -> Floats:
@@ -147,7 +155,7 @@ def _works(conv: bsp.Conv2dOp, blocks: NDArray[np.int32], value: Value[TensorTyp
     return np.asarray(kept * float(height * width))
 
 
-def _matrix(conv: bsp.Conv2dOp) -> bsp.WeightOp:
+def _matrix(conv: Convolution) -> bsp.WeightOp:
     op = conv.weight.op
     assert isinstance(op, bsp.WeightOp)
     return op

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.blocks import pack, padded
+from compiler.blocks import BLOCK, Weights, blocks_in_groups, distinct, pack, pack_channels, padded
 from compiler.errors import Diagnostic, UnsupportedModel
 from compiler.ir import I8, FuncOp, Module, Op, Rewriter, TensorType, Type, Value
 from compiler.numerics import (
@@ -50,7 +50,7 @@ class Lowering:
     module: Module
     mode: Mode
     values: dict[Value[Type], Value[Type]] = field(default_factory=dict)
-    weights: dict[str, bsp.WeightOp] = field(default_factory=dict)
+    weights: dict[tuple[str, int], bsp.WeightOp] = field(default_factory=dict)
     count: int = 0
 
     def get(self, value: Value[TensorType]) -> Value[TensorType]:
@@ -62,24 +62,75 @@ class Lowering:
         self.count += 1
         return f"layer{self.count - 1}"
 
-    def weight(self, constant: nn.ConstantOp, symbol: str, rw: Rewriter) -> bsp.WeightOp:
+    def weight(self, constant: nn.ConstantOp, groups: int, symbol: str, rw: Rewriter) -> bsp.WeightOp:
         """The kept blocks of a weight, packed once for all who read it."""
-        if constant.symbol in self.weights:
-            return self.weights[constant.symbol]
-        store = self.module.store
-        dense: NDArray[np.int8] = store[constant.symbol]
-        blocks, index = pack(dense, keep_all=self.mode is Mode.OFF)
-        out, kh, kw, channels = dense.shape
-        total = padded(out) * padded(channels) // 64 * kh * kw
-        keep_all, reason = decide(self.mode, len(blocks), total)
-        if keep_all and len(blocks) < total:
-            blocks, index = pack(dense, keep_all=True)
-        store[f"{symbol}.blocks"], store[f"{symbol}.index"] = blocks, index
-        type = bsp.BlockMatrixType((out, channels, kh, kw), I8, (8, 8), len(blocks), total)
-        digest = store.digest(f"{symbol}.blocks")
-        op = bsp.WeightOp(symbol, digest, (kh, kw), keep_all, reason, type, loc=constant.loc)
-        self.weights[constant.symbol] = rw.insert(op)
-        return op
+        key = constant.symbol, groups
+        if key not in self.weights:
+            store = self.module.store
+            dense: Weights = store[constant.symbol]
+            packed = pack_depthwise(dense) if is_depthwise(dense, groups) else pack_groups(dense, groups, self.mode)
+            store[f"{symbol}.blocks"], store[f"{symbol}.index"] = packed.blocks, packed.index
+            digest, group = store.digest(f"{symbol}.blocks"), None if packed.groups == 1 else packed.groups
+            kernel = dense.shape[1], dense.shape[2]
+            op = bsp.WeightOp(
+                symbol, digest, kernel, packed.dense, packed.why, packed.type, packed.again, group, loc=constant.loc
+            )
+            self.weights[key] = rw.insert(op)
+        return self.weights[key]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Kept blocks with their index, and what a weight says of them."""
+
+    blocks: NDArray[np.int8]
+    index: NDArray[np.int32]
+    type: bsp.BlockMatrixType
+    dense: bool
+    reason: str
+    groups: int = 1
+
+    @property
+    def again(self) -> int | None:
+        """Blocks that are stored twice, None without any."""
+        return len(self.blocks) - self.type.kept or None
+
+    @property
+    def why(self) -> str:
+        """The reason, with what else is worth knowing of the blocks."""
+        count = self.again
+        return f"{self.reason}; {count} blocks twice, as their weights need more than 8 bits" if count else self.reason
+
+
+def is_depthwise(weight: Weights, groups: int) -> bool:
+    """Whether each output channel has an input channel of its own."""
+    return weight.shape[3] == 1 and groups == len(weight) > 1
+
+
+def pack_depthwise(weight: Weights) -> Packed:
+    """All weights [C, KH, KW, 1] of a depthwise convolution."""
+    channels, kh, kw, _ = weight.shape
+    blocks, index = pack_channels(weight[..., 0])
+    total = padded(channels) // BLOCK * kh * kw
+    type = bsp.BlockMatrixType((channels, 1, kh, kw), I8, (8, 1), total, total)
+    return Packed(blocks, index, type, True, "depthwise: no 8x8 block has more than 8 weights")
+
+
+def pack_groups(weight: Weights, groups: int, mode: Mode) -> Packed:
+    """Weights [O, KH, KW, I / groups] as those of a convolution over all channels, without blocks outside of groups."""
+    out, kh, kw, inner = weight.shape
+    channels = inner * groups
+    pairs = blocks_in_groups(out, channels, groups)
+    total = int((pairs > 0).sum()) * kh * kw
+    blocks, index = pack(weight, keep_all=mode is Mode.OFF, groups=groups)
+    keep_all, reason = decide(mode, len(distinct(index)), total)
+    if keep_all:
+        blocks, index = pack(weight, keep_all=True, groups=groups)
+    if groups > 1:
+        share = pairs.sum() / ((pairs > 0).sum() * BLOCK * BLOCK)
+        reason += f"; {groups} groups of {out // groups}x{inner} channels fill {share:.0%} of the blocks they touch"
+    type = bsp.BlockMatrixType((out, channels, kh, kw), I8, (8, 8), len(distinct(index)), total)
+    return Packed(blocks, index, type, keep_all, reason, groups)
 
 
 def decide(mode: Mode, kept: int, total: int) -> tuple[bool, str]:
@@ -95,11 +146,12 @@ def decide(mode: Mode, kept: int, total: int) -> tuple[bool, str]:
 
 
 def lower_conv(op: nn.QConv2dOp, low: Lowering, rw: Rewriter) -> Op:
-    """qconv2d -> conv2d over kept blocks, with a table of bias, multiplier, shift and, unless exact, first shift"""
+    """qconv2d -> conv2d over kept blocks, or depthwise, with a table of bias, multiplier, shift and, unless exact,
+    first shift"""
     constant = op.weight.op
     assert isinstance(constant, nn.ConstantOp) and constant.scales is not None
     symbol, store, x = low.symbol(), low.module.store, quant_of(op, op.x.type)
-    weight = low.weight(constant, symbol, rw)
+    weight = low.weight(constant, op.group or 1, symbol, rw)
     out = op.y.type.shape[3]
     bias = np.zeros(out, np.int32)
     if op.bias is not None:
@@ -113,28 +165,20 @@ def lower_conv(op: nn.QConv2dOp, low: Lowering, rw: Rewriter) -> Op:
         full = np.zeros(padded(out), np.int32)
         full[:out] = np.broadcast_to(numbers, (out,))
         store[f"{symbol}.{name}"] = full
+    window = op.kernel, op.strides, op.pads, op.dilations
+    ends = x.zero, op.quant.zero, op.y_min, op.y_max
+    factors_at = symbol, store.table_digest(symbol, table)
+    if weight.type.block == (8, 1):
+        return bsp.DepthwiseOp(
+            low.get(op.x), weight.y, *window, *ends, *factors_at, op.quant, exact=op.exact, loc=op.loc
+        )
     return bsp.Conv2dOp(
-        low.get(op.x),
-        weight.y,
-        None,
-        op.kernel,
-        op.strides,
-        op.pads,
-        op.dilations,
-        x.zero,
-        op.quant.zero,
-        op.y_min,
-        op.y_max,
-        symbol,
-        store.table_digest(symbol, table),
-        op.quant,
-        exact=op.exact,
-        loc=op.loc,
+        low.get(op.x), weight.y, None, *window, *ends, *factors_at, op.quant, exact=op.exact, loc=op.loc
     )
 
 
 def factors_of(
-    op: nn.QConv2dOp, x: Quant, weights: NDArray[np.int8], scales: NDArray[np.float32], bias: NDArray[np.int32]
+    op: nn.QConv2dOp, x: Quant, weights: Weights, scales: NDArray[np.float32], bias: NDArray[np.int32]
 ) -> Requant:
     """What a convolution multiplies its sums by, exactly or in 15 bits."""
     if op.exact:

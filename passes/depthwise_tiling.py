@@ -59,7 +59,7 @@ class Strip:
         if isinstance(step, bsp.Conv2dOp):
             residual = others[0] if others else None
             return self.rw.insert(self.rw.copy(step, x=first, residual=residual, pads=pads)).y
-        if isinstance(step, bsp.MaxPoolOp):
+        if isinstance(step, bsp.MaxPoolOp | bsp.DepthwiseOp):
             return self.rw.insert(self.rw.copy(step, x=first, pads=pads)).y
         # Behind the pads there is nothing, so nothing more can count.
         top, left, bottom, right = step.counted_pads

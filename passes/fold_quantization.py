@@ -162,6 +162,7 @@ def quantize_of_conv(q: nn.QuantizeOp, rw: Rewriter) -> bool:
             q.quant,
             q.y_min,
             q.y_max,
+            group=conv.group,
             loc=fuse(conv.loc, *outer(q)),
         ),
     )

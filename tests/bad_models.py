@@ -371,7 +371,7 @@ def unsupported_cases() -> tuple[Bad, ...]:
         changed("custom_domain", 4, "unsupported-op", custom_domain, "com.example"),
         changed("softmax", 4, "unsupported-op", softmax, "--output"),
         changed("control_flow", 4, "unsupported-op", control_flow, "control flow"),
-        changed("groups", 4, "unsupported-op", groups, "3 groups"),
+        changed("groups", 4, "unsupported-op", groups, "its group is 3"),
         changed("weights_not_constant", 4, "unsupported-op", weights_computed),
         changed("float_model", 4, "unsupported-op", float_model, "'second'"),
         changed("batch_4", 4, "unsupported-op", batch_four, "batch size 4"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import onnx
 
@@ -100,6 +101,21 @@ def average_pool(include: int, *, same_scale: bool = False) -> Draw:
     return lambda net, x: net.quant(net.average_pool(x, window), like=x if same_scale else None)
 
 
+def separable(net: Layers, x: Tensor) -> Tensor:
+    """MobileNet V2's blocks: 1x1 up, depthwise, 1x1 down without an activation, at stride 1 with a residual."""
+    for out, stride in ((16, 2), (16, 1)):
+        y = net.quant(net.clip(net.conv(x, 6 * x.channels, (1, 1))))
+        y = net.quant(net.clip(net.conv(y, y.channels, strides=(stride, stride), pads=PAD1, group=y.channels)))
+        y = net.quant(net.conv(y, out, (1, 1)))
+        x = net.quant(net.add(y, x)) if stride == 1 else y
+    return x
+
+
+def depthwise(kernel: tuple[int, int] = (3, 3), **given: Any) -> Draw:
+    """A depthwise convolution; `given` as of `Layers.conv`."""
+    return lambda net, x: net.quant(net.conv(x, x.channels, kernel, group=x.channels, **given))
+
+
 CONVOLUTIONS = (
     Case("conv_1x1", lambda n, x: n.quant(n.conv(x, 24, (1, 1)))),
     Case("conv_3x3_same", lambda n, x: n.quant(n.conv(x, 16, pads=PAD1))),
@@ -131,6 +147,25 @@ CONVOLUTIONS = (
     Case("sparse_all", lambda n, x: residual(n, x, sparsity=1.0)),
     Case("sparse_odd_channels", lambda n, x: n.quant(n.conv(x, 20, pads=PAD1, sparsity=0.7)), (12, 6, 6)),
     Case("chain_of_six", chain, (3, 12, 10), INT8),
+)
+
+GROUPS = (
+    Case("depthwise_3x3", depthwise(pads=PAD1)),
+    Case("depthwise_5x5_stride2", depthwise((5, 5), strides=(2, 2), pads=(1, 2, 2, 1)), (24, 15, 13)),
+    Case("depthwise_1x1", depthwise((1, 1)), (12, 5, 6)),
+    Case("depthwise_dilation2", depthwise(dilations=(2, 2), pads=(2, 2, 2, 2)), (20, 8, 9), INT8),
+    Case("depthwise_7x1", depthwise((7, 1), pads=(3, 0, 3, 0), bias=False), (8, 9, 21), SYMMETRIC),
+    Case("depthwise_1x9", depthwise((1, 9)), (8, 1, 40), PER_TENSOR),
+    Case("depthwise_relu6", lambda n, x: n.quant(n.clip(n.conv(x, 16, pads=PAD1, group=16, gain=4.0)))),
+    Case("depthwise_many_channels", depthwise(pads=PAD1), (328, 6, 6)),
+    Case("depthwise_whole_image", depthwise((24, 24)), (40, 24, 24)),
+    Case("separable", separable, (16, 12, 12), INT8),
+    Case("groups_of_8", lambda n, x: n.quant(n.relu(n.conv(x, 48, pads=PAD1, group=4))), (32, 7, 7)),
+    Case("groups_of_3_to_5", lambda n, x: n.quant(n.conv(x, 20, pads=PAD1, group=4)), (12, 7, 7), INT8),
+    Case("groups_of_16_sparse", lambda n, x: n.quant(n.conv(x, 64, pads=PAD1, group=2, sparsity=0.5)), (32, 6, 6)),
+    Case("groups_multiply_channels", lambda n, x: n.quant(n.conv(x, 24, pads=PAD1, group=12)), (12, 7, 7)),
+    Case("qlinear_conv_depthwise", lambda n, x: n.qlinear_conv(x, 16, (3, 3), pads=PAD1, group=16, relu=True)),
+    Case("qlinear_conv_groups", lambda n, x: n.qlinear_conv(x, 24, (3, 3), pads=PAD1, group=2)),
 )
 
 DENSE = (
@@ -207,4 +242,4 @@ FORMS = (
 
 
 def named_cases() -> tuple[Case, ...]:
-    return CONVOLUTIONS + DENSE + POOLS + JOINS + FORMS
+    return CONVOLUTIONS + GROUPS + DENSE + POOLS + JOINS + FORMS

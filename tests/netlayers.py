@@ -30,6 +30,7 @@ class Layers(Net):
         strides: tuple[int, int] = (1, 1),
         pads: tuple[int, int, int, int] = (0, 0, 0, 0),
         dilations: tuple[int, int] = (1, 1),
+        group: int = 1,
         bias: bool = True,
         sparsity: float = 0.0,
         gain: float = 1.0,
@@ -41,8 +42,9 @@ class Layers(Net):
             "strides": strides,
             "pads": pads,
             "dilations": dilations,
+            "group": group,
         }
-        weight = self.draw_weight((out, x.channels, *kernel), sparsity, gain)
+        weight = self.draw_weight((out, x.channels // group, *kernel), sparsity, gain)
         return self._dense("Conv", x, weight, attributes, bias, 0, per_channel)
 
     def gemm(self, x: Tensor, out: int, *, trans_b: bool = True, bias: bool = True, sparsity: float = 0.0) -> Tensor:
@@ -132,13 +134,14 @@ class Layers(Net):
         *,
         strides: tuple[int, int] = (1, 1),
         pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+        group: int = 1,
         bias: bool = True,
         relu: bool = False,
         sparsity: float = 0.0,
     ) -> Tensor:
         """`relu` lets the output's range end at 0: the ReLU is then the saturation."""
-        attributes: Attributes = {"kernel_shape": kernel, "strides": strides, "pads": pads}
-        weight = self.draw_weight((out, x.channels, *kernel), sparsity)
+        attributes: Attributes = {"kernel_shape": kernel, "strides": strides, "pads": pads, "group": group}
+        weight = self.draw_weight((out, x.channels // group, *kernel), sparsity)
         *names, scale = self.weight(weight, 0)
         floats, extra = [x.value, weight], []
         if bias:

@@ -27,7 +27,7 @@ from passes.assign_layout import AssignLayout
 from passes.choose_tiles import ChooseTiles
 from passes.depthwise_tiling import DepthwiseTiling, Mode
 from runtime_sim.session import Session
-from tests.model_cases import PAD1, bottleneck, inception, residual
+from tests.model_cases import PAD1, bottleneck, inception, residual, separable
 from tests.models import Case, feeds, random_qdq_model
 from tests.netbuilder import Tensor
 from tests.netlayers import Layers
@@ -61,6 +61,7 @@ CASES = (
     Case("strip_ends", two_ends, (16, 30, 12)),
     Case("strip_bottleneck", bottleneck, (16, 18, 18)),
     Case("strip_inception", inception, (16, 13, 11)),
+    Case("strip_separable", separable, (16, 21, 10)),
 )
 TARGETS = ("aie2-2x2", "aie2-3x3", "aie2-4x4", "aie2-6x6")
 

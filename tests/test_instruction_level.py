@@ -31,7 +31,7 @@ from tests.models import Case, feeds, named_cases
 from tests.reference_tools import Array, onnxruntime_outputs
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("add_residual", "global_average_pool", "max_pool_pads", "inception")
+NAMES = ("add_residual", "global_average_pool", "max_pool_pads", "inception", "depthwise_5x5_stride2", "separable")
 CASES = [case for case in named_cases() if case.name in NAMES]
 
 

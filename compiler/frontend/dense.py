@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.blocks import Weights, as_int8
 from compiler.errors import IRError
 from compiler.frontend.graph import Array, Node
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, quant_from, spread
@@ -16,8 +17,8 @@ from dialects.nn import Layout
 QUANTISE = "quantise the model: weights through DequantizeLinear, QuantizeLinear behind each operator"
 
 
-def integers(weight: Constant, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """int8 weights and their scales, one per tensor or per channel of `axis`."""
+def integers(weight: Constant, axis: int) -> tuple[Weights, NDArray[np.float32]]:
+    """Weights without their zero point, int16 if they do not fit int8, and scales: one, or one a channel of `axis`."""
     if weight.scales is None:
         raise Refusal(f"it runs in float32: its weights are {weight.array.dtype.name}", QUANTISE)
     if weight.scales.size > 1 and weight.axis != axis:
@@ -26,9 +27,7 @@ def integers(weight: Constant, axis: int) -> tuple[NDArray[np.int8], NDArray[np.
         raise Refusal(f"its weights are {weight.array.dtype.name}, expected int8")
     array = without_zero(weight)
     if array.dtype != np.int8:
-        if array.size and (array.min() < -128 or array.max() > 127):
-            raise Refusal("its weights are asymmetric: without their zero point they do not fit int8")
-        array = array.astype(np.int8)
+        array = as_int8(array.astype(np.int16))
     return array, weight.scales
 
 
@@ -56,18 +55,20 @@ def optional_constant(build: Build, node: Node, index: int, what: str) -> Consta
     return build.constant(node, index, what) if node.input(index) else None
 
 
-def conv_window(node: Node, x: Tensor, kernel: tuple[int, ...], channels: int) -> Window:
-    """Kernel, strides, pads and dilations, checked against the weights."""
-    group = node.integer("group", 1)
-    if group != 1:
-        raise Refusal(f"it has {group} groups, only dense convolutions are supported")
+def conv_window(node: Node, x: Tensor, weight: Array) -> Window:
+    """Kernel, strides, pads and dilations, checked against the weights [O, I / groups, KH, KW]."""
+    group, (out, inner, *taps) = node.integer("group", 1), weight.shape
+    kernel, channels = tuple(taps), inner * group
+    if group < 1 or out % group:
+        raise Refusal(f"its group is {group}, expected a divisor of its {out} output channels")
     if len(kernel) != 2:
         raise Refusal(f"it is {len(kernel)}-dimensional, only 2-dimensional convolutions are supported")
     given = node.integers("kernel_shape", kernel)
     if given != kernel:
         raise Refusal(f"its kernel_shape is {list(given)}, its weights have {list(kernel)}")
     if len(x.shape) == 4 and x.shape[1] != channels:
-        raise Refusal(f"it reads {x.shape[1]} channels, its weights have {channels}")
+        groups = f" in {group} groups" * (group > 1)
+        raise Refusal(f"it reads {x.shape[1]} channels, its weights have {channels}{groups}")
     return window(node, x.shape[2:], kernel)
 
 
@@ -83,36 +84,43 @@ def conv(build: Build, node: Node) -> None:
     constant = build.constant(node, 1, "weight")
     check_rank(constant.array)
     weight, scales = integers(constant, 0)
-    out, channels, *kernel = weight.shape
-    shape = conv_window(node, x, tuple(kernel), channels)
+    shape = conv_window(node, x, weight)
     value = image(x)
     bias = optional_constant(build, node, 2, "bias")
-    emit(build, node, value, np.moveaxis(weight, 1, -1), spread(scales, out), bias, shape, Layout.NCHW)
+    spreaded = spread(scales, weight.shape[0])
+    emit(build, node, value, np.moveaxis(weight, 1, -1), spreaded, bias, shape, Layout.NCHW, group_of(node))
+
+
+def group_of(node: Node) -> int | None:
+    """The groups of a Conv, None if it has but one."""
+    group = node.integer("group", 1)
+    return None if group == 1 else group
 
 
 def emit(
     build: Build,
     node: Node,
     x: Value[TensorType],
-    weight: NDArray[np.int8],
+    weight: Weights,
     scales: NDArray[np.float32],
     bias: Constant | None,
     shape: Window,
     layout: Layout,
+    group: int | None = None,
 ) -> None:
-    """A float convolution with weights [O, KH, KW, I]."""
+    """A float convolution with weights [O, KH, KW, I / group]."""
     if np.any(~np.isfinite(scales)) or np.any(scales < 0):
         raise Refusal("its weights have a scale that is no positive number")
     stored = build.stored("weight", np.ascontiguousarray(weight), node, scales)
     added = bias_value(build, node, bias, weight.shape[0])
     try:
-        y = build.rw.insert(nn.Conv2dOp(x, stored, added, *shape, loc=node.loc)).y
+        y = build.rw.insert(nn.Conv2dOp(x, stored, added, *shape, group=group, loc=node.loc)).y
     except IRError as error:
         raise Refusal(error.diagnostic.message) from None
     build.define(node, Tensor(y, build.shape_of(node), layout))
 
 
-def product(x: Tensor, weight: NDArray[np.int8]) -> tuple[NDArray[np.int8], tuple[int, int]]:
+def product(x: Tensor, weight: Weights) -> tuple[Weights, tuple[int, int]]:
     """[K, N] as convolution weights [N, KH, KW, C]: 1x1 along the last dimension, or over a whole image."""
     inner, out = weight.shape
     height, width, channels = x.nhwc
@@ -161,10 +169,11 @@ def qlinear(
     node: Node,
     x: Tensor,
     value: Value[TensorType],
-    weight: NDArray[np.int8],
+    weight: Weights,
     scales: NDArray[np.float32],
     shape: Window,
     layout: Layout,
+    group: int | None = None,
 ) -> None:
     """The integer operation of QLinearConv and QLinearMatMul."""
     given = quant_from(build.constant(node, 1, "x_scale").array, zero_of(build, node, 2), node.input(1))
@@ -179,7 +188,8 @@ def qlinear(
         added = build.stored("bias", bias.array.reshape(-1), node)
     stored = build.stored("weight", np.ascontiguousarray(weight), node, scales)
     try:
-        y = build.rw.insert(nn.QConv2dOp(value, stored, added, *shape, quant, *quant.limits, loc=node.loc)).y
+        op = nn.QConv2dOp(value, stored, added, *shape, quant, *quant.limits, group=group, loc=node.loc)
+        y = build.rw.insert(op).y
     except IRError as error:
         raise Refusal(error.diagnostic.message) from None
     build.define(node, Tensor(y, build.shape_of(node), layout))
@@ -195,7 +205,7 @@ def zero_of(build: Build, node: Node, index: int) -> Array | None:
     return build.constant(node, index, "zero point").array if node.input(index) else None
 
 
-def qlinear_weight(build: Build, node: Node, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def qlinear_weight(build: Build, node: Node, axis: int) -> tuple[Weights, NDArray[np.float32]]:
     """The weights of a QLinear operator, inputs 3 to 5."""
     array = build.constant(node, 3, "weight").array
     scales = build.constant(node, 4, "w_scale").array.astype(np.float32).reshape(-1)
@@ -216,9 +226,10 @@ def qlinear_conv(build: Build, node: Node) -> None:
     x = build.tensor(node, 0)
     check_rank(build.constant(node, 3, "weight").array)
     weight, scales = qlinear_weight(build, node, 0)
-    shape = conv_window(node, x, weight.shape[2:], weight.shape[1])
+    shape = conv_window(node, x, weight)
     spreaded = spread(scales, weight.shape[0])
-    qlinear(build, node, x, image(x), np.moveaxis(weight, 1, -1), spreaded, shape, Layout.NCHW)
+    weight = np.moveaxis(weight, 1, -1)
+    qlinear(build, node, x, image(x), weight, spreaded, shape, Layout.NCHW, group_of(node))
 
 
 def qlinear_matmul(build: Build, node: Node) -> None:

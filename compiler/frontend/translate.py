@@ -117,8 +117,6 @@ def translate_node(build: Build, node: Node, found: dict[str, Diagnostic]) -> No
 
 def own_fault(build: Build, node: Node) -> str:
     """What is wrong with a node whatever its input is."""
-    if node.op_type in ("Conv", "QLinearConv") and node.integer("group", 1) != 1:
-        return f"it has {node.integer('group', 1)} groups, only dense convolutions are supported"
     if node.op_type in ("Conv", "Gemm", "MatMul"):
         weight = build.env.get(node.input(1))
         if isinstance(weight, Constant) and weight.scales is None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compiler.frontend.check import check_finite, text
 from compiler.frontend.graph import Array, Graph, Node
-from compiler.ir import F32, I8, I32, UI8, Module, Op, Rewriter, TensorType, Value
+from compiler.ir import F32, I8, I16, I32, UI8, Module, Op, Rewriter, TensorType, Value
 from compiler.numerics import decompose
 from dialects import nn
 from dialects.nn import Layout
@@ -119,7 +119,7 @@ class Build:
         symbol = store.add(f"{kind}{self.count}", array)
         self.count += 1
         name = None if scales is None else store.add(f"{symbol}.scales", scales)
-        element = {"int8": I8, "uint8": UI8, "int32": I32, "float32": F32}[array.dtype.name]
+        element = {"int8": I8, "uint8": UI8, "int16": I16, "int32": I32, "float32": F32}[array.dtype.name]
         type = TensorType(array.shape, element, quant)
         return self.rw.insert(nn.ConstantOp(symbol, store.digest(symbol), type, name, loc=node.loc)).y
 

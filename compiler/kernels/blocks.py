@@ -22,6 +22,8 @@ MAX_DIRECT_SHIFT = 31
 class Blocks:
     """Kept blocks by output block; arrays of channels are `[out_blocks][8]`, those of blocks `[out_blocks]`.
 
+    A block is `[8 inputs][8]`, of a depthwise layer `[1][8]`.
+
     The bias has taken in -x_zero * sum(weights); `bound` is more than any partial sum with it can reach; a factor is
     multiplier / 2^shift with one shift a block, of sums that are shifted by `first` before if there is that.  Where
     `net_shift` is not negative the factors of the block are all 2^-net_shift.

@@ -37,6 +37,7 @@ Bytes = NDArray[np.uint8]
 
 KERNELS = {
     "conv": Kernel.CONV,
+    "depthwise": Kernel.DEPTHWISE,
     "max_pool": Kernel.MAX_POOL,
     "avg_pool": Kernel.AVG_POOL,
     "add": Kernel.ADD,
@@ -119,12 +120,12 @@ def sections_of(
     scale_bytes: Number,
     records: Number,
 ) -> Sections[Number]:
-    """The sections of a packet whose convolution has `periods` table entries in all, and whose pool has `taps`.
+    """The sections of a packet whose weights have `periods` table entries in all, and whose pool has `taps`.
 
     It holds `records` vectors of 32 bytes for each output block, see `records_of`.
     """
     shared = taps if layer.kernel in ("avg_pool", "max_pool") else 0
-    entries = periods if layer.is_conv else 0 * periods + shared
+    entries = periods if layer.weighted else 0 * periods + shared
     return Sections(
         calls=calls,
         records=out_blocks * records * layer.sums,
@@ -234,8 +235,8 @@ def build(
         calls=len(lists[0]),
         call_lists=len(lists),
         list_step=CALL_BYTES * len(lists[0]) if len(lists) > 1 else 0,
-        taps=0 if layer.is_conv else len(body.table),
-        blocks_back=0 if layer.is_conv else len(body.table),
+        taps=0 if layer.weighted else len(body.table),
+        blocks_back=0 if layer.weighted else len(body.table),
         **places,
     )
     parts["header"] = np.array(header.encode(), np.uint32)
@@ -274,10 +275,12 @@ def _conv(layer: Layer, piece: Piece, lanes: Lanes, data: Blocks) -> _Body:
     rows = np.concatenate([np.zeros(0, np.int64), *chosen])
     index = data.index[rows]
     table = np.zeros(periods.sum(), np.int32)
+    # Single channels have their weights once for each lane, in the first half of a block.
+    lines = BLOCK if layer.is_conv else LANES
     blocks = np.zeros((periods.sum(), BLOCK, BLOCK), np.int8)
     inputs = index[:, 3] - piece.in_blocks[0]
     table[places] = _offsets(layer, piece, lanes, index[:, 1] - piece.window[0], index[:, 2], inputs)
-    blocks[places] = data.blocks[rows]
+    blocks[places, :lines] = data.blocks[rows]
     return _Body(table, blocks, data.records(layer, piece.out_blocks, periods, piece.mapping.finish))
 
 
@@ -332,7 +335,7 @@ def _factors(layer: Layer) -> tuple[int, int, int, int]:
     """(a, b, shift, K) of the stage that combines: y = rhe((K + a * x + b * r) / 2^shift)."""
     zero = layer.out[0]
     a, b, shift = layer.factors
-    x_zero = layer.first_stage[0] if layer.is_conv else layer.x_zero
+    x_zero = layer.first_stage[0] if layer.weighted else layer.x_zero
     start = -x_zero * a - layer.r_zero * b
     # Behind so long a shift nothing is left of any operand, and the zero point would leave 64 bits.
     if (abs(a) + abs(b)) << 9 < 1 << max(shift - 1, 0):
@@ -351,10 +354,10 @@ def _fields(layer: Layer, piece: Piece, lanes: Lanes, scales: Scales | None) -> 
         "r_signed": layer.r_signed,
         "q_signed": layer.first_signed,
         "combine": layer.combines,
-        "in_place": layer.combines and (layer.is_conv or layer.kernel == "max_pool"),
+        "in_place": layer.combines and (layer.weighted or layer.kernel == "max_pool"),
         "out_blocks": piece.out_blocks[1] - piece.out_blocks[0],
         "groups_wide": lanes.wide,
-        "act_step": 0 if layer.is_conv else lanes.row_bytes,
+        "act_step": 0 if layer.weighted else lanes.row_bytes,
         "conf": multiply_conf(kernel, layer.x_signed),
         "pad_word": (piece.pad_byte & 0xFF) * 0x01010101,
         "q_zero": zero,

@@ -91,7 +91,7 @@ def cuts(size: int) -> list[int]:
 
 def finish_of(layer: Layer, whole: bool, direct: bool) -> str:
     """How sums become bytes; a shift alone, or factors on the way, only in a call that makes a tile by itself."""
-    if not layer.is_conv:
+    if not layer.weighted:
         return "mean" if layer.sums else ""
     if whole and direct:
         return "direct"

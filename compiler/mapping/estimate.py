@@ -160,7 +160,9 @@ class Trial:
         layer, cuts, density, least = self.layer, self.cuts, self.facts.density, self.cuts.least_periods
         if not layer.is_conv:
             taps = max(self._taps, least) if layer.sums else 0
-            return Entries(1.0 * self._blocks * self.parts * taps, 0 * cuts.rows)
+            # Those of a pool are shared by all blocks.
+            own = cuts.out_blocks * taps if layer.weighted else 0 * cuts.rows
+            return Entries(1.0 * self._blocks * self.parts * taps, own)
         inner = np.minimum(cuts.in_blocks, layer.in_blocks)
         blocks = cuts.out_blocks * inner * self._taps
         rounds = np.log(np.maximum(2, self.packets * self.senders * self.target.columns))

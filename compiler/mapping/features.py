@@ -51,9 +51,12 @@ def facts_of(node: Node, module: Module) -> Facts:
     layer, store = node.layer, module.store
     held = tuple(view.tensor.storage.blocks for view in (*node.inputs, node.output))
     counts = len(store[f"{layer.params}.count"]) if layer.kernel == "avg_pool" else 0
-    if not layer.is_conv:
+    if not layer.weighted:
         return Facts(1.0, False, counts, held)
-    density = len(store[f"{layer.weight}.index"]) / (layer.out_blocks * layer.in_blocks * layer.taps)
+    density = 1.0
+    if layer.is_conv:
+        # Blocks that come twice are few: the real ones are looked at later.
+        density = min(1.0, len(store[f"{layer.weight}.index"]) / (layer.out_blocks * layer.in_blocks * layer.taps))
     blocks = blocks_of_layer(layer, module)
     largest = int(blocks.bound.max())
     limit = SUM_LIMIT if layer.exact else ACC_LIMIT
@@ -79,11 +82,13 @@ def reconciled(nodes: Sequence[Node], module: Module) -> list[Facts]:
 
     Changes `clips` and `combine_narrow` of layers in place.
     """
-    if any(node.layer.is_conv and not (node.layer.exact or node.layer.first_signed) for node in nodes):
+    if any(node.layer.weighted and not (node.layer.exact or node.layer.first_signed) for node in nodes):
         # Narrow code either clips or makes uint8.
         _forget_clips(nodes)
     facts = [facts_of(node, module) for node in nodes]
-    if any(node.layer.is_conv and not (node.layer.exact or one.direct) for node, one in zip(nodes, facts, strict=True)):
+    if any(
+        node.layer.weighted and not (node.layer.exact or one.direct) for node, one in zip(nodes, facts, strict=True)
+    ):
         # Shifts alone are a case of narrow factors: the program that has these needs no other code.
         _forget_shifts(facts)
     return facts

@@ -29,7 +29,7 @@ class Kept:
     _found: dict[Cut, tuple[int, int]] = field(default_factory=dict)
 
     def entries(self, cuts: Cuts) -> Entries:
-        """The table entries of each cut of a convolution."""
+        """The table entries of each cut of a layer with weights."""
         found = [self._entries(cuts[i]) for i in range(len(cuts))]
         return Entries(np.array([one for one, _ in found], float), np.array([one for _, one in found]))
 
@@ -47,7 +47,9 @@ class Kept:
     def _parts(self, one: Mapping) -> Ints:
         """Kept blocks of each output block in each part of the input, as `[output blocks][parts]`."""
         layer = self.layer
-        inner = [0, *(last for _, last in chunks(0, layer.in_blocks, one.in_blocks))]
+        # A depthwise layer needs of the input what it makes: nothing is cut.
+        size = one.in_blocks if layer.is_conv else layer.in_blocks
+        inner = [0, *(last for _, last in chunks(0, layer.in_blocks, size))]
         window = [0, *(last for _, last in chunks(0, layer.window[0], one.window_rows))]
         counts = np.diff(np.diff(self.sums[:, inner][:, :, window], axis=1), axis=2)
         found: Ints = counts.reshape(layer.out_blocks, -1)

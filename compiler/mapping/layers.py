@@ -9,8 +9,8 @@ from compiler.mapping.shapes import Layer, type_limits
 from compiler.numerics import fits_bytes
 from dialects import bsp
 
-Kernels = bsp.Conv2dOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp | bsp.RequantizeOp
-KERNEL_OPS = (bsp.Conv2dOp, bsp.AddOp, bsp.MaxPoolOp, bsp.AvgPoolOp, bsp.RequantizeOp)
+Kernels = bsp.Conv2dOp | bsp.DepthwiseOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp | bsp.RequantizeOp
+KERNEL_OPS = (bsp.Conv2dOp, bsp.DepthwiseOp, bsp.AddOp, bsp.MaxPoolOp, bsp.AvgPoolOp, bsp.RequantizeOp)
 
 _POINT = {"window": (1, 1), "strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
 
@@ -50,7 +50,9 @@ def _clips(op: Kernels) -> bool:
 
     A zero point above 0 could take their products out of 32 bits.
     """
-    if not isinstance(op, bsp.Conv2dOp) or op.exact or op.residual is not None or op.y.type.element == UI8:
+    if not isinstance(op, bsp.Conv2dOp | bsp.DepthwiseOp) or op.exact or op.y.type.element == UI8:
+        return False
+    if isinstance(op, bsp.Conv2dOp) and op.residual is not None:
         return False
     low, high = type_limits(True)
     return low < op.y_min == op.y_zero <= 0 and op.y_max == high
@@ -68,10 +70,12 @@ def layer_of(op: Kernels) -> Layer:
     scale: tuple[int, ...] = ()
     weight = params = ""
     kept = 0
-    if isinstance(op, bsp.Conv2dOp):
+    group: int | None = None
+    if isinstance(op, bsp.Conv2dOp | bsp.DepthwiseOp):
         matrix = op.weight.op
         assert isinstance(matrix, bsp.WeightOp)
         weight, params, kept = matrix.symbol, op.requant, matrix.type.kept
+        group = matrix.group if isinstance(op, bsp.Conv2dOp) else shape[3]
     elif isinstance(op, bsp.AvgPoolOp):
         params = op.scales
     elif isinstance(op, bsp.MaxPoolOp | bsp.RequantizeOp):
@@ -95,10 +99,11 @@ def layer_of(op: Kernels) -> Layer:
         params=params,
         scale=scale,
         kept_blocks=kept,
-        exact=isinstance(op, bsp.Conv2dOp) and bool(op.exact),
+        exact=isinstance(op, bsp.Conv2dOp | bsp.DepthwiseOp) and bool(op.exact),
         counted_pads=op.counted_pads if isinstance(op, bsp.AvgPoolOp) and op.count_include_pad else (0, 0, 0, 0),
         clips=_clips(op),
         combine_narrow=False,
+        group=group,
         **window,
     )
     a, b, shift = layer.factors
@@ -107,6 +112,7 @@ def layer_of(op: Kernels) -> Layer:
 
 _KERNEL_OF: dict[type[Op], str] = {
     bsp.Conv2dOp: "conv",
+    bsp.DepthwiseOp: "depthwise",
     bsp.AddOp: "add",
     bsp.MaxPoolOp: "max_pool",
     bsp.AvgPoolOp: "avg_pool",

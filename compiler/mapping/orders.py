@@ -1,7 +1,8 @@
 """Which blocks of 8 channels of a `bsp` function must move together, and which cannot move.
 
 Two blocks move together when an operation reads one where it writes, or reads, the other: of a sum, a pool, a
-rescaling, a concatenation.  A convolution joins nothing: its rows follow what it writes, its columns what it reads.
+rescaling, a depthwise convolution, a concatenation.  Any other
+convolution joins nothing: its rows follow what it writes, its columns what it reads.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ def _enter(op: Op, held: dict[Value[TensorType], list[int]], blocks: _Blocks) ->
         elif isinstance(op, bsp.Conv2dOp):
             if op.residual is not None:
                 blocks.join(own, held[op.residual])
+        elif isinstance(op, bsp.DepthwiseOp):
+            blocks.join(own, held[op.x])
         elif isinstance(op, JOINING):
             for operand in op.operands:
                 blocks.join(own, held[operand.typed(TensorType)])

@@ -33,7 +33,7 @@ def pack_activation(storage: Storage, values: NDArray[Any]) -> Bytes:
 
 
 def blocks_of_layer(layer: Layer, module: Module) -> Blocks:
-    """What a convolution multiplies by, out of the module's store."""
+    """What a layer with weights multiplies by, out of the module's store."""
     store = module.store
     names = ("bias", "multiplier", "shift") if layer.exact else ("bias", "multiplier", "shift", "first")
     weights = (store[f"{layer.weight}.{name}"] for name in ("blocks", "index"))
@@ -72,7 +72,7 @@ class PacketMaker:
         self.run, self.layer = run, run.layer
         self.work = Work(run.layer, inputs, output, run.at_rows)
         self._steps: dict[Extent, list[list[Step]]] = {}
-        self.data = blocks_of_layer(run.layer, module) if run.layer.is_conv else None
+        self.data = blocks_of_layer(run.layer, module) if run.layer.weighted else None
         # Windows of a strip that ends inside the image do not reach past what is below it.
         size = inputs[0].height - (run.at_rows[0] if run.at_rows else 0), inputs[0].width
         self.means = Means.of(run.layer, size, module) if run.layer.kernel == "avg_pool" else None

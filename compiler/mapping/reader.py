@@ -26,7 +26,7 @@ def _borders(values: Sequence[Value[TensorType]]) -> tuple[tuple[int, int, int, 
     pad: int | None = None
     for value in values:
         for op in value.users:
-            if isinstance(op, bsp.Conv2dOp | bsp.MaxPoolOp | bsp.AvgPoolOp) and op.operands[0] is value:
+            if isinstance(op, bsp.WINDOWED) and op.operands[0] is value:
                 if not any(op.pads):
                     continue
                 widest = [max(pair) for pair in zip(widest, op.pads, strict=True)]

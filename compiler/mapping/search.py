@@ -109,7 +109,7 @@ class Weighed:
     @classmethod
     def of(cls, trial: Trial, kept: Kept | None) -> Weighed:
         """By the real blocks if they are given, else by their mean."""
-        entries = trial.mean_entries() if kept is None or not trial.layer.is_conv else kept.entries(trial.cuts)
+        entries = trial.mean_entries() if kept is None or not trial.layer.weighted else kept.entries(trial.cuts)
         return cls(trial, entries, trial.terms(entries))
 
     def excess(self, index: int, core: CoreLayout) -> list[str]:

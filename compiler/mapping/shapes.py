@@ -108,7 +108,8 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
     """One kernel's work on whole tensors; symbols name arrays of the module's store ('' for none).
 
     `clips` says that narrow results are held to their zero point on the way, `combine_narrow` that what ends the layer
-    multiplies by 15 bits.  Both are cheaper ways to the same numbers, which a plan may do without.
+    multiplies by 15 bits.  Both are cheaper ways to the same numbers, which a plan may do without.  `group` is how many
+    groups a convolution has that has several.
     """
 
     kernel: str
@@ -137,6 +138,7 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
     exact: bool
     clips: bool = False
     combine_narrow: bool = False
+    group: int | None = None
 
     @property
     def is_conv(self) -> bool:
@@ -144,14 +146,19 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
         return self.kernel == "conv"
 
     @property
+    def weighted(self) -> bool:
+        """Whether it multiplies by weights of its own, and each output channel has its bias and its factor."""
+        return self.kernel in ("conv", "depthwise")
+
+    @property
     def sums(self) -> bool:
         """Whether it sums over its window, so that the window may be cut into several calls."""
-        return self.kernel in ("conv", "avg_pool")
+        return self.weighted or self.kernel == "avg_pool"
 
     @property
     def first_stage(self) -> tuple[int, ...]:
         """Zero point and bounds of what a sum is scaled to: the result, or what is then added to or clamped."""
-        if self.is_conv and self.operands == 2:
+        if self.weighted and self.operands == 2:
             return self.mid
         return (self.out[0], *type_limits(self.y_signed)) if self.clamps else self.out
 
@@ -160,12 +167,12 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
         """Whether the first stage, or what a maximum is taken of, is int8; bounds that fit both types count as such."""
         if self.kernel == "max_pool":
             return self.x_signed
-        return self.mid[2] <= 127 if self.is_conv and self.operands == 2 else self.y_signed
+        return self.mid[2] <= 127 if self.weighted and self.operands == 2 else self.y_signed
 
     @property
     def clamps(self) -> bool:
         """Whether a convolution's results, which saturate as their type does, are clamped behind that."""
-        if not self.is_conv or self.exact or self.clips:
+        if not self.weighted or self.exact or self.clips:
             return False
         return self.operands == 1 and self.out[1:] != type_limits(self.y_signed)
 
@@ -180,7 +187,7 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
     @property
     def factors(self) -> tuple[int, int, int]:
         """(a, b, shift) of what it is combined by: y = (a * x + b * r) / 2^shift without zero points."""
-        if self.kernel in ("add", "conv"):
+        if self.weighted or self.kernel == "add":
             return (1, 0, 0) if self.clamps or not self.add else (self.add[0], self.add[1], self.add[2])
         return (self.scale[0], 0, self.scale[1]) if self.scale else (1, 0, 0)
 
@@ -202,8 +209,12 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
     @property
     def macs(self) -> int:
         """Multiplications of the dense layer on true channels; 0 for what has no weights."""
-        pixels = self.out_height * self.out_width
-        return pixels * self.out_channels * self.channels * self.taps if self.is_conv else 0
+        return self.out_height * self.out_width * self.weights
+
+    @property
+    def weights(self) -> int:
+        """Weights of the dense layer on true channels, inside its groups."""
+        return self.out_channels * self.channels // (self.group or 1) * self.taps if self.weighted else 0
 
     def in_rows(self, first: int, last: int) -> tuple[int, int]:
         """Rows of the input, counted from its first valid row, that output rows [first, last) read."""

@@ -106,13 +106,14 @@ def _packets(
         shares = [divide(extent, mapping.rows_by, target.core_rows, row) for row in range(target.core_rows)]
         tiles = [chunks(*share.rows, rows) for share in shares]
         outs = {one for share in shares for one in chunks(*share.blocks, mapping.out_blocks)}
-        parts = parts_of(layer, mapping, (0, 0))
-        calls = lists * (1 if len(parts) > 1 else max(map(len, tiles)))
-        scales = max_scale_bytes(means, tiles, layer.out_width, width, len(parts)) if means else 0
+        count = len(parts_of(layer, mapping, (0, 0)))
+        calls = lists * (1 if count > 1 else max(map(len, tiles)))
+        scales = max_scale_bytes(means, tiles, layer.out_width, width, count) if means else 0
         for out in sorted(outs):
+            parts = parts_of(layer, mapping, out)
             for part in parts:
                 taps = max((part.window[1] - part.window[0]) * layer.window[1], mapping.least_periods)
-                periods = kept_periods(sums, out, part, mapping.least_periods) if layer.is_conv else 0
+                periods = kept_periods(sums, out, part, mapping.least_periods) if layer.weighted else 0
                 records = records_of(mapping.finish, starts=part == parts[0], ends=part == parts[-1])
                 yield sections_of(layer, calls, rows, width, out[1] - out[0], taps, periods, scales, records)
 
@@ -129,7 +130,7 @@ def kept_sums(node: Node, module: Module) -> NDArray[np.int64]:
     layer = node.layer
     shape = layer.out_blocks, layer.in_blocks, layer.window[0]
     sums = np.zeros((shape[0], shape[1] + 1, shape[2] + 1), np.int64)
-    if layer.is_conv:
+    if layer.weighted:
         index = module.store[f"{layer.weight}.index"]
         places = np.ravel_multi_index((index[:, 0], index[:, 3], index[:, 1]), shape)
         counts = np.bincount(places, minlength=int(np.prod(shape)))

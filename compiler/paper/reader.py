@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compiler.blocks import blocks_of
 from compiler.ir import Module, Op, TensorType, Value
 from compiler.mapping.reader import title_of
 from compiler.paper.network import Layer, Network, View
@@ -12,7 +13,8 @@ from dialects.nn import InputOp, OutputOp
 def network_of(module: Module) -> Network:
     """The layers in the order of the module.
 
-    A change of scale is no layer, as in the paper, where it is folded; constants are activations like others.  A
+    A change of scale is no layer, as in the paper, where it is folded; constants are activations like others.  What the
+    paper has no kernel for, groups and single channels, counts as a convolution of the blocks that they touch.  A
     dilated window counts as one without gaps: the paper says that it rewrites them, and not how.
     """
     network = Network()
@@ -33,7 +35,7 @@ def network_of(module: Module) -> Network:
                 if view.tensor in parted:
                     views[value] = network.moved(view, whole)
             views[op.y] = whole
-        elif isinstance(op, bsp.Conv2dOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp):
+        elif isinstance(op, bsp.Conv2dOp | bsp.DepthwiseOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp):
             _, height, width, channels = op.y.type.shape
             views[op.y] = network.tensor(height, width, channels)
             network.layers.append(_layer(op, views))
@@ -42,17 +44,20 @@ def network_of(module: Module) -> Network:
     return network
 
 
-def _layer(op: bsp.Conv2dOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp, views: dict[Value[TensorType], View]) -> Layer:
+def _layer(
+    op: bsp.Conv2dOp | bsp.DepthwiseOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp, views: dict[Value[TensorType], View]
+) -> Layer:
     name, y = title_of(op.loc), views[op.y]
     if isinstance(op, bsp.AddOp):
         return Layer(name, "add", (views[op.a], views[op.b]), y)
-    kind = {bsp.Conv2dOp: "conv", bsp.MaxPoolOp: "max_pool", bsp.AvgPoolOp: "avg_pool"}[type(op)]
+    kinds = {bsp.MaxPoolOp: "max_pool", bsp.AvgPoolOp: "avg_pool"}
+    kind = kinds.get(type(op), "conv")
     dilations = (1, 1) if isinstance(op, bsp.AvgPoolOp) else op.dilations
     height, width = (step * (size - 1) + 1 for size, step in zip(op.kernel, dilations, strict=True))
     density = 1.0
-    if isinstance(op, bsp.Conv2dOp):
-        matrix = op.weight.type
-        density = matrix.kept / matrix.total * (op.kernel[0] * op.kernel[1]) / (height * width)
+    if isinstance(op, bsp.Conv2dOp | bsp.DepthwiseOp):
+        blocks = blocks_of(op.y.type.shape[3]) * blocks_of(op.x.type.shape[3])
+        density = op.weight.type.kept / (blocks * height * width)
     down, across = op.strides
     top, left, bottom, right = op.pads
     return Layer(name, kind, (views[op.x],), y, (height, width), (down, across), (top, left, bottom, right), density)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from compiler import numerics
-from compiler.blocks import unpack
+from compiler.blocks import unpack, unpack_channels
 from compiler.ir import Module
-from compiler.reference.kernels import Array, convolve, largest, sums_and_counts
+from compiler.reference.kernels import Array, convolve, convolve_groups, largest, sums_and_counts
 from dialects import bsp
 
 
 def weight(op: bsp.WeightOp, inputs: list[Array], module: Module) -> Array:
     """The dense weights [O, KH, KW, I] that the kept blocks say."""
     out, channels, kh, kw = op.type.shape
-    blocks, index = (module.store[f"{op.symbol}.{name}"] for name in ("blocks", "index"))
+    blocks, index = (module.store[f"{op.symbol}.{name}"] for name in bsp.MATRIX)
+    if op.type.block == (8, 1):
+        return unpack_channels(blocks, index, (out, kh, kw))[..., None]
     return unpack(blocks, index, (out, kh, kw, channels))
 
 
@@ -39,7 +41,17 @@ def conv(op: bsp.Conv2dOp, inputs: list[Array], module: Module) -> Array:
     return y.astype(op.quant.dtype)
 
 
-def first_stage(op: bsp.Conv2dOp, acc: Array, zero: int, low: int, high: int, module: Module) -> Array:
+def depthwise(op: bsp.DepthwiseOp, inputs: list[Array], module: Module) -> Array:
+    """Convolution of each channel by itself: bias, factor, clamp."""
+    x, channels = minus(inputs[0], op.x_zero), op.weight.type.shape[0]
+    total = convolve_groups(x, inputs[1], channels, op.strides, op.pads, op.dilations)
+    acc = numerics.wrap_int32(total + module.store[f"{op.requant}.bias"][:channels])
+    return first_stage(op, acc, op.y_zero, op.y_min, op.y_max, module).astype(op.quant.dtype)
+
+
+def first_stage(
+    op: bsp.Conv2dOp | bsp.DepthwiseOp, acc: Array, zero: int, low: int, high: int, module: Module
+) -> Array:
     """Sums as a convolution scales them, by one shift or by two."""
     multiplier, shift = (module.store[f"{op.requant}.{name}"][: acc.shape[-1]] for name in ("multiplier", "shift"))
     if op.exact:

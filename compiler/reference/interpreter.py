@@ -31,6 +31,7 @@ _COMPUTE: dict[type[Op], Compute] = {
     bsp.WeightOp: bsp_ops.weight,
     bsp.ConstantOp: nn_ops.constant,
     bsp.Conv2dOp: bsp_ops.conv,
+    bsp.DepthwiseOp: bsp_ops.depthwise,
     bsp.AddOp: bsp_ops.add,
     bsp.MaxPoolOp: bsp_ops.max_pool,
     bsp.AvgPoolOp: bsp_ops.average_pool,

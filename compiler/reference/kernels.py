@@ -9,6 +9,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from compiler.blocks import Weights
+
 Array = NDArray[Any]
 EXACT_FLOAT32 = 1 << 24  # integers up to here are exact in float32, and so are sums that stay below
 
@@ -31,7 +33,7 @@ def windows(
 
 def convolve(
     x: Array,
-    weight: NDArray[np.int8],
+    weight: Weights,
     strides: Sequence[int],
     pads: Sequence[int],
     dilations: Sequence[int],
@@ -55,7 +57,29 @@ def convolve(
     return total.reshape(1, height, width, out)
 
 
-def exact_ranges(largest: int, matrix: NDArray[np.int8]) -> list[tuple[int, int]]:
+def convolve_groups(
+    x: Array,
+    weight: Weights,
+    groups: int,
+    strides: Sequence[int],
+    pads: Sequence[int],
+    dilations: Sequence[int],
+) -> NDArray[np.int64]:
+    """The same of weights [O, KH, KW, I / groups]: each group of outputs sees its own group of inputs."""
+    out, kh, kw, inner = weight.shape
+    if groups == 1:
+        return convolve(x, weight, strides, pads, dilations)
+    if inner == 1 and groups == out:
+        seen = windows(x, (kh, kw), strides, pads, dilations, 0)
+        total = np.zeros((1, *seen.shape[:3]), np.int64)
+        for ky, kx in np.ndindex(kh, kw):
+            total += seen[..., ky, kx].astype(np.int64) * weight[:, ky, kx, 0]
+        return total
+    parts = zip(np.split(x, groups, axis=3), np.split(weight, groups), strict=True)
+    return np.concatenate([convolve(one, own, strides, pads, dilations) for one, own in parts], axis=3)
+
+
+def exact_ranges(largest: int, matrix: Weights) -> list[tuple[int, int]]:
     """Ranges of columns whose products with numbers up to `largest` sum up to less than 2^24 in any order."""
     weights = np.abs(matrix.astype(np.int64)) * max(largest, 1)
     ranges, start, length = [], 0, matrix.shape[1]

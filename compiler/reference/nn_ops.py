@@ -6,7 +6,7 @@ import numpy as np
 
 from compiler import numerics
 from compiler.ir import Module, TensorType, Value
-from compiler.reference.kernels import Array, convolve, largest, sums_and_counts
+from compiler.reference.kernels import Array, convolve_groups, largest, sums_and_counts
 from dialects import bsp, nn
 from dialects.quant import Quant
 
@@ -32,7 +32,8 @@ def conv(op: nn.QConv2dOp, inputs: list[Array], module: Module) -> Array:
     """Convolution, int32 bias, one factor per output channel."""
     x, weights = quant(op.x), inputs[1]
     bias = inputs[2] if op.bias is not None else np.zeros(len(weights), np.int32)
-    acc = numerics.wrap_int32(convolve(centred(inputs[0], op.x), weights, op.strides, op.pads, op.dilations) + bias)
+    window = op.strides, op.pads, op.dilations
+    acc = numerics.wrap_int32(convolve_groups(centred(inputs[0], op.x), weights, op.group or 1, *window) + bias)
     weight = op.weight.op
     assert isinstance(weight, nn.ConstantOp) and weight.scales is not None
     scales = x.scale, module.store[weight.scales], op.quant.scale
