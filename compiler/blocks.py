@@ -6,10 +6,14 @@ which a core that owns some output channels reads them.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 8
+
+Number = TypeVar("Number", bound=np.generic)
 
 
 def blocks_of(channels: int) -> int:
@@ -22,14 +26,25 @@ def padded(channels: int) -> int:
     return blocks_of(channels) * BLOCK
 
 
-def split_blocks(weight: NDArray[np.int8]) -> NDArray[np.int8]:
+def split_blocks(weight: NDArray[Number]) -> NDArray[Number]:
     """[O, KH, KW, I] as [O/8, I/8, KH, KW, 8 (input), 8 (output)], padded with zeros."""
     out, kh, kw, inp = weight.shape
     rows, columns = blocks_of(out), blocks_of(inp)
-    full = np.zeros((rows * BLOCK, kh, kw, columns * BLOCK), np.int8)
+    full = np.zeros((rows * BLOCK, kh, kw, columns * BLOCK), weight.dtype)
     full[:out, :, :, :inp] = weight
     split = full.reshape(rows, BLOCK, kh, kw, columns, BLOCK)
     return np.ascontiguousarray(split.transpose(0, 4, 2, 3, 5, 1))
+
+
+def nonzero_blocks(weight: NDArray[Number]) -> NDArray[np.bool_]:
+    """Which blocks of [O, KH, KW, I] hold a number that is not zero: [O/8, I/8, KH, KW]."""
+    return split_blocks(weight != 0).any(axis=(-2, -1))
+
+
+def weights_of(chosen: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The weights, [O, KH, KW, I], that lie in chosen blocks, [O/8, I/8, KH, KW]."""
+    wide = chosen.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1).transpose(0, 2, 3, 1)
+    return wide[: shape[0], :, :, : shape[3]]
 
 
 def pack(weight: NDArray[np.int8], *, keep_all: bool) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
