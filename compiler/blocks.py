@@ -38,7 +38,7 @@ def split_blocks(weight: NDArray[Number]) -> NDArray[Number]:
 
 def nonzero_blocks(weight: NDArray[Number]) -> NDArray[np.bool_]:
     """Which blocks of [O, KH, KW, I] hold a number that is not zero: [O/8, I/8, KH, KW]."""
-    return split_blocks(weight != 0).any(axis=(-2, -1))
+    return np.asarray(split_blocks(weight != 0).any(axis=(-2, -1)))
 
 
 def weights_of(chosen: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -93,7 +93,7 @@ class Options:
     cost_model: str = "simulator"
     search: str = ""
     mapping: str = ""
-    preparation: Preparation = Preparation()
+    preparation: Preparation = field(default_factory=Preparation)
 
 
 @dataclass(frozen=True)

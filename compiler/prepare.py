@@ -32,7 +32,7 @@ class Preparation:
     calibration: str = ""
     samples: int = MOST_SAMPLES
     preprocess: Preprocess | None = None
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     prune: Prune | None = None
 
 

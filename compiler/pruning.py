@@ -67,7 +67,8 @@ def block_scores(weight: NDArray[np.float32], prune: Prune, layer: int) -> Score
         case Scheme.RANDOM:
             found = np.random.default_rng((prune.seed, layer)).random(count.shape)
     alive = nonzero_blocks(weight)
-    alive = alive.any(axis=(2, 3), keepdims=True) if prune.all_taps else alive
+    if prune.all_taps:
+        alive = np.asarray(alive.any(axis=(2, 3), keepdims=True))
     return np.where(alive, found[..., 0, 0], -1.0)
 
 

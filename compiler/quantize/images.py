@@ -109,7 +109,7 @@ def read_image(path: Path, target: Target, preprocess: Preprocess) -> NDArray[np
     pixels = pixels.reshape(target.height, target.width, target.channels)
     if preprocess.bgr:
         pixels = pixels[..., ::-1]
-    mean, std = np.float32(preprocess.mean), np.float32(preprocess.std)
+    mean, std = np.array(preprocess.mean, np.float32), np.array(preprocess.std, np.float32)
     values = (pixels * np.float32(preprocess.scale) - mean) / std
     return np.ascontiguousarray(values if target.channels_last else values.transpose(2, 0, 1), np.float32)
 

@@ -14,6 +14,7 @@ from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 
 from compiler.errors import Diagnostic, UsageError, nearest
+from compiler.pruning import Prune
 from compiler.quantize.fold import folded
 from compiler.quantize.network import Array, Network, attribute
 from compiler.quantize.prune import Pruned, prune_model
@@ -21,7 +22,6 @@ from compiler.quantize.ranges import Seen, watch
 from compiler.quantize.regions import STAND_IN, collapse, expand
 from compiler.quantize.scales import Activations, Step, of_activation, of_weights
 from compiler.quantize.weights import count_blocks
-from compiler.pruning import Prune
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators with a stored second operand that is quantised as weights."""
@@ -58,7 +58,7 @@ SHARING = (
 class Settings:
     """What is asked of the quantiser."""
 
-    activations: Activations = Activations()
+    activations: Activations = field(default_factory=Activations)
     per_channel: bool = True
     exclude: tuple[str, ...] = ()
 
@@ -263,7 +263,8 @@ def _run(
         )
         quantiser.quantize_model()
         quantiser.model.topological_sort()
-    return onnx.ModelProto.FromString(quantiser.model.model.SerializeToString())
+    made: onnx.ModelProto = quantiser.model.model
+    return made
 
 
 @contextmanager

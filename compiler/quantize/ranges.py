@@ -69,7 +69,7 @@ class Seen:
     @property
     def centres(self) -> NDArray[np.float64]:
         """The middle of each bin."""
-        return (np.arange(BINS) - BINS / 2 + 0.5) * (2.0 ** (self.exponent + 1) / BINS)
+        return (np.arange(BINS, dtype=np.float64) - BINS / 2 + 0.5) * (2.0 ** (self.exponent + 1) / BINS)
 
     def clipped(self, low: float, high: float) -> tuple[float, float]:
         """A range, no wider than what was seen."""

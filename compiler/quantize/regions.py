@@ -55,10 +55,11 @@ class Clamp:
 
 @dataclass(frozen=True)
 class Collapsed:
-    """What was taken out of a model, so that it can be put back."""
+    """What was taken out of a model, with its constants, so that it can be put back."""
 
     regions: tuple[Region, ...]
     clamps: tuple[Clamp, ...]
+    constants: tuple[onnx.TensorProto, ...]
 
 
 def _roots(network: Network, skip: Sequence[str], cuts: Iterable[str]) -> dict[str, str]:
@@ -145,7 +146,14 @@ def collapse(model: onnx.ModelProto, skip: Sequence[str]) -> Collapsed:
         kept.append(onnx.NodeProto.FromString(node.SerializeToString()))
     del model.graph.node[:]
     model.graph.node.extend(one for one in kept if one is not None)
-    return Collapsed(tuple(regions), tuple(clamps))
+    taken = [*(one.node for one in clamps), *(node for one in regions for node in one.nodes)]
+    read = dict.fromkeys(name for node in taken for name in node.input if name in network.stored)
+    return Collapsed(tuple(regions), tuple(clamps), tuple(_copied(network.stored[name]) for name in read))
+
+
+def _copied(tensor: onnx.TensorProto) -> onnx.TensorProto:
+    """A tensor that stays when it is dropped from the model."""
+    return onnx.TensorProto.FromString(tensor.SerializeToString())
 
 
 def expand(model: onnx.ModelProto, collapsed: Collapsed) -> None:
@@ -170,6 +178,8 @@ def expand(model: onnx.ModelProto, collapsed: Collapsed) -> None:
             kept.append(onnx.NodeProto.FromString(node.SerializeToString()))
     del model.graph.node[:]
     model.graph.node.extend(kept)
+    known = {one.name for one in model.graph.initializer}
+    model.graph.initializer.extend(one for one in collapsed.constants if one.name not in known)
 
 
 def _expanded(node: onnx.NodeProto, region: Region) -> list[onnx.NodeProto]:
