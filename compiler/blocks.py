@@ -7,12 +7,14 @@ multiply by 8 bits: a block of larger weights comes again with what is left of t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 8
+
+Number = TypeVar("Number", bound=np.generic)
 
 Weights = NDArray[np.signedinteger[Any]]
 """int8, or int16 where numbers need it."""
@@ -28,7 +30,7 @@ def padded(channels: int) -> int:
     return blocks_of(channels) * BLOCK
 
 
-def split_blocks(weight: Weights) -> Weights:
+def split_blocks(weight: NDArray[Number]) -> NDArray[Number]:
     """[O, KH, KW, I] as [O/8, I/8, KH, KW, 8 (input), 8 (output)], padded with zeros."""
     out, kh, kw, inp = weight.shape
     rows, columns = blocks_of(out), blocks_of(inp)
@@ -56,6 +58,17 @@ def ungrouped(weight: Weights, groups: int) -> Weights:
     own = np.arange(groups)
     full[own, :, :, :, own] = weight.reshape(groups, out // groups, kh, kw, inp)
     return full.reshape(out, kh, kw, groups * inp)
+
+
+def nonzero_blocks(weight: NDArray[Number]) -> NDArray[np.bool_]:
+    """Which blocks of [O, KH, KW, I] hold a number that is not zero: [O/8, I/8, KH, KW]."""
+    return np.asarray(split_blocks(weight != 0).any(axis=(-2, -1)))
+
+
+def weights_of(chosen: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The weights, [O, KH, KW, I], that lie in chosen blocks, [O/8, I/8, KH, KW]."""
+    wide = chosen.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1).transpose(0, 2, 3, 1)
+    return wide[: shape[0], :, :, : shape[3]]
 
 
 def pack(weight: Weights, *, keep_all: bool, groups: int = 1) -> tuple[NDArray[np.int8], NDArray[np.int32]]:

@@ -41,11 +41,13 @@ from compiler.plan import (
     json_bytes,
     write_plan,
 )
+from compiler.prepare import Preparation, Prepared, prepare
 from compiler.reference.check import ValueCheck, random_inputs
 from compiler.summary import (
     LayerInfo,
     bounds_json,
     bounds_of,
+    check_some_zero,
     imbalance_of,
     layers_json,
     layers_of,
@@ -91,6 +93,7 @@ class Options:
     cost_model: str = "simulator"
     search: str = ""
     mapping: str = ""
+    preparation: Preparation = field(default_factory=Preparation)
 
 
 @dataclass(frozen=True)
@@ -159,13 +162,25 @@ class _Recorder:
             self.buffers = buffers_of(module, self.target)
 
 
+def prepared_model(model: Path, options: Options, progress: Callable[[str], None] = lambda _: None) -> Prepared:
+    """The model as it is compiled: quantised if it was float, pruned if that is asked."""
+    return prepare(model, options.shapes, options.outputs, options.preparation, progress)
+
+
+def _imported(model: Prepared, options: Options) -> Module:
+    """The module; what was prepared has its shapes and outputs already."""
+    if model.model is None:
+        return import_onnx(model.path, options.shapes, options.outputs)
+    return import_onnx(model.path, model=model.model)
+
+
 def lower(
-    model: Path, options: Options, target: Target, progress: Callable[[str], None] = lambda _: None
+    model: Prepared, options: Options, target: Target, progress: Callable[[str], None] = lambda _: None
 ) -> tuple[Module, _Recorder, str]:
     """Import a model and run the pipeline on it."""
     pipeline = full_pipeline(options)
     progress("import")
-    module = import_onnx(model, options.shapes, options.outputs)
+    module = _imported(model, options)
     recorder = _Recorder(target, options.cost_model)
     checks: list[Instrument] = [Check(lambda name, _: progress(name)), Check(recorder)]
     if options.verify_each:
@@ -185,7 +200,7 @@ def settled(
     last = next((i for i, one in enumerate(pipeline) if isinstance(one, ChooseTiles)), None)
     if last is None:
         raise UsageError(Diagnostic("pipeline-end", "the pipeline chooses no mappings: it has no 'choose-tiles'"))
-    module = import_onnx(Path(model), options.shapes, options.outputs)
+    module = _imported(prepared_model(Path(model), options, progress), options)
     PassManager(PassPipeline(pipeline.passes[:last]), target, (Check(lambda name, _: progress(name)),)).run(module)
     chooser = pipeline.passes[last]
     assert isinstance(chooser, ChooseTiles)
@@ -206,7 +221,11 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         text = f"there is no cost model '{options.cost_model}'"
         raise UsageError(Diagnostic("cost-model", text, help=nearest(options.cost_model, COST_MODELS)))
     target = Target.load(options.target)
-    module, recorder, pipeline = lower(model, options, target, progress)
+    full_pipeline(options)  # what is wrong with it is said before a model is calibrated
+    prepared = prepared_model(model, options, progress)
+    module, recorder, pipeline = lower(prepared, options, target, progress)
+    if options.sparsity == Mode.REQUIRE.value:
+        check_some_zero(recorder.layers)
     progress("check")
     sizes = _argument_bytes(module)
     static_check(module, target, sizes)
@@ -231,7 +250,7 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         "trace.json": trace.encode(),
         **{name: text.encode() for name, text in recorder.ir.items()},
     }
-    summary = _summary(recorder, memory, timing)
+    summary = {**_summary(recorder, memory, timing), **prepared.report}
     if options.cost_model == "paper":
         times: dict[str, float] = {}
         for one in summary["layers"]:  # strips of a layer have its name, each its own time
@@ -239,9 +258,9 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         summary["paper"] = paper_json(estimate(recorder.network, target), times, timing.us)
         files[PAPER] = json_bytes(summary["paper"])
     if options.compare_dense:
-        summary["dense_us"] = _dense_us(model, options, recorder.layers, timing)
+        summary["dense_us"] = _dense_us(prepared, options, recorder.layers, timing)
         summary["speed_up"] = summary["dense_us"] / summary["time_us"]
-    manifest = _manifest(model, options, target, pipeline, module, files, sizes)
+    manifest = {**_manifest(model, options, target, pipeline, module, files, sizes), **prepared.report}
     return Compiled(files, manifest, summary, timing)
 
 
@@ -258,7 +277,7 @@ def compile_model(
     return Plan.load(out), compiled.summary
 
 
-def _dense_us(model: Path, options: Options, layers: Sequence[LayerInfo], timing: Timing) -> float:
+def _dense_us(model: Prepared, options: Options, layers: Sequence[LayerInfo], timing: Timing) -> float:
     """The time of the same model with all zero blocks kept."""
     if all(one.blocks_kept == one.blocks for one in layers):
         return timing.us

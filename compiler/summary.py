@@ -10,6 +10,7 @@ import numpy as np
 
 from compiler.blocks import blocks_in_groups, distinct
 from compiler.encoding.work import BLOCK
+from compiler.errors import Diagnostic, UnsupportedModel
 from compiler.ir import Module, Op, Value
 from compiler.mapping.balance import imbalance
 from compiler.mapping.packing import extents_of
@@ -195,6 +196,15 @@ def layers_json(layers: Sequence[LayerInfo], ranges: Sequence[Sequence[tuple[int
         }
         for one in layers
     ]
+
+
+def check_some_zero(layers: Sequence[LayerInfo]) -> None:
+    """Refuse a network of which zero blocks are required and none is zero."""
+    blocks = sum(one.blocks for one in layers)
+    if blocks == sum(one.blocks_kept for one in layers):
+        text = f"zero blocks are required, and none of the {blocks} blocks of weights is zero"
+        help = "--prune 0.5 zeroes half of them, to see what that gains; --sparsity auto takes what there is"
+        raise UnsupportedModel(Diagnostic("no-zero-blocks", text, help=help))
 
 
 def sparsity_json(layers: Sequence[LayerInfo], reasons: Mapping[str, tuple[bool, str]]) -> list[dict[str, Any]]:

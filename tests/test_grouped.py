@@ -171,7 +171,7 @@ def report(case: Case, directory: Path, sparsity: str = "auto") -> tuple[dict[st
     return layers[0], blocks[0]
 
 
-@pytest.mark.parametrize("sparsity", ["auto", "off", "require"])
+@pytest.mark.parametrize("sparsity", ["auto", "off"])
 def test_a_report_counts_what_is_in_groups(sparsity: str, tmp_path: Path) -> None:
     pixels = 7 * 7
     case = Case("reported_groups", lambda n, x: n.quant(n.conv(x, 20, pads=PAD1, group=4)), (12, 7, 7))

@@ -10,11 +10,21 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("compiler.errors", "compiler.target", "compiler.blocks", "compiler.numerics", "compiler.encoding"),
+    (
+        "compiler.errors",
+        "compiler.target",
+        "compiler.blocks",
+        "compiler.pruning",
+        "compiler.numerics",
+        "compiler.encoding",
+    ),
     ("compiler.ir", "compiler.plan"),
     ("compiler.pass_manager", "compiler.kernels", "compiler.mapping", "dialects"),
-    ("compiler.frontend", "compiler.backend", "compiler.reference", "compiler.paper", "passes", "runtime_sim"),
-    ("compiler.pipeline", "compiler.summary", "compiler.driver"),
+    (
+        *("compiler.frontend", "compiler.quantize", "compiler.backend", "compiler.reference", "compiler.paper"),
+        *("passes", "runtime_sim"),
+    ),
+    ("compiler.pipeline", "compiler.summary", "compiler.prepare", "compiler.driver"),
     ("compiler.cli",),
     ("bscc", "examples"),
 )
@@ -28,15 +38,16 @@ ONLY = {
         "compiler.plan",
         "compiler.target",
     },
-    "training": {"compiler.errors", "compiler.blocks"},
+    "training": {"compiler.errors", "compiler.blocks", "compiler.pruning"},
 }
 # On some floors a unit may read another: what it may see beside itself.
 BESIDE = {
     "compiler.target": {"compiler.errors"},
     "compiler.blocks": {"compiler.errors"},
+    "compiler.pruning": {"compiler.errors", "compiler.blocks"},
     "compiler.numerics": {"compiler.errors"},
     "compiler.encoding": {"compiler.errors"},
-    "compiler.driver": {"compiler.pipeline", "compiler.summary"},
+    "compiler.driver": {"compiler.pipeline", "compiler.summary", "compiler.prepare"},
     # Layers and mappings are attributes of tile ops, and are cut from bsp ops; packets are made for layers.
     "compiler.mapping": {"compiler.kernels", "dialects"},
     "compiler.kernels": {"compiler.mapping"},

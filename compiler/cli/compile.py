@@ -12,6 +12,7 @@ from typing import Any
 
 from compiler import VERSION
 from compiler.cli import CommandParser, guarded
+from compiler.cli.calibration import add_data_options, add_prune_options, preprocess_of, prune_of, pruning_text
 from compiler.cli.files import STREAM, check_writable, write_text
 from compiler.driver import COST_MODELS, MAPPING, Options, compile_model, explain_mapping
 from compiler.errors import Diagnostic, UsageError
@@ -19,6 +20,7 @@ from compiler.mapping.search import Effort
 from compiler.paper import paper_table
 from compiler.pipeline import DEFAULT_PIPELINE
 from compiler.plan import json_bytes
+from compiler.prepare import Preparation
 from runtime_sim.report import shortened
 
 PAPER_PARTS = {
@@ -26,6 +28,10 @@ PAPER_PARTS = {
     "comp_excess_us": "its count of MACs beyond them",
     "not_hidden_us": "transfers not hidden",
 }
+SYNTHETIC_WARNING = (
+    "the model is float and was quantised with synthetic samples: times are meant, accuracy is not; "
+    "--calibration takes real ones"
+)
 _SIZE = re.compile(r"[0-9]{1,9}")
 
 
@@ -33,13 +39,13 @@ def command() -> CommandParser:
     """The command line."""
     parser = CommandParser(
         "bscc",
-        "Compile a quantised ONNX CNN for an AIE2 array, leaving out its zero 8x8 weight blocks.\n\n"
+        "Compile an ONNX CNN for an AIE2 array, leaving out its zero 8x8 weight blocks.\n\n"
         "  bscc model.onnx -o plan/\n\n"
         "exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable input, 4 unsupported model, "
         "5 does not fit, 6 numerical mismatch, 7 simulation fault",
     )
     add = parser.add_argument
-    add("model", help="the ONNX file, int8 (QDQ or QLinear operators)")
+    add("model", help="the ONNX file: int8 (QDQ or QLinear operators), or float, which is quantised")
     add(
         "-o",
         "--output-dir",
@@ -61,8 +67,10 @@ def command() -> CommandParser:
         "--sparsity",
         choices=("auto", "off", "require"),
         default="auto",
-        help="whether zero blocks are left out",
+        help="whether zero blocks are left out; require refuses a model without any",
     )
+    add_data_options(parser)
+    add_prune_options(parser)
     add("--search", choices=[one.value for one in Effort], help="how hard to look for mappings (fast)")
     add("--mapping", metavar="FILE", help="force the mappings of a file like a plan's mapping.json")
     add("--mapping-out", metavar="FILE", help="write the mappings to a file, or to stdout for '-'")
@@ -145,6 +153,12 @@ def table(summary: Mapping[str, Any]) -> str:
         rows.append(("paper", f"{one['total_us']:,.1f} us: {one['label']}"))
         parts = ", ".join(f"{one[key]:,.1f} us {text}" for key, text in PAPER_PARTS.items())
         rows.append(("", f"  = {parts}"))
+    if "quantisation" in summary:
+        found = summary["quantisation"]
+        text = f"{found['activations']} activations, {found['method']} over {found['samples']} samples"
+        rows.append(("quantised", f"{text} ({found['data']})"))
+    if "pruning" in summary:
+        rows.append(("pruned", pruning_text(summary["pruning"])))
     lines = [f"{name:12} {text}" for name, text in (("target", summary["target"]), *rows)]
     return "\n".join(lines + [f"note: {note}" for note in summary["notes"]]) + "\n"
 
@@ -208,6 +222,7 @@ def run(argv: Sequence[str] | None) -> int:
         cost_model=given.cost_model,
         search=given.search or "",
         mapping=given.mapping or "",
+        preparation=Preparation(given.calibration or "", given.samples, preprocess_of(given), prune=prune_of(given)),
     )
     if given.mapping_out:
         _check_apart(given)
@@ -226,6 +241,8 @@ def run(argv: Sequence[str] | None) -> int:
         return 0
     if given.mapping_out:
         write_text(given.mapping_out, (Path(given.output_dir) / MAPPING).read_text(encoding="utf-8"))
+    if not given.quiet and summary.get("quantisation", {}).get("synthetic"):
+        print(f"bscc: warning: {SYNTHETIC_WARNING}", file=sys.stderr)
     if given.json:
         sys.stdout.write(json_bytes(summary).decode())
     elif not given.quiet and given.mapping_out != STREAM:

@@ -11,33 +11,66 @@ translate, and the handlers beside it: nodes to operations
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+import onnx
 
 from compiler.errors import BsccError, Diagnostic, FileLocation, NodeLocation
 from compiler.frontend.check import check_model
+from compiler.frontend.graph import Graph
 from compiler.frontend.load import load_model
 from compiler.frontend.static import static_graph
 from compiler.frontend.translate import translate
 from compiler.ir import Module, verify
 
-__all__ = ["import_onnx"]
+__all__ = ["import_onnx", "placed", "read_graph", "read_onnx"]
 
 
 def import_onnx(
-    path: str | Path, shapes: Mapping[str, tuple[int, ...]] | None = None, outputs: Sequence[str] = ()
+    path: str | Path,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    outputs: Sequence[str] = (),
+    model: onnx.ModelProto | None = None,
 ) -> Module:
-    """The module of a model; `shapes` binds dynamic inputs, `outputs` names tensors to stop at."""
-    file = str(path)
-    try:
-        model = load_model(Path(path))
-        check_model(model)
-        graph = static_graph(model, shapes or {}, outputs)
+    """The module of a model; `shapes` binds dynamic inputs, `outputs` names tensors to stop at.
+
+    A `model` is taken in place of what is in the file, which then only names the place of errors.
+    """
+    graph = read_graph(path, shapes, outputs, model)
+    with placed(path):
         module = translate(graph)
         verify(module)
         return module
+
+
+def read_onnx(path: str | Path) -> onnx.ModelProto:
+    """The model in a file, unchecked."""
+    with placed(path):
+        return load_model(Path(path))
+
+
+def read_graph(
+    path: str | Path,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    outputs: Sequence[str] = (),
+    model: onnx.ModelProto | None = None,
+) -> Graph:
+    """The static graph of a model, checked; arguments as for `import_onnx`."""
+    with placed(path):
+        found = load_model(Path(path)) if model is None else onnx.ModelProto.FromString(model.SerializeToString())
+        check_model(found)
+        return static_graph(found, shapes or {}, outputs)
+
+
+@contextmanager
+def placed(path: str | Path) -> Iterator[None]:
+    """Errors that are raised inside name the file."""
+    try:
+        yield
     except BsccError as error:
-        raise type(error)(*(_placed(one, file) for one in error.diagnostics)) from error
+        raise type(error)(*(_placed(one, str(path)) for one in error.diagnostics)) from error
 
 
 def _placed(diagnostic: Diagnostic, file: str) -> Diagnostic:

@@ -1,0 +1,116 @@
+"""What is done to a model before it is compiled: a float one is quantised, blocks are zeroed if that is asked.
+
+A model counts as quantised if any of its operators computes with integers that stand for floats (QuantizeLinear,
+DequantizeLinear, QLinear..., ...Integer).  Whoever made it chose what stays float: it is compiled as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from compiler.errors import Diagnostic, UsageError
+from compiler.frontend import placed, read_graph, read_onnx
+from compiler.frontend.graph import Graph
+from compiler.pruning import Prune
+from compiler.quantize import Quantised, Settings, is_quantised, prune_model, quantise
+from compiler.quantize.images import Preprocess
+from compiler.quantize.samples import Samples, samples_of, synthetic
+
+MOST_SAMPLES = 100
+"""How many samples a calibration takes if nobody says."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is asked: calibration data (none means synthetic), how to quantise, what to zero."""
+
+    calibration: str = ""
+    samples: int = MOST_SAMPLES
+    preprocess: Preprocess | None = None
+    settings: Settings = field(default_factory=Settings)
+    prune: Prune | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model file, and what is compiled in its place, if it was changed; the report says how."""
+
+    path: Path
+    model: onnx.ModelProto | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+def named_model(graph: Graph) -> onnx.ModelProto:
+    """The graph as a model whose nodes have names, each its own."""
+    model = graph.model()
+    taken: dict[str, None] = {}
+    for index, (node, proto) in enumerate(zip(graph.nodes, model.graph.node, strict=True)):
+        name = node.name
+        while name in taken:
+            name = f"{name}_{index}"
+        proto.name = name
+        taken[name] = None
+    return model
+
+
+def calibration_data(model: onnx.ModelProto, asked: Preparation) -> Samples:
+    """The samples that were asked for."""
+    if asked.samples < 1:
+        raise UsageError(Diagnostic("usage", f"--samples {asked.samples}: at least one sample is needed"))
+    if not asked.calibration:
+        return synthetic(model)
+    return samples_of(asked.calibration, model, asked.preprocess).some(asked.samples)
+
+
+def quantise_file(
+    path: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    outputs: Sequence[str],
+    asked: Preparation,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[Quantised, Samples]:
+    """The int8 model of a float model file, and the samples that it was calibrated with."""
+    progress("import")
+    outputs = [_of_float(one) for one in outputs]
+    if is_quantised(read_onnx(path)):
+        text = "the model is quantised already: some of its operators compute with integers"
+        raise UsageError(Diagnostic("quantised", text, str(path), help="give the float model, or leave it as it is"))
+    model = named_model(read_graph(path, shapes, outputs))
+    samples = calibration_data(model, asked)
+    with placed(path):
+        return quantise(model, samples, asked.settings, asked.prune, progress), samples
+
+
+def _of_float(tensor: str) -> str:
+    """The float model's name of a tensor: messages about the int8 model name what its DequantizeLinear makes."""
+    return tensor.removesuffix("_DequantizeLinear_Output")
+
+
+def prepare(
+    path: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    outputs: Sequence[str],
+    asked: Preparation,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Prepared:
+    """Quantise a float model, prune what is to be pruned; a quantised model without pruning stays as it is."""
+    if not is_quantised(read_onnx(path)):
+        quantised, samples = quantise_file(path, shapes, outputs, asked, progress)
+        report: dict[str, Any] = {"quantisation": {**samples.json(), **quantised.json()}}
+        if quantised.pruned is not None:
+            report["pruning"] = quantised.pruned.json()
+        return Prepared(path, quantised.model, report)
+    if asked.calibration:
+        text = "the model is quantised already: there is nothing to calibrate"
+        raise UsageError(Diagnostic("quantised", text, str(path), help="leave --calibration out"))
+    if asked.prune is None:
+        return Prepared(path)
+    progress("prune")
+    model = named_model(read_graph(path, shapes, outputs))
+    with placed(path):
+        return Prepared(path, model, {"pruning": prune_model(model, asked.prune).json()})

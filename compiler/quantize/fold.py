@@ -1,0 +1,99 @@
+"""Batch norms into the convolutions before them, before anything is quantised.
+
+onnxruntime's basic optimiser does what it does before it runs any model: it folds batch norms, products and
+sums by constants into convolutions, makes Gemm of MatMul and Add, computes constants.  A factor times zero is
+zero, so zero blocks stay.  A batch norm that has no convolution before it becomes one, of 1x1 and depthwise.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import helper
+
+from compiler.errors import Diagnostic, UnsupportedModel
+from compiler.quantize.network import Network, store
+
+
+def session_options(level: ort.GraphOptimizationLevel) -> ort.SessionOptions:
+    """One thread, so that sums are in one order on every machine; errors only."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = level
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    return options
+
+
+def session(model: onnx.ModelProto) -> ort.InferenceSession:
+    """onnxruntime on a model as it stands, without optimisations: the semantics that bscc compares with."""
+    options = session_options(ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
+    try:
+        return ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions derive from Exception and RuntimeError alike
+        raise _refused(error) from None
+
+
+def _refused(error: Exception) -> UnsupportedModel:
+    lines = str(error).strip().splitlines()
+    text = f"onnxruntime does not run the float model: {lines[0] if lines else type(error).__name__}"
+    return UnsupportedModel(Diagnostic("onnxruntime", text))
+
+
+def folded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its batch norms folded; nodes that stay keep their names."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "source.onnx", Path(folder) / "target.onnx"
+        source.write_bytes(model.SerializeToString())
+        options = session_options(ort.GraphOptimizationLevel.ORT_ENABLE_BASIC)
+        options.optimized_model_filepath = str(target)
+        try:
+            ort.InferenceSession(str(source), options, ["CPUExecutionProvider"])
+            result = onnx.load(target)
+        except Exception as error:  # as above
+            raise _refused(error) from None
+    _name_nodes(result)
+    _keep_standard(result)
+    for node in result.graph.node:
+        if node.op_type == "BatchNormalization":
+            _as_convolution(result, node)
+    return result
+
+
+def _keep_standard(model: onnx.ModelProto) -> None:
+    """Import only the operators of ONNX: the optimiser lists all domains that it knows."""
+    used = dict.fromkeys(node.domain for node in model.graph.node)
+    kept = [one for one in model.opset_import if one.domain in ("", *used)]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+
+
+def _name_nodes(model: onnx.ModelProto) -> None:
+    """Every node gets a name of its own."""
+    taken: dict[str, None] = {}
+    for index, node in enumerate(model.graph.node):
+        name = node.name or f"{node.op_type}_{index}"
+        while name in taken:
+            name = f"{name}_{index}"
+        node.name = name
+        taken[name] = None
+
+
+def _as_convolution(model: onnx.ModelProto, node: onnx.NodeProto) -> None:
+    """x -> g (x - m) / sqrt(v + e) + b becomes a depthwise 1x1 convolution, for images."""
+    network = Network(model)
+    gain, shift, mean, variance = (network.constant(name) for name in node.input[1:5])
+    if gain is None or shift is None or mean is None or variance is None or len(network.shape(node.input[0])) != 4:
+        return
+    epsilon = next((one.f for one in node.attribute if one.name == "epsilon"), 1e-5)
+    factor = gain.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
+    bias = shift - mean * factor
+    names = [f"{node.name}.weight", f"{node.name}.bias"]
+    store(model, names[0], factor.astype(np.float32).reshape(-1, 1, 1, 1))
+    store(model, names[1], bias.astype(np.float32))
+    made = helper.make_node("Conv", [node.input[0], *names], [node.output[0]], node.name, group=factor.size)
+    made.attribute.append(helper.make_attribute("kernel_shape", [1, 1]))
+    node.CopyFrom(made)

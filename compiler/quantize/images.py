@@ -1,0 +1,137 @@
+"""Images as a network takes them; Pillow reads them (`pip install 'bscc[images]'`)."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.errors import Diagnostic, UnreadableInput, UsageError
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """From a file to numbers, in this order: resize, size, crop, then (pixel * scale - mean) / std.
+
+    `resize` is the length of the shorter side; `size` and `crop` are (height, width).  Pixels are 0 to 255; `mean`
+    and `std` have one number or one for each channel, in the order in which the network takes them.  Without any
+    of the first three an image of another size is stretched to the network's.
+    """
+
+    resize: int = 0
+    size: tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+    scale: float = 1.0 / 255.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    layout: str = ""
+    bgr: bool = False
+
+    def __post_init__(self) -> None:
+        numbers = (self.scale, *self.mean, *self.std)
+        if not np.isfinite(numbers).all() or not all(self.std) or not self.scale:
+            text = f"pixels * {self.scale:g} - {self.mean} over {self.std} is no preprocessing"
+            raise UsageError(Diagnostic("preprocessing", text, help="--scale and --std must be finite and not zero"))
+
+    def json(self) -> dict[str, Any]:
+        """As the manifest and the report have it."""
+        return {
+            "resize": self.resize,
+            "size": list(self.size or ()),
+            "crop": list(self.crop or ()),
+            "scale": self.scale,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "channels": "BGR" if self.bgr else "RGB",
+            "layout": self.layout,
+        }
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a network takes: one image of this size, channels first or last."""
+
+    height: int
+    width: int
+    channels: int
+    channels_last: bool
+
+
+def target_of(shape: tuple[int, ...], preprocess: Preprocess) -> Target:
+    """The image that an input of this shape holds; the layout is seen by the channel count, 1 or 3."""
+    if len(shape) != 4:
+        raise _input_error(shape, "an input of 4 dimensions")
+    last = preprocess.layout == "nhwc" or (not preprocess.layout and shape[1] not in (1, 3) and shape[3] in (1, 3))
+    height, width, channels = shape[1:] if last else (shape[2], shape[3], shape[1])
+    if channels not in (1, 3):
+        raise _input_error(shape, f"1 or 3 channels, not {channels}")
+    for name, numbers in (("--mean", preprocess.mean), ("--std", preprocess.std)):
+        if len(numbers) not in (1, channels):
+            text = f"{name} has {len(numbers)} numbers, the input has {channels} channels"
+            raise UsageError(Diagnostic("preprocessing", text))
+    return Target(height, width, channels, last)
+
+
+def _input_error(shape: tuple[int, ...], needed: str) -> UsageError:
+    text = f"images need {needed}: the model's input is {'x'.join(map(str, shape))}"
+    return UsageError(
+        Diagnostic("calibration-shape", text, help="--layout says where its channels are; or give arrays")
+    )
+
+
+def pillow() -> Any:
+    """Pillow's Image module, which is an extra of bscc."""
+    try:
+        return importlib.import_module("PIL.Image")
+    except ImportError:
+        text = "reading images needs Pillow, which is not installed"
+        raise UsageError(
+            Diagnostic("no-pillow", text, help="pip install 'bscc[images]', or give arrays (.npz)")
+        ) from None
+
+
+def read_image(path: Path, target: Target, preprocess: Preprocess) -> NDArray[np.float32]:
+    """One image without its batch dimension, in the network's layout."""
+    module = pillow()
+    try:
+        with module.open(path) as file:
+            image = file.convert("L" if target.channels == 1 else "RGB")
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError and errors of their own
+        text = f"cannot read the image: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        raise UnreadableInput(Diagnostic("unreadable-image", text, str(path))) from None
+    pixels = np.asarray(_sized(module, image, target, preprocess, path), np.float32)
+    pixels = pixels.reshape(target.height, target.width, target.channels)
+    if preprocess.bgr:
+        pixels = pixels[..., ::-1]
+    mean, std = np.array(preprocess.mean, np.float32), np.array(preprocess.std, np.float32)
+    values = (pixels * np.float32(preprocess.scale) - mean) / std
+    return np.ascontiguousarray(values if target.channels_last else values.transpose(2, 0, 1), np.float32)
+
+
+def _sized(module: Any, image: Any, target: Target, preprocess: Preprocess, path: Path) -> Any:
+    """Resized and cropped; Pillow's bilinear filter."""
+    bilinear = module.Resampling.BILINEAR
+    if preprocess.resize:
+        factor = preprocess.resize / min(image.size)
+        image = image.resize(tuple(max(1, round(side * factor)) for side in image.size), bilinear)
+    if preprocess.size:
+        image = image.resize(preprocess.size[::-1], bilinear)
+    if preprocess.crop:
+        height, width = preprocess.crop
+        if width > image.width or height > image.height:
+            text = f"it is {image.height}x{image.width}, too small to crop {height}x{width} from it"
+            raise UsageError(Diagnostic("image-size", text, str(path)))
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        image = image.crop((left, top, left + width, top + height))
+    if not (preprocess.resize or preprocess.size or preprocess.crop):
+        return image.resize((target.width, target.height), bilinear)
+    if image.size != (target.width, target.height):
+        text = f"it is {image.height}x{image.width} when preprocessed, the model takes {target.height}x{target.width}"
+        raise UsageError(Diagnostic("image-size", text, str(path), help="--size or --crop must give the model's size"))
+    return image

@@ -1,0 +1,377 @@
+"""Quantisation of float models: where Q and DQ go, with which scales, and what stays exact."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from compiler.errors import UnreadableInput, UsageError
+from compiler.quantize import Quantised, Settings, is_quantised, quantise
+from compiler.quantize.accuracy import compare
+from compiler.quantize.fold import folded, session
+from compiler.quantize.network import Network
+from compiler.quantize.quantiser import _quiet
+from compiler.quantize.ranges import BINS, Method, Seen, chosen_range
+from compiler.quantize.samples import Samples
+from compiler.quantize.scales import Activations, of_activation, of_weights
+from tests.floatnets import Array, FloatNet
+
+
+def made(net: FloatNet, *outputs: str, settings: Settings | None = None) -> Quantised:
+    return quantise(net.finish(*outputs), net.samples(), settings or Settings())
+
+
+def kinds(model: onnx.ModelProto) -> Counter[str]:
+    return Counter(node.op_type for node in model.graph.node)
+
+
+def surrounded(model: onnx.ModelProto, name: str) -> bool:
+    """Whether a node reads DequantizeLinear only, and is read, by way of clamps, by QuantizeLinear."""
+    network = Network(model)
+    node = next(one for one in model.graph.node if one.name == name)
+    makers = [network.makers[one].op_type for one in node.input if one in network.makers]
+    readers = network.readers[node.output[0]]
+    while [one.op_type for one in readers] in (["Relu"], ["Clip"]):
+        readers = network.readers[readers[0].output[0]]
+    return set(makers) == {"DequantizeLinear"} and [one.op_type for one in readers] == ["QuantizeLinear"]
+
+
+def near(result: Quantised, samples: list[dict[str, Array]], decibels: float) -> None:
+    """The int8 model computes what the float model does, with so much less noise than signal."""
+    found = compare(result.source, result.model, Samples(len(samples), lambda i: samples[i], "", kinds=FLOATS))
+    assert min(found.sqnr.values()) > decibels, found.sqnr
+
+
+FLOATS = {"x": np.dtype(np.float32)}
+
+
+# Functions of one tensor: between Q and DQ nothing is quantised.
+
+
+def silu(net: FloatNet, x: str) -> str:
+    return net.add("Mul", x, net.add("Sigmoid", x))
+
+
+def hard_swish(net: FloatNet, x: str) -> str:
+    gate = net.add("Clip", net.add("Add", x, net.number(3)), net.number(0), net.number(6))
+    return net.add("Div", net.add("Mul", x, gate), net.number(6))
+
+
+def gelu(net: FloatNet, x: str) -> str:
+    wave = net.add("Add", net.add("Erf", net.add("Div", x, net.number(2**0.5))), net.number(1))
+    return net.add("Mul", net.add("Mul", x, wave), net.number(0.5))
+
+
+def leaky(net: FloatNet, x: str) -> str:
+    return net.add("LeakyRelu", x, alpha=0.1)
+
+
+@pytest.mark.parametrize("function", [silu, hard_swish, gelu, leaky])
+@pytest.mark.parametrize("last", [False, True])
+def test_functions_of_one_tensor_are_not_quantised_inside(function: Callable[[FloatNet, str], str], last: bool) -> None:
+    net = FloatNet((1, 3, 8, 8))
+    first = net.conv(net.x, 8)
+    end = function(net, first)
+    count = len(net.nodes)
+    result = made(net, end if last else net.conv(end, 8))
+    # Q: the input, the first convolution, the function's result, the second convolution.
+    assert kinds(result.model)["QuantizeLinear"] == 3 if last else 4
+    inside = {node.name: node.op_type for node in net.nodes[1:count]}
+    assert {node.name: node.op_type for node in result.model.graph.node if node.name in inside} == inside
+    assert surrounded(result.model, first)
+    near(result, net.samples(), 25)
+
+
+def test_a_result_that_others_read_is_quantised_too() -> None:
+    net = FloatNet((1, 3, 8, 8))
+    relu = net.add("Relu", net.conv(net.x, 8))
+    sigmoid = net.add("Sigmoid", relu)
+    both = net.add("Concat", relu, net.add("Mul", relu, sigmoid), axis=1)
+    result = made(net, both)
+    readers = Network(result.model).readers
+    assert [one.op_type for one in readers[relu]] == ["QuantizeLinear"]
+    near(result, net.samples(), 25)
+
+
+def test_gates_of_another_tensor_are_quantised() -> None:
+    net = FloatNet((1, 3, 8, 8))
+    x = net.conv(net.x, 8)
+    gate = net.add("HardSigmoid", net.conv(net.add("GlobalAveragePool", x), 8, 1), alpha=0.2, beta=0.5)
+    result = made(net, net.add("Mul", x, gate))
+    assert surrounded(result.model, gate)
+    assert surrounded(result.model, net.nodes[-1].name)
+    near(result, net.samples(), 20)
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(Activations(signed=True, power_of_two=True))])
+def test_clamps_join_their_layers(settings: Settings) -> None:
+    net = FloatNet((1, 3, 8, 8))
+    six = net.add("Clip", net.conv(net.x, 8), net.number(0), net.number(1))
+    result = made(net, net.add("Relu", net.conv(six, 8)), settings=settings)
+    found = kinds(result.model)
+    assert (found["Clip"], found["Relu"], found["QuantizeLinear"]) == (1, 1, 3)
+    near(result, net.samples(), 15)
+
+
+# Operators and what they share.
+
+
+def many(net: FloatNet) -> str:
+    """Every operator that has integers on both sides."""
+    x = net.add("MaxPool", net.conv(net.x, 8), kernel_shape=[2, 2], strides=[2, 2])
+    y = net.add("AveragePool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    z = net.add("Concat", x, y, axis=1)
+    net.channels[z] = 16
+    sizes = net.store(np.array([1, 1, 2, 2], np.float32))
+    up = net.add(
+        "Resize",
+        net.conv(z, 8),
+        "",
+        sizes,
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )
+    wide = net.add(
+        "ConvTranspose", x, net.store(net.rng.normal(0, 0.3, (8, 8, 2, 2)).astype(np.float32)), strides=[2, 2]
+    )
+    part = net.add("Mul", net.add("Sub", net.add("Add", up, wide), net.conv(net.x, 8)), wide)
+    return net.gemm(net.add("GlobalAveragePool", part), 8, 10)
+
+
+@pytest.mark.parametrize("power_of_two", [False, True])
+def test_every_operator_gets_its_scales(power_of_two: bool) -> None:
+    net = FloatNet((1, 3, 8, 8))
+    result = made(net, many(net), settings=Settings(Activations(power_of_two=power_of_two)))
+    for node in net.nodes:
+        assert node.op_type == "Flatten" or surrounded(result.model, node.name), node.name
+    for kind in ("MaxPool", "AveragePool", "Resize", "Flatten"):
+        scales = scales_around(result.model, kind)
+        assert scales[0] == scales[1], kind
+    near(result, net.samples(), 12 if power_of_two else 20)
+
+
+def scales_around(model: onnx.ModelProto, kind: str) -> tuple[float, float]:
+    """The scales with which the only node of this kind reads, and of its result."""
+    network = Network(model)
+    node = next(one for one in model.graph.node if one.op_type == kind)
+    ends = (network.makers[node.input[0]], network.readers[node.output[0]][0])
+    first, second = (network.constant(one.input[1]) for one in ends)
+    assert first is not None and second is not None
+    return float(first), float(second)
+
+
+def test_softmax_and_what_follows_stay_float() -> None:
+    net = FloatNet((1, 3, 4, 4))
+    soft = net.add("Softmax", net.gemm(net.x, 48, 10))
+    result = made(net, net.add("Reshape", soft, net.store(np.array([10], np.int64))))
+    network = Network(result.model)
+    assert [node.op_type for node in network.readers[soft]] == ["Reshape"]
+    assert result.left_float == ((soft, "Softmax"),)
+
+
+def test_inputs_and_outputs_stay_float() -> None:
+    net = FloatNet((1, 3, 8, 8))
+    end = net.conv(net.x, 8)
+    model = made(net, end).model
+    assert [(one.name, one.type.tensor_type.elem_type) for one in model.graph.input] == [("x", 1)]
+    assert [(one.name, one.type.tensor_type.elem_type) for one in model.graph.output] == [(end, 1)]
+
+
+# Weights.
+
+
+def test_batch_norms_are_folded_or_become_convolutions() -> None:
+    net = FloatNet((1, 3, 8, 8))
+    behind = net.norm(net.conv(net.x, 8))
+    alone = net.norm(net.add("Concat", behind, net.add("MaxPool", behind, kernel_shape=[1, 1]), axis=1))
+    net.channels[alone] = 16
+    net.nodes[-1].input[1:] = [net.store(net.rng.uniform(0.5, 1.5, 16).astype(np.float32)) for _ in range(4)]
+    model = net.finish(net.add("Relu", alone))
+    found = folded(model)
+    assert kinds(found) == Counter(Conv=2, Relu=1, Concat=1, MaxPool=1)
+    sample = net.samples(1)[0]
+    for a, b in zip(session(model).run(None, sample), session(found).run(None, sample), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_zero_blocks_stay_zero_through_folding_and_quantisation() -> None:
+    net = FloatNet((1, 16, 8, 8))
+    x = net.norm(net.conv(net.conv(net.x, 32), 32))
+    weight = numpy_helper.to_array(net.stored[2]).copy()
+    weight[8:16, 16:24] = 0.0
+    weight[24:32, 0:8, 1, 1] = 0.0
+    net.stored[2].CopyFrom(numpy_helper.from_array(weight, net.stored[2].name))
+    result = made(net, x)
+    assert result.blocks == (4 * 2 * 9 + 4 * 4 * 9, 10, 10)
+    assert not result.unfolded
+
+
+@pytest.mark.parametrize("power_of_two", [False, True])
+def test_a_channel_without_weights_keeps_its_bias(power_of_two: bool) -> None:
+    net = FloatNet((1, 3, 8, 8))
+    result = made(net, net.conv(net.x, 16, zero=(3, 9)), settings=Settings(Activations(power_of_two=power_of_two)))
+    feeds = net.samples(1)[0]
+    (a,), (b,) = (session(one).run(None, feeds) for one in (result.source, result.model))
+    network = Network(result.model)
+    step = network.constant(next(n for n in network.graph.node if n.op_type == "QuantizeLinear").input[1])
+    assert step is not None
+    assert np.abs(a - b)[:, [3, 9]].max() < 0.05
+
+
+def test_weights_are_symmetric_int8_with_an_int32_bias() -> None:
+    net = FloatNet((1, 3, 8, 8))
+    model = made(net, net.conv(net.x, 16)).model
+    network = Network(model)
+    conv = next(node for node in model.graph.node if node.op_type == "Conv")
+    weight, bias = (network.makers[name] for name in conv.input[1:])
+    arrays = [[network.constant(name) for name in node.input] for node in (weight, bias)]
+    (w, scales, zeros), (b, b_scales, _) = arrays
+    assert w is not None and scales is not None and zeros is not None and b is not None and b_scales is not None
+    assert w.dtype == np.int8 and b.dtype == np.int32
+    assert not zeros.any() and scales.shape == (16,)
+    assert (np.abs(w.reshape(16, -1)).max(axis=1) == 127).all()
+
+
+def test_per_tensor_has_one_scale() -> None:
+    net = FloatNet((1, 3, 8, 8))
+    model = made(net, net.conv(net.x, 16), settings=Settings(per_channel=False)).model
+    sizes = [one.dims for one in model.graph.initializer if one.name.endswith("_scale")]
+    assert all(list(one) in ([], [1]) for one in sizes)
+
+
+def test_powers_of_two_are_one_for_a_block() -> None:
+    rng = np.random.default_rng(0)
+    weight = (rng.normal(size=(20, 8, 3, 3)) * rng.uniform(0.1, 4, (20, 1, 1, 1))).astype(np.float32)
+    scales = of_weights(weight, None, 1.0, True, True)
+    assert (np.log2(scales) % 1 == 0).all()
+    assert all(len(np.unique(scales[first : first + 8])) == 1 for first in (0, 8, 16))
+    plain = of_weights(weight, None, 1.0, True, False)
+    assert (scales >= plain / 2).all()
+
+
+def test_a_bias_fits_into_32_bits() -> None:
+    weight = np.full((8, 8, 1, 1), 1e-9, np.float32)
+    bias = np.full(8, 3.0, np.float32)
+    for power_of_two in (False, True):
+        scales = of_weights(weight, bias, 1e-3, True, power_of_two)
+        assert (bias / (scales * 1e-3) < 2**31).all()
+
+
+# Scales of activations.
+
+
+def seen(values: Array) -> Seen:
+    found = Seen()
+    for part in np.array_split(np.asarray(values, np.float32), 5):
+        found.add(part)
+    return found
+
+
+def test_the_histogram_counts_every_value_whatever_comes_first() -> None:
+    values = np.random.default_rng(0).normal(0, [[0.01], [3.0], [200.0]], (3, 1000)).ravel()
+    found = seen(values)
+    assert found.counts.sum() == values.size
+    width = 2.0 ** (found.exponent + 1) / BINS
+    exact = np.histogram(values.astype(np.float32), BINS, (-(2.0**found.exponent), 2.0**found.exponent))[0]
+    assert np.abs(found.counts - exact).sum() <= 4
+    assert width * BINS / 2 >= np.abs(values).max()
+
+
+def test_methods_cut_what_is_far_away() -> None:
+    rng = np.random.default_rng(0)
+    values = np.append(np.abs(rng.normal(size=100_000)), [60.0])
+    found = seen(values)
+    assert chosen_range(found, Method.MINMAX, 0) == (0.0, 60.0)
+    assert 3 < chosen_range(found, Method.PERCENTILE, 99.9)[1] < 4
+    assert 2 < chosen_range(found, Method.ENTROPY, 0)[1] < 12
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_tensors_of_one_value_have_a_scale(method: Method) -> None:
+    for value in (0.0, 2.5, -1e-30):
+        step = of_activation(seen(np.full(100, value)), Activations(method=method))
+        assert step.scale > 0 and 0 <= step.zero <= 255
+
+
+def test_powers_of_two_have_the_smaller_error() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=100_000)
+    found = seen(values)
+    for signed in (False, True):
+        how = Activations(signed=signed, power_of_two=True)
+        step = of_activation(found, how)
+
+        def error(scale: float, zero: int = step.zero, limits: tuple[int, int] = how.limits) -> float:
+            return float(np.square(values - (np.clip(np.rint(values / scale) + zero, *limits) - zero) * scale).sum())
+
+        assert step.zero == (0 if signed else 128)
+        assert error(step.scale) == min(error(step.scale * factor) for factor in (0.5, 1.0, 2.0))
+    positive = of_activation(seen(np.abs(values)), Activations(power_of_two=True))
+    assert positive.zero == 0
+
+
+# The whole.
+
+
+def test_the_same_input_gives_the_same_bytes() -> None:
+    texts = []
+    for _ in range(2):
+        net = FloatNet((1, 3, 8, 8))
+        texts.append(made(net, many(net)).model.SerializeToString(deterministic=True))
+    assert texts[0] == texts[1]
+
+
+def test_excluded_nodes_stay_float_and_unknown_ones_are_named() -> None:
+    net = FloatNet((1, 3, 8, 8))
+    first = net.conv(net.x, 8)
+    model = net.finish(net.conv(first, 8))
+    result = quantise(model, net.samples(), Settings(exclude=(first,)))
+    network = Network(result.model)
+    assert network.makers[first].input[0] == "x"
+    with pytest.raises(UsageError, match="'conv_7'"):
+        quantise(model, net.samples(), Settings(exclude=("conv_7",)))
+
+
+def test_numbers_that_overflow_are_named_with_their_node() -> None:
+    net = FloatNet((1, 3, 8, 8))
+    huge = net.add("Mul", net.conv(net.x, 8), net.store(np.full((1, 8, 1, 1), 3e38, np.float32)))
+    last = net.add("Mul", huge, net.conv(net.x, 8))
+    with pytest.raises(UnreadableInput, match=r"(?s)error\[calibration-values\].*sample 0"):
+        made(net, last)
+
+
+def test_a_model_is_quantised_if_any_operator_is() -> None:
+    net = FloatNet((1, 3, 8, 8))
+    model = net.finish(net.conv(net.x, 8))
+    assert not is_quantised(model)
+    assert is_quantised(made(net, net.nodes[-1].name).model)
+
+
+def test_the_log_is_left_as_it_was() -> None:
+    before = logging.getLogger().level
+    with _quiet():
+        assert logging.getLogger().level == logging.ERROR
+    assert logging.getLogger().level == before
+
+
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("signed", [False, True])
+def test_methods_and_types_all_work(method: Method, signed: bool) -> None:
+    net = FloatNet((1, 3, 8, 8))
+    how = replace(Activations(), signed=signed, method=method)
+    result = made(net, net.conv(net.add("Relu", net.conv(net.x, 8)), 8), settings=Settings(how))
+    types = {
+        one.data_type
+        for one in result.model.graph.initializer
+        if one.name.endswith("_zero_point") and "constant" not in one.name
+    }
+    assert types == {onnx.TensorProto.INT8 if signed else onnx.TensorProto.UINT8}
+    near(result, net.samples(), 12)
