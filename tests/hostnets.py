@@ -123,7 +123,75 @@ def island(pow2: bool) -> onnx.ModelProto:
     return net.model([net.info(net.block(x, 8))])
 
 
+def both_forms(pow2: bool) -> onnx.ModelProto:
+    """A tensor that is an output as floats, and that the array and the host both read."""
+    net = begun(pow2)
+    body = net.block(net.x, 16)
+    floats = Tensor(body.value, float_name=net.read(body))
+    other = net.quant(net.instance_norm(body))
+    last = net.quant(net.conv(net.quant(net.add(other, body)), 8))
+    return net.model([net.info(floats), net.info(last)])
+
+
+def first_on_host(pow2: bool) -> onnx.ModelProto:
+    """The model's input, as floats, goes to the host first."""
+    net = HostLayers(4, (8, 10, 10), Style(dtype="int8", pow2=pow2))
+    image = Tensor(net.x.value, float_name="input")
+    return net.model([net.info(net.block(net.quant(net.instance_norm(image)), 8))])
+
+
+def depthwise(pow2: bool) -> onnx.ModelProto:
+    """A small MobileNet: two depthwise-separable blocks, a mean, a dense layer, Softmax."""
+    net = begun(pow2)
+    x = net.block(net.x, 16, (2, 2))
+    for out in (24, 32):
+        weight = net.draw_weight((x.channels, 1, 3, 3), 0.0)
+        window: Attributes = {"group": x.channels, "pads": PAD1}
+        x = net.quant(net.clip(net._dense("Conv", x, weight, window, True, 0, None)))
+        x = net.quant(net.clip(net.conv(x, out, (1, 1))))
+    x = net.quant(net.gemm(net.flatten(net.quant(net.global_average_pool(x))), 10))
+    return net.model([net.info(net.softmax(x))])
+
+
+def too_large(pow2: bool) -> onnx.ModelProto:
+    """A pool of which one pixel reads more than a core holds, behind a convolution: only choose-tiles sees it."""
+    net = begun(pow2, (8, 64, 64))
+    x = net.block(net.x, 8)
+    return net.model([net.info(net.max_pool(x, {"kernel_shape": (64, 64)}))])
+
+
+class LoudLayers(HostLayers):
+    """Biases so large that sums may leave 32 bits."""
+
+    def bias(self, value: Floats, x: Tensor, scale: Floats, split: bool) -> tuple[str, str, str]:
+        """Integers near the end of int32, of either sign."""
+        step = (self.constant(x.scale).astype(np.float32) * scale).astype(np.float32)
+        integers = np.where(value < 0, -(1 << 31) + 1000, (1 << 31) - 1000).astype(np.int32)
+        return self.const(integers, "bias"), self.const(step, "scale"), self.const(np.zeros(step.shape, np.int32), "z")
+
+
+def overflow(pow2: bool) -> onnx.ModelProto:
+    """A convolution whose sums may leave 32 bits behind one whose sums do not: only choose-tiles sees it."""
+    net = LoudLayers(3, (8, 10, 10), Style(dtype="int8", pow2=pow2))
+    x = net.quant(net.relu(net.conv(net.x, 16, bias=False)))
+    return net.model([net.info(net.quant(net.relu(net.conv(x, 8))))])
+
+
+def float_conv(pow2: bool) -> onnx.ModelProto:
+    """A convolution whose weights are floats, behind one of integers."""
+    net = begun(pow2)
+    x = net.block(net.x, 16)
+    weight = net.draw_weight((8, 16, 3, 3), 0.0)
+    return net.model([net.info(net.quant(net.with_constants("Conv", x, [weight])))])
+
+
 NETS = {
+    "float_conv": float_conv,
+    "overflow": overflow,
+    "both_forms": both_forms,
+    "depthwise": depthwise,
+    "first_on_host": first_on_host,
+    "too_large": too_large,
     "classifier": classifier,
     "norm_between": norm_between,
     "layer_norms": layer_norms,

@@ -68,8 +68,14 @@ def _host_lines(found: Checked) -> list[str]:
     macs = f", {share:.1%} of its MACs on the array" if share is not None else ""
     rows = [COLUMNS, *([_cell(one[key], key) for key in COLUMNS] for one in host["reasons"])]
     wide = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = [f"{found.model}: compiles, {host['nodes']} nodes in {host['parts']} parts on the host{macs}"]
+    lines = [f"{found.model}: compiles, {counted(host)} on the host{macs}"]
     return lines + ["  ".join(f"{one:{size}}" for one, size in zip(row, wide, strict=True)).rstrip() for row in rows]
+
+
+def counted(host: Mapping[str, Any]) -> str:
+    """`3 nodes in 1 part`"""
+    nodes, parts = host["nodes"], host["parts"]
+    return f"{nodes} node{'s' * (nodes != 1)} in {parts} part{'s' * (parts != 1)}"
 
 
 def _cell(value: object, column: str) -> str:

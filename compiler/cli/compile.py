@@ -12,7 +12,7 @@ from typing import Any
 
 from compiler import VERSION
 from compiler.cli import CommandParser, guarded
-from compiler.cli.check import check, check_alone, refuse_undone
+from compiler.cli.check import check, check_alone, counted, refuse_undone
 from compiler.cli.files import STREAM, check_writable, write_text
 from compiler.driver import COST_MODELS, MAPPING, Host, Options, compile_model, explain_mapping
 from compiler.errors import Diagnostic, UsageError
@@ -151,7 +151,7 @@ def table(summary: Mapping[str, Any]) -> str:
     if host["nodes"]:
         share = host["array_macs_share"]
         macs = f"; {share:.1%} of the model's MACs on the array" if share is not None else ""
-        rows.append(("host", f"{host['nodes']} nodes in {host['parts']} parts{macs}"))
+        rows.append(("host", f"{counted(host)}{macs}"))
     if "speed_up" in summary:
         rows.append(("dense", f"{summary['dense_us']:,.1f} us: {summary['speed_up']:.2f} times as long"))
     if "paper" in summary:

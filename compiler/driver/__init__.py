@@ -89,9 +89,7 @@ def explain_mapping(
     options.check()
     target, source = Target.load(options.target), _source(model, options, progress)
     found = settle(source, options, lambda part, _: planner_of(part, options, target, progress))
-    planners = list(found.results.values())
-    named = next((one for one in planners if layer in _titles(one)), planners[0])
-    return explanation(named, layer)
+    return explanation(list(found.results.values()), layer)
 
 
 def settled(model: str | Path, options: Options = DEFAULTS, progress: Progress = lambda _: None) -> Planner:
@@ -112,11 +110,6 @@ def _settle(source: Source, options: Options, target: Target, progress: Progress
         return compile_array(part, own, target, progress)
 
     return settle(source, options, attempt)
-
-
-def _titles(planner: Planner) -> list[str]:
-    """Names by which `explanation` knows layers."""
-    return [name for node in planner.nodes for name in (node.title, *node.title.split(" + "))]
 
 
 def _unused_notes(source: Source) -> list[str]:

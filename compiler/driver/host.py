@@ -5,29 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from compiler.driver.settle import Result, Settled, macs_by_side
-from compiler.errors import Diagnostic, UnreadableInput, UnsupportedModel
+from compiler.errors import Diagnostic, SimulationFault, UnreadableInput, UnsupportedModel
+from compiler.frontend.check import text
 from compiler.frontend.partition import BORDER, Part
 from compiler.plan import ONNX_TYPES, HostPart, Port
 from runtime_sim.parts import HostSession
 
 
 def host_model(part: Part, path: str, causes: Sequence[Diagnostic]) -> bytes:
-    """A host part as an ONNX file, which onnxruntime takes; if not, an error with the reasons of its nodes."""
+    """A host part as an ONNX file, which onnxruntime has run on zeros; if it cannot, an error with all reasons."""
     graph = part.graph
     for name in (*graph.inputs, *graph.outputs):
-        if graph.dtypes.get(name, "unknown") not in ONNX_TYPES:
-            text = f"'{name}' between its parts is {graph.dtypes.get(name, 'of a type that is not known')}"
-            raise UnsupportedModel(Diagnostic("host-type", text), *causes)
+        kind = graph.dtypes.get(name, "unknown")
+        if kind not in ONNX_TYPES:
+            raise _refused(f"'{text(name)}' is of the type {kind}", causes)
     data: bytes = graph.model().SerializeToString(deterministic=True)
-    ports = [tuple(Port(one, graph.shapes.get(one), graph.dtypes[one]) for one in names) for names in
-             (graph.inputs, graph.outputs)]  # fmt: skip
+    inputs, outputs = (
+        tuple(Port(one, graph.shapes.get(one), graph.dtypes[one]) for one in names)
+        for names in (graph.inputs, graph.outputs)
+    )
     try:
-        HostSession(HostPart(path, ports[0], ports[1], data), path)
-    except UnreadableInput as error:
-        text = f"neither the array nor the host can run it: {error.diagnostic.message}"
-        raise UnsupportedModel(*causes, Diagnostic("host-refused", text)) from error
+        session = HostSession(HostPart(path, inputs, outputs, data), path)
+        known = {one.name: one.onnx_shape for one in inputs if one.onnx_shape is not None}
+        if len(known) == len(inputs):
+            made = session.run({one.name: np.zeros(known[one.name], one.host_type) for one in inputs})
+            for one in outputs:
+                if one.onnx_shape not in (None, made[one.name].shape):
+                    raise _refused(f"'{text(one.name)}' comes out as {list(made[one.name].shape)}", causes)
+    except (UnreadableInput, SimulationFault) as error:
+        raise _refused(error.diagnostic.message, causes) from error
     return data
+
+
+def _refused(why: str, causes: Sequence[Diagnostic]) -> UnsupportedModel:
+    return UnsupportedModel(*causes, Diagnostic("host-refused", f"neither the array nor the host can run these: {why}"))
 
 
 def causes_of(part: Part, reasons: Mapping[int, Diagnostic]) -> list[Diagnostic]:

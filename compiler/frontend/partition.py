@@ -173,9 +173,10 @@ class _Cut:
             for name in node.inputs:
                 maker = self.makers.get(name)
                 if maker in self.reasons and not self.graph.dtypes.get(name, "").endswith("int8"):
-                    kind, other = self.graph.dtypes.get(name, "unknown"), self.graph.nodes[maker]  # type: ignore[index]
-                    message = f"it reads {kind} '{text(name)}' of the host's {other.loc}; integers cross the border"
-                    found[number] = Diagnostic(BORDER, message, node.loc)
+                    other = self.graph.nodes[self.makers[name]].loc
+                    kind = self.graph.dtypes.get(name, "unknown")
+                    message = f"it reads {kind} that the host makes: integers cross a border"
+                    found[number] = Diagnostic(BORDER, message, node.loc, (f"made by {other}",))
                     break
         return found
 
