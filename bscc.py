@@ -5,24 +5,29 @@ outputs = bscc.Session(plan).run(None, {"image": array})
 """
 
 from compiler import VERSION as __version__
-from compiler.driver import Options
+from compiler.driver import Checked, Options
+from compiler.driver import check_model as check
 from compiler.driver import compile_model as compile
 from compiler.errors import BsccError, Diagnostic
 from compiler.ir import Context, parse_module, print_module
 from compiler.pass_manager import Pass, PassManager, PassPipeline
 from compiler.pipeline import DEFAULT_PIPELINE, DIALECTS, PASSES
-from compiler.plan import Plan
+from compiler.plan import ArrayPlan, PartedPlan, Plan
 from compiler.target import Target, target_names
-from runtime_sim.session import Session, clock
+from runtime_sim.parts import Session
+from runtime_sim.session import clock
 
 __all__ = [
     "DEFAULT_PIPELINE",
     "DIALECTS",
     "PASSES",
+    "ArrayPlan",
     "BsccError",
+    "Checked",
     "Context",
     "Diagnostic",
     "Options",
+    "PartedPlan",
     "Pass",
     "PassManager",
     "PassPipeline",
@@ -30,6 +35,7 @@ __all__ = [
     "Session",
     "Target",
     "__version__",
+    "check",
     "clock",
     "compile",
     "parse_module",

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import bscc
-from compiler.plan import PlanTensor
+from compiler.plan import ArrayPlan, PlanTensor
 
 
 def reference(model: Path, outputs: list[str]) -> onnxruntime.InferenceSession:
@@ -56,7 +56,8 @@ def main() -> int:
     given = parser.parse_args()
     options = bscc.Options(target=given.target, outputs=tuple(given.output), compare_dense=False)
     with tempfile.TemporaryDirectory() as beside:
-        plan, summary = bscc.compile(given.model, Path(beside) / "plan", options)
+        compiled, summary = bscc.compile(given.model, Path(beside) / "plan", options)
+        plan = ArrayPlan.of(compiled)
         session, rng = reference(given.model, given.output), np.random.default_rng(0)
         count = differing = largest = 0
         for _ in range(given.runs):

@@ -26,10 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import bscc
 from compiler.cli import guarded
 from compiler.frontend import import_onnx
-from compiler.plan import Plan, PlanTensor
+from compiler.plan import ArrayPlan, PlanTensor
 from compiler.reference import run as run_reference
 from compiler.reference.check import random_inputs
 from runtime_sim.report import Timing
+from runtime_sim.session import Session
 
 Array = NDArray[Any]
 
@@ -55,7 +56,7 @@ def measure(model: Path, target: str, verify: bool) -> dict[str, Any]:
             "peak_mb": peak,
         }
         if verify:
-            timing, differ, simulated = compare(plan, model)
+            timing, differ, simulated = compare(ArrayPlan.of(plan), model)
             found |= {"differ": differ, "simulate_s": round(simulated, 1)}
             assert timing.us == summary["time_us"], "the clock with data is the clock without"
     return found | {"binds_us": binds(summary)}
@@ -69,7 +70,7 @@ def binds(summary: Mapping[str, Any]) -> dict[str, float]:
     return {kind: round(us, 1) for kind, us in sorted(times.items())}
 
 
-def compare(plan: Plan, model: Path) -> tuple[Timing, int, float]:
+def compare(plan: ArrayPlan, model: Path) -> tuple[Timing, int, float]:
     """Timing, bytes that differ from the reference's, seconds of the simulation, on one seeded input."""
     module = import_onnx(model)
     bscc.PassManager(bscc.PassPipeline.parse(EARLY, bscc.PASSES), plan.target).run(module)
@@ -77,7 +78,7 @@ def compare(plan: Plan, model: Path) -> tuple[Timing, int, float]:
     expected = run_reference(module, given)
     feeds = {tensor.name: fed(tensor, given[tensor.name]) for tensor in plan.inputs}
     begin = time.perf_counter()
-    done = bscc.Session(plan).execute(feeds)
+    done = Session(plan).execute(feeds)
     seconds = time.perf_counter() - begin
     differ = 0
     for tensor in plan.outputs:

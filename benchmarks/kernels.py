@@ -29,7 +29,7 @@ from benchmarks import calls
 from benchmarks.spent import Notes, variant, width
 from compiler.encoding.isa import BUNDLE_BYTES, Bundle, assemble
 from compiler.encoding.work import LANES, SET, CallRecord, WorkHeader
-from compiler.plan import LAYERS, PROGRAM, PROGRAM_LISTING, Plan
+from compiler.plan import LAYERS, PROGRAM, PROGRAM_LISTING, ArrayPlan, Plan
 from runtime_sim.checked_core import CheckedCall, Checks, Selection
 from runtime_sim.occupancy import Profile, names_of
 from runtime_sim.packet import entries
@@ -162,7 +162,7 @@ def random_feeds(plan: Plan, seed: int = 1) -> dict[str, NDArray[Any]]:
     """Inputs of full range."""
     rng = np.random.default_rng(seed)
     found = {}
-    for tensor in plan.inputs:
+    for tensor in ArrayPlan.of(plan).inputs:
         low, high = (-128, 127) if tensor.type == "int8" else (0, 255)
         numbers = rng.integers(low, high + 1, tensor.onnx_shape)
         floats = (numbers - tensor.zero) * np.float32(tensor.scale)

@@ -92,6 +92,15 @@ def _cut(text: str, start: int) -> tuple[str, int]:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """What of a node is beyond what is done, as data: its attribute, what is allowed, what was found."""
+
+    attribute: str
+    allowed: str
+    found: str
+
+
+@dataclass(frozen=True)
 class Diagnostic:
     """One message; `source` is the whole source line that the place points into, when it is known."""
 
@@ -101,6 +110,7 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     help: str = ""
     source: str = ""
+    limit: Limit | None = None
 
     def __str__(self) -> str:
         place = str(self.place)

@@ -35,7 +35,7 @@ def main(target: str = "aie2-4x4") -> int:
     with tempfile.TemporaryDirectory() as place:
         plan, summary = bscc.compile(MODEL, Path(place) / "plan", bscc.Options(target=target))
         session, other = bscc.Session(plan), onnxruntime_session()
-        step = plan.outputs[0].scale
+        step = bscc.ArrayPlan.of(plan).outputs[0].scale
 
         print(f"{MODEL.name} on {target}, simulated\n")
         print("image  label  bscc  onnxruntime  logits that differ, largest difference in steps")

@@ -1,4 +1,4 @@
-"""A plan as something to run: arrays in, arrays out, called as onnxruntime's session is."""
+"""A plan for the array as something to run: arrays in, arrays out, called as onnxruntime's session is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ from numpy.typing import NDArray
 
 from compiler.encoding.transaction import operations_of
 from compiler.errors import Diagnostic, UsageError, nearest
-from compiler.plan import CONTROL, INPUTS, LAYERS, OUTPUTS, PROGRAM, WEIGHTS, Plan, PlanTensor
+from compiler.plan import (
+    CONTROL,
+    INPUTS,
+    LAYERS,
+    ONNX_TYPES,
+    OUTPUTS,
+    PROGRAM,
+    WEIGHTS,
+    ArrayPlan,
+    Plan,
+    PlanTensor,
+    Port,
+)
 from runtime_sim.host import pack, unpack
 from runtime_sim.machine import CoreMaker, simulate
 from runtime_sim.record import Result
@@ -21,21 +33,20 @@ from runtime_sim.report import Timing, layer_of_operation, layer_table, timing_o
 
 Array = NDArray[Any]
 
-_ONNX_TYPES = {"float32": "tensor(float)", "int8": "tensor(int8)", "uint8": "tensor(uint8)"}
-
 
 @dataclass(frozen=True)
 class NodeArg:
-    """An input or output as onnxruntime describes it."""
+    """An input or output as onnxruntime describes it; no shape where it depends on the data."""
 
     name: str
-    shape: list[int]
+    shape: list[int] | None
     type: str
 
     @classmethod
-    def of(cls, tensor: PlanTensor) -> NodeArg:
+    def of(cls, tensor: Port) -> NodeArg:
         """What the host sees of a tensor of the plan."""
-        return cls(tensor.name, list(tensor.onnx_shape), _ONNX_TYPES[tensor.host_type])
+        shape = None if tensor.onnx_shape is None else list(tensor.onnx_shape)
+        return cls(tensor.name, shape, ONNX_TYPES[tensor.host_type])
 
 
 @dataclass(frozen=True)
@@ -48,14 +59,19 @@ class Run:
 
 
 class Session:
-    """Runs a plan on the simulated array."""
+    """Runs a plan that has no parts on the simulated array; `runtime_sim.parts.Session` runs any."""
 
     def __init__(self, plan: Plan | str | os.PathLike[str]) -> None:
-        self.plan = plan if isinstance(plan, Plan) else Plan.load(plan)
+        self.plan = ArrayPlan.of(plan if isinstance(plan, Plan) else Plan.load(plan))
+
+    @property
+    def names(self) -> list[str]:
+        """The inputs that are read."""
+        return [tensor.name for tensor in self.plan.inputs]
 
     def get_inputs(self) -> list[NodeArg]:
-        """What `run` wants."""
-        return [NodeArg.of(tensor) for tensor in self.plan.inputs]
+        """What `run` takes: also inputs of the model that nothing reads."""
+        return [NodeArg.of(tensor) for tensor in (*self.plan.inputs, *self.plan.unused)]
 
     def get_outputs(self) -> list[NodeArg]:
         """What `run` gives."""
@@ -63,10 +79,7 @@ class Session:
 
     def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array]) -> list[Array]:
         """The named outputs in order, all of them for None."""
-        known = [tensor.name for tensor in self.plan.outputs]
-        names = known if output_names is None else list(output_names)
-        for name in names:
-            _check_known("output", name, known)
+        names = wanted(self.plan.outputs, output_names)
         outputs = self.execute(feeds).outputs
         return [outputs[name] for name in names]
 
@@ -83,7 +96,7 @@ class Session:
         return Run({}, result, _timing(self.plan, result))
 
     def _arguments(self, feeds: Mapping[str, Array]) -> dict[int, NDArray[np.uint8]]:
-        checked = _checked(self.plan.inputs, feeds)
+        checked = checked_feeds(self.plan, feeds)
         arguments = _empty_arguments(self.plan)
         for tensor in self.plan.inputs:
             _bytes_of(tensor, arguments[INPUTS])[...] = pack(tensor, checked[tensor.name])
@@ -96,7 +109,7 @@ def clock(plan: Plan | str | os.PathLike[str]) -> Timing:
 
 
 def _simulate(
-    plan: Plan, arguments: dict[int, NDArray[np.uint8]], *, compute: bool, core: CoreMaker | None = None
+    plan: ArrayPlan, arguments: dict[int, NDArray[np.uint8]], *, compute: bool, core: CoreMaker | None = None
 ) -> Result:
     place = str(plan.path / CONTROL)
     operations = operations_of(plan.files[CONTROL], place)
@@ -114,11 +127,11 @@ def _simulate(
     )
 
 
-def _timing(plan: Plan, result: Result) -> Timing:
+def _timing(plan: ArrayPlan, result: Result) -> Timing:
     return timing_of(result, plan.target, layer_table(plan.json(LAYERS), str(plan.path / LAYERS)))
 
 
-def _empty_arguments(plan: Plan) -> dict[int, NDArray[np.uint8]]:
+def _empty_arguments(plan: ArrayPlan) -> dict[int, NDArray[np.uint8]]:
     """The DDR arguments of a run: the constants, and zeros for the rest."""
     arguments = {number: np.zeros(size, np.uint8) for number, size in enumerate(plan.arguments)}
     arguments[0][...] = np.frombuffer(plan.files[WEIGHTS], np.uint8)
@@ -129,19 +142,27 @@ def _bytes_of(tensor: PlanTensor, argument: NDArray[np.uint8]) -> NDArray[np.uin
     return argument[tensor.offset : tensor.offset + tensor.storage.bytes]
 
 
-def _checked(inputs: Sequence[PlanTensor], feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """The feeds as arrays, each of the shape and type of its input, and one for each input."""
-    by_name = {tensor.name: tensor for tensor in inputs}
+def wanted(outputs: Sequence[Port], names: Sequence[str] | None) -> list[str]:
+    """The names of the outputs that a run is asked for, all for None."""
+    known = [tensor.name for tensor in outputs]
+    for name in names or ():
+        _check_known("output", name, known)
+    return known if names is None else list(names)
+
+
+def checked_feeds(plan: Plan, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """The feeds as arrays, each of the shape and type of its input, and one for each input that is read."""
+    by_name = {tensor.name: tensor for tensor in (*plan.inputs, *plan.unused)}
     for name in feeds:
         _check_known("input", name, by_name)
-    missing = [name for name in by_name if name not in feeds]
+    missing = [one.name for one in plan.inputs if one.name not in feeds]
     if missing:
         text = f"input '{missing[0]}' is missing, given: {', '.join(feeds) or 'nothing'}"
         raise UsageError(Diagnostic("input-missing", text))
     arrays = {name: np.asarray(value) for name, value in feeds.items()}
     for name, array in arrays.items():
         tensor = by_name[name]
-        if array.shape != tensor.onnx_shape:
+        if tensor.onnx_shape is not None and array.shape != tensor.onnx_shape:
             text = f"input '{name}' has shape {list(array.shape)}, the model takes {list(tensor.onnx_shape)}"
             raise UsageError(Diagnostic("input-shape", text))
         if array.dtype != np.dtype(tensor.host_type):

@@ -87,7 +87,7 @@ def one_error(text: str, code: str) -> None:
 def test_bad_models(bad: Bad, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = bad.write(tmp_path)
     before = everything_below(tmp_path)
-    assert bscc([str(path), "-o", str(tmp_path / "plan")]) == bad.exit_code
+    assert bscc([str(path), "-o", str(tmp_path / "plan"), "--no-host"]) == bad.exit_code
     said = capsys.readouterr()
     one_error(said.err, bad.error_code)
     assert said.out == ""
@@ -108,6 +108,8 @@ def test_bad_models(bad: Bad, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (("{model}", "-o", "{plan}", "--mapping-out", "{model}"), "usage"),
         (("{model}", "-o", "{plan}", "--mapping-out", "-", "--json"), "usage"),
         (("{model}", "-o", "{plan}", "--explain-mapping", "conv"), "usage"),
+        (("{model}", "-o", "{plan}", "--check"), "usage"),
+        (("{model}", "--check", "--explain-mapping", "conv"), "usage"),
         (("{model}", "--explain-mapping", "conv", "--mapping-out", "{plan}.json"), "usage"),
         (("{model}", "--explain-mapping", "conv", "--json"), "usage"),
         (("{model}", "-o", "{plan}", "--shape", "input"), "usage"),
@@ -168,7 +170,7 @@ def test_what_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     path = tmp_path / "model.onnx"
     path.write_bytes(case.build().SerializeToString())
     before = everything_below(tmp_path)
-    assert bscc([str(path), "-o", str(tmp_path / "plan")]) == 5
+    assert bscc([str(path), "-o", str(tmp_path / "plan"), "--no-host"]) == 5
     one_error(capsys.readouterr().err, "does-not-fit")
     assert everything_below(tmp_path) == before
 

@@ -129,8 +129,9 @@ def test_networks_on_machine_code(draw: Draw, pow2: bool, tmp_path: Path) -> Non
     model = Case("clips", draw, (16, 9, 9), SYMMETRIC).build(pow2=pow2)
     module = run_passes(imported(model, tmp_path), FoldQuantization())
     plan, _ = compile_model(tmp_path / "model.onnx", tmp_path / "plan", Options(target="aie2-2x2", compare_dense=False))
-    assert plan.costs.combine_narrow_pair and plan.costs.mac_call_narrow and not plan.costs.combine_group
     session, fed = Session(plan), feeds(model, 5)
+    costs = session.plan.costs
+    assert costs.combine_narrow_pair and costs.mac_call_narrow and not costs.combine_group
     fine = session.execute(fed, InstructionCore).outputs
     assert same(fine, session.execute(fed).outputs)
     results = to_host(module, run(module, to_device(module, fed)))

@@ -14,7 +14,7 @@ import pytest
 
 from compiler.errors import UnreadableInput, UsageError
 from compiler.plan import COSTS as COSTS_FILE
-from compiler.plan import PROGRAM, SCHEMA, Plan, json_bytes, write_plan
+from compiler.plan import PROGRAM, SCHEMA, ArrayPlan, Plan, json_bytes, write_plan
 from tests.plans import COSTS, STORAGE, edit_manifest, parts, small_plan, tensor
 
 
@@ -24,7 +24,7 @@ def files_below(place: Path) -> dict[str, bytes]:
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     files, manifest = parts()
-    plan = Plan.load(small_plan(tmp_path / "plan"))
+    plan = ArrayPlan.of(Plan.load(small_plan(tmp_path / "plan")))
     assert dict(plan.files) == files
     assert plan.target.to_dict() | {"notes": None} == manifest["target"] | {"notes": None}
     assert plan.arguments == (64, 256, 256, 0)

@@ -13,13 +13,15 @@ from typing import Any
 from compiler import VERSION
 from compiler.cli import CommandParser, guarded
 from compiler.cli.calibration import add_data_options, add_prune_options, preprocess_of, prune_of, pruning_text
+from compiler.cli.check import check, check_alone, counted, refuse_undone
 from compiler.cli.files import STREAM, check_writable, write_text
-from compiler.driver import COST_MODELS, MAPPING, Options, compile_model, explain_mapping
+from compiler.driver import COST_MODELS, MAPPING, Host, Options, compile_model, explain_mapping
 from compiler.errors import Diagnostic, UsageError
+from compiler.frontend.partition import DERIVED
 from compiler.mapping.search import Effort
 from compiler.paper import paper_table
 from compiler.pipeline import DEFAULT_PIPELINE
-from compiler.plan import json_bytes
+from compiler.plan import Plan, json_bytes
 from compiler.prepare import Preparation
 from runtime_sim.report import shortened
 
@@ -32,6 +34,9 @@ SYNTHETIC_WARNING = (
     "the model is float and was quantised with synthetic samples: times are meant, accuracy is not; "
     "--calibration takes real ones"
 )
+SHOWN = 3
+"""Nodes of one reason that are named."""
+
 _SIZE = re.compile(r"[0-9]{1,9}")
 
 
@@ -39,8 +44,10 @@ def command() -> CommandParser:
     """The command line."""
     parser = CommandParser(
         "bscc",
-        "Compile an ONNX CNN for an AIE2 array, leaving out its zero 8x8 weight blocks.\n\n"
-        "  bscc model.onnx -o plan/\n\n"
+        "Compile an ONNX CNN for an AIE2 array, leaving out its zero 8x8 weight blocks.\n"
+        "What the array does not do runs on the host, by onnxruntime.\n\n"
+        "  bscc model.onnx -o plan/\n"
+        "  bscc --check model.onnx\n\n"
         "exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable input, 4 unsupported model, "
         "5 does not fit, 6 numerical mismatch, 7 simulation fault",
     )
@@ -94,6 +101,8 @@ def command() -> CommandParser:
         metavar="TENSOR",
         help="compile up to this tensor; may be repeated",
     )
+    add("--no-host", action="store_true", help="refuse a model of which anything would run on the host")
+    add("--check", action="store_true", help="list problems and host nodes of the model, and compile nothing")
     add("--explain-mapping", metavar="LAYER", help="say why a layer gets its mapping, and compile nothing")
     add("--verify-each", action="store_true", help="compare all values before and after every pass")
     add("--dump-ir", type=Path, metavar="DIR", help="write the module after every pass")
@@ -146,6 +155,11 @@ def table(summary: Mapping[str, Any]) -> str:
     rows.append(("time", f"{summary['time_us']:,.1f} us simulated, {ratio:.2f} times the layer bound"))
     named = ", ".join(f"{name} {bounds[f'{name}_us']:,.1f}" for name in ("compute", "ddr", "layer", "network"))
     rows.append(("bounds", f"{named} us"))
+    host = summary["host"]
+    if host["nodes"]:
+        share = host["array_macs_share"]
+        macs = f"; {share:.1%} of the model's MACs on the array" if share is not None else ""
+        rows.append(("host", f"{counted(host)}{macs}"))
     if "speed_up" in summary:
         rows.append(("dense", f"{summary['dense_us']:,.1f} us: {summary['speed_up']:.2f} times as long"))
     if "paper" in summary:
@@ -160,7 +174,19 @@ def table(summary: Mapping[str, Any]) -> str:
     if "pruning" in summary:
         rows.append(("pruned", pruning_text(summary["pruning"])))
     lines = [f"{name:12} {text}" for name, text in (("target", summary["target"]), *rows)]
-    return "\n".join(lines + [f"note: {note}" for note in summary["notes"]]) + "\n"
+    return "\n".join([*lines, *reason_lines(summary), *(f"note: {note}" for note in summary["notes"])]) + "\n"
+
+
+def reason_lines(summary: Mapping[str, Any]) -> list[str]:
+    """A line for each node of the host that is there for a reason of its own, those of one reason together."""
+    found: dict[str, list[str]] = {}
+    for one in summary["host"]["reasons"]:
+        if one["code"] not in DERIVED:
+            found.setdefault(f"({one['operator']}): {one['reason']}", []).append(one["node"])
+    rows = [(", ".join(f"'{name}'" for name in names[:SHOWN]), names, why) for why, names in found.items()]
+    return [
+        f"host: {shown}{f' and {len(names) - SHOWN} more' * (len(names) > SHOWN)} {why}" for shown, names, why in rows
+    ]
 
 
 def layer_lines(summary: Mapping[str, Any]) -> str:
@@ -176,17 +202,7 @@ def layer_lines(summary: Mapping[str, Any]) -> str:
 
 def _check_explained(given: argparse.Namespace) -> None:
     """Refuse what would stay undone because nothing is compiled."""
-    asked = {
-        "-o": given.output_dir,
-        "--mapping-out": given.mapping_out,
-        "--dump-ir": given.dump_ir,
-        "--verify-each": given.verify_each,
-        "--json": given.json,
-    }
-    for option, value in asked.items():
-        if value:
-            text = f"--explain-mapping compiles nothing, so there is nothing for {option}"
-            raise UsageError(Diagnostic("usage", text, help="run the two one after the other"))
+    refuse_undone("--explain-mapping", given, {"--json": given.json})
 
 
 def _check_apart(given: argparse.Namespace) -> None:
@@ -203,10 +219,21 @@ def _check_apart(given: argparse.Namespace) -> None:
         raise UsageError(Diagnostic("usage", f"--mapping-out '{given.mapping_out}' is the model"))
 
 
+def _mapping_of(plan: Plan) -> str:
+    """The mappings of a plan that has one part for the array."""
+    found = [data for name, data in plan.files.items() if name.rpartition("/")[2] == MAPPING]
+    if len(found) != 1:
+        text = f"the plan has {len(found)} parts for the array, each with its own {MAPPING}"
+        raise UsageError(Diagnostic("several-parts", text, str(plan.path), help="leave out --mapping-out"))
+    return found[0].decode()
+
+
 def run(argv: Sequence[str] | None) -> int:
     """Do what the command line says; errors are raised."""
     given = command().parse(argv)
-    if given.explain_mapping is not None:
+    if given.check:
+        check_alone(given)
+    elif given.explain_mapping is not None:
         _check_explained(given)
     elif given.output_dir is None:
         raise UsageError(Diagnostic("usage", "where should the plan go? -o PLAN says it"))
@@ -223,7 +250,10 @@ def run(argv: Sequence[str] | None) -> int:
         search=given.search or "",
         mapping=given.mapping or "",
         preparation=Preparation(given.calibration or "", given.samples, preprocess_of(given), prune=prune_of(given)),
+        host=Host.OFF if given.no_host else Host.AUTO,
     )
+    if given.check:
+        return check(given.model, options, json=given.json, quiet=given.quiet)
     if given.mapping_out:
         _check_apart(given)
         check_writable([given.mapping_out])
@@ -232,7 +262,7 @@ def run(argv: Sequence[str] | None) -> int:
         if given.explain_mapping is not None:
             text = explain_mapping(given.model, given.explain_mapping, options, progress)
         else:
-            _, summary = compile_model(given.model, given.output_dir, options, progress)
+            plan, summary = compile_model(given.model, given.output_dir, options, progress)
     finally:
         if not given.verbose:
             progress("")
@@ -240,7 +270,7 @@ def run(argv: Sequence[str] | None) -> int:
         sys.stdout.write(text)
         return 0
     if given.mapping_out:
-        write_text(given.mapping_out, (Path(given.output_dir) / MAPPING).read_text(encoding="utf-8"))
+        write_text(given.mapping_out, _mapping_of(plan))
     if not given.quiet and summary.get("quantisation", {}).get("synthetic"):
         print(f"bscc: warning: {SYNTHETIC_WARNING}", file=sys.stderr)
     if given.json:

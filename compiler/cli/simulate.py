@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.cli import CommandParser, guarded
+from compiler.cli import CommandParser, guarded, simulate_parts
 from compiler.cli.files import STREAM, check_writable, write_files
 from compiler.cli.instructions import ALL, Found, look, said
 from compiler.errors import Diagnostic, UnreadableInput, UsageError
-from compiler.plan import LAYERS, PROGRAM, Plan, json_bytes
+from compiler.plan import LAYERS, PROGRAM, ArrayPlan, PartedPlan, Plan, json_bytes
 from runtime_sim.report import layer_table
 from runtime_sim.session import Run, Session
 from runtime_sim.trace import trace_json
@@ -66,7 +66,10 @@ def run(argv: Sequence[str]) -> int:
     options = command().parse(argv)
     _check(options)
     check_writable(_paths(options).values())
-    plan = Plan.load(options.plan)
+    loaded = Plan.load(options.plan)
+    if isinstance(loaded, PartedPlan):
+        return _run_parts(options, loaded)
+    plan = ArrayPlan.of(loaded)
     session = Session(plan)
     found = None
     if options.instructions:
@@ -77,6 +80,16 @@ def run(argv: Sequence[str]) -> int:
     _report(options, plan, done, found)
     if found is not None:
         found.refuse()
+    return 0
+
+
+def _run_parts(options: argparse.Namespace, plan: PartedPlan) -> int:
+    """The same for a plan of parts."""
+    simulate_parts.check_files(options, plan)
+    feeds = read_arrays(options.input) if options.input else None
+    done, found = simulate_parts.run_parts(plan, feeds, options.instructions)
+    simulate_parts.report(options, plan, done, found, archive_of(done.outputs))
+    simulate_parts.refuse(found)
     return 0
 
 

@@ -2,10 +2,13 @@
 
     module = import_onnx("net.onnx", {"input": (1, 3, 224, 224)})
 
-load     the file as protobuf, or what is wrong with it
-check    what ONNX's own checker lets through or explains badly
-static   one graph with known shapes: opset, dynamic dimensions, constants
-graph    that graph as plain values
+load       the file as protobuf, or what is wrong with it
+check      what ONNX's own checker lets through or explains badly
+static     one graph with known shapes: opset, dynamic dimensions, constants
+foreign    shapes behind operators of other domains
+graph      that graph as plain values
+refusals   which of its nodes cannot be translated, all in one go
+partition  cuts it into parts for the array and for the host, by what work counts
 translate, and the handlers beside it: nodes to operations
 """
 
@@ -13,36 +16,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 
 from compiler.errors import BsccError, Diagnostic, FileLocation, NodeLocation
 from compiler.frontend.check import check_model
+from compiler.frontend.foreign import with_foreign_shapes
 from compiler.frontend.graph import Graph
 from compiler.frontend.load import load_model
 from compiler.frontend.static import static_graph
 from compiler.frontend.translate import translate
 from compiler.ir import Module, verify
 
-__all__ = ["import_onnx", "placed", "read_graph", "read_onnx"]
+__all__ = ["Graph", "import_graph", "import_onnx", "placed", "read_graph", "read_onnx"]
 
 
 def import_onnx(
-    path: str | Path,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
-    outputs: Sequence[str] = (),
-    model: onnx.ModelProto | None = None,
+    path: str | Path, shapes: Mapping[str, tuple[int, ...]] | None = None, outputs: Sequence[str] = ()
 ) -> Module:
-    """The module of a model; `shapes` binds dynamic inputs, `outputs` names tensors to stop at.
-
-    A `model` is taken in place of what is in the file, which then only names the place of errors.
-    """
-    graph = read_graph(path, shapes, outputs, model)
-    with placed(path):
-        module = translate(graph)
-        verify(module)
-        return module
+    """The module of a model; `shapes` binds dynamic inputs, `outputs` names tensors to stop at."""
+    return import_graph(read_graph(path, shapes, outputs), path)
 
 
 def read_onnx(path: str | Path) -> onnx.ModelProto:
@@ -57,11 +52,22 @@ def read_graph(
     outputs: Sequence[str] = (),
     model: onnx.ModelProto | None = None,
 ) -> Graph:
-    """The static graph of a model, checked; arguments as for `import_onnx`."""
+    """The static graph of a model, whatever its operators; `shapes` and `outputs` as for `import_onnx`.
+
+    A `model` is taken in place of what is in the file, which then only names the place of errors.
+    """
     with placed(path):
         found = load_model(Path(path)) if model is None else onnx.ModelProto.FromString(model.SerializeToString())
         check_model(found)
-        return static_graph(found, shapes or {}, outputs)
+        return with_foreign_shapes(static_graph(found, shapes or {}, outputs))
+
+
+def import_graph(graph: Graph, path: str | Path) -> Module:
+    """The module of a static graph; errors name the file that it was read from."""
+    with placed(path):
+        module = translate(graph)
+        verify(module)
+        return module
 
 
 @contextmanager
@@ -80,4 +86,4 @@ def _placed(diagnostic: Diagnostic, file: str) -> Diagnostic:
         place = NodeLocation(place.name, place.op_type, file)
     elif not str(place):
         place = FileLocation(file)
-    return Diagnostic(diagnostic.code, diagnostic.message, place, diagnostic.notes, diagnostic.help, diagnostic.source)
+    return replace(diagnostic, place=place)

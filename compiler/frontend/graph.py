@@ -104,7 +104,7 @@ class Graph:
         return replace(self, nodes=list(nodes), inputs=list(inputs), outputs=list(outputs), constants=constants)
 
     def model(self) -> onnx.ModelProto:
-        """The graph as an ONNX model, its constants as initializers; all shapes are written down."""
+        """The graph as an ONNX model, its constants as initializers; the shapes that are known are written down."""
         inputs, outputs = ([self._info(name) for name in names] for names in (self.inputs, self.outputs))
         read = {name for node in self.nodes for name in node.inputs}
         stored = [numpy_helper.from_array(one, name) for name, one in self.constants.items() if name in read]
@@ -115,7 +115,7 @@ class Graph:
 
     def _info(self, name: str) -> onnx.ValueInfoProto:
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtypes[name]))
-        return helper.make_tensor_value_info(name, kind, self.shapes[name])
+        return helper.make_tensor_value_info(name, kind, self.shapes.get(name))
 
 
 def dtype_name(elem_type: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.errors import Diagnostic, IRError, NodeLocation, UnsupportedModel
+from compiler.errors import Diagnostic, IRError, Limit, NodeLocation, UnsupportedModel
 from compiler.frontend import dense, simple
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
@@ -56,14 +56,20 @@ _RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 _TAILS = ("Softmax", "LogSoftmax", "ArgMax", "TopK", "Sigmoid", "HardSigmoid")
 
 
-def translate(graph: Graph) -> Module:
-    """The module of a static graph."""
+def begin(graph: Graph) -> Build:
+    """An empty module for a graph, whose constants are known."""
     module = Module()
     function = FuncOp.make("main", (), ())
     Rewriter.at_end(module.body.block).insert(function)
     build = Build(graph, module, Rewriter.at_end(function.body.block), graph.readers())
     for name, array in graph.constants.items():
         build.env[name] = Constant(array, name=name)
+    return build
+
+
+def translate(graph: Graph) -> Module:
+    """The module of a static graph."""
+    build = begin(graph)
     found: dict[str, Diagnostic] = {}
     for name in graph.inputs:
         guarded(found, name, "", lambda name=name: add_input(build, name))  # type: ignore[misc]
@@ -75,7 +81,7 @@ def translate(graph: Graph) -> Module:
     if found:
         raise UnsupportedModel(*found.values())
     build.rw.insert(ReturnOp(()))
-    return module
+    return build.module
 
 
 def guarded(found: dict[str, Diagnostic], name: str, kind: str, body: Callable[[], None]) -> None:
@@ -84,7 +90,7 @@ def guarded(found: dict[str, Diagnostic], name: str, kind: str, body: Callable[[
     try:
         body()
     except Refusal as error:
-        found[f"{kind} {name}"] = Diagnostic("unsupported-op", error.reason, place, help=error.help)
+        found[f"{kind} {name}"] = Diagnostic("unsupported-op", error.reason, place, help=error.help, limit=error.limit)
     except UnsupportedModel as error:
         first = error.diagnostic
         found[f"{kind} {name}"] = Diagnostic(first.code, first.message, place, first.notes, first.help)
@@ -96,12 +102,8 @@ def translate_node(build: Build, node: Node, found: dict[str, Diagnostic]) -> No
     """One node; behind a refused one only what is wrong in itself is reported."""
     poisoned = any(name and name not in build.env for name in node.inputs)
     key = f"{node.op_type} {node.outputs[0] if node.outputs else node.name}"
-    if node.op_type not in HANDLERS:
-        help = ""
-        if node.op_type in _TAILS and node.inputs:
-            help = f"'--output {text(node.inputs[0])}' compiles up to its input"
-        message = f"the operator {node.op_type} is not supported"
-        found[key] = Diagnostic("unsupported-op", message, node.loc, help=help)
+    if node.domain or node.op_type not in HANDLERS:
+        found[key] = unknown_operator(node)
     elif poisoned:
         reason = own_fault(build, node)
         if reason:
@@ -113,6 +115,15 @@ def translate_node(build: Build, node: Node, found: dict[str, Diagnostic]) -> No
             found[key] = one
             for name in node.outputs:
                 build.env.pop(name, None)
+
+
+def unknown_operator(node: Node) -> Diagnostic:
+    """An operator that the array does not have, or one of another domain."""
+    help = ""
+    if node.op_type in _TAILS and node.inputs:
+        help = f"'--output {text(node.inputs[0])}' compiles up to its input"
+    name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+    return Diagnostic("unsupported-op", f"the operator {name} is not supported", node.loc, help=help)
 
 
 def own_fault(build: Build, node: Node) -> str:
@@ -135,7 +146,8 @@ def add_input(build: Build, name: str) -> None:
         raise Refusal(f"input '{text(name)}' has {len(shape)} dimensions, expected 1 to 4")
     view, layout = first_view(build, name)
     if len(view) > 2 and view[0] != 1:
-        raise Refusal(f"input '{text(name)}' has batch size {view[0]}, only 1 is supported")
+        limit = Limit("batch size", "1", str(view[0]))
+        raise Refusal(f"input '{text(name)}' has batch size {view[0]}, only 1 is supported", limit=limit)
     full = (1,) * (4 - len(view)) + view
     nhwc = (1, full[2], full[3], full[1]) if layout is Layout.NCHW else full
     if dtype == "float32":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.errors import Limit
 from compiler.frontend.check import check_finite, text
 from compiler.frontend.graph import Array, Graph, Node
 from compiler.ir import F32, I8, I16, I32, UI8, Module, Op, Rewriter, TensorType, Value
@@ -19,11 +20,11 @@ from dialects.quant import Quant
 
 
 class Refusal(Exception):
-    """Why a node cannot be translated."""
+    """Why a node cannot be translated; `limit` says as data what the reason says in words."""
 
-    def __init__(self, reason: str, help: str = "") -> None:
+    def __init__(self, reason: str, help: str = "", limit: Limit | None = None) -> None:
         super().__init__(reason)
-        self.reason, self.help = reason, help
+        self.reason, self.help, self.limit = reason, help, limit
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ def image(x: Tensor) -> Value[TensorType]:
     if len(x.shape) != 4:
         raise Refusal(f"its input has the shape {list(x.shape)}, expected [1, C, H, W]")
     if x.shape[0] != 1:
-        raise Refusal(f"batch size {x.shape[0]} is not supported, only 1", "give the model batch size 1")
+        limit = Limit("batch size", "1", str(x.shape[0]))
+        raise Refusal(f"batch size {x.shape[0]} is not supported, only 1", "give the model batch size 1", limit)
     _, channels, height, width = x.shape
     if x.nhwc != (height, width, channels) or not x.has(Layout.NCHW):
         raise Refusal("its input was reordered in memory, by a Reshape or Transpose that is not a layout change")
@@ -150,7 +152,8 @@ def quant_from(scale: Array, zero: Array | None, name: str, dtype: str | None = 
         raise Refusal(f"activations have one zero point, this one has {zero.size}")
     kind = zero.dtype.name if zero is not None else dtype or "uint8"
     if kind not in ("int8", "uint8"):
-        raise Refusal(f"it quantises to {kind}, expected int8 or uint8")
+        limit = Limit("zero point", "int8 or uint8", kind)
+        raise Refusal(f"it quantises to {kind}, expected int8 or uint8", limit=limit)
     value = float(scale.reshape(()))
     if not math.isfinite(value) or value <= 0:
         raise Refusal(f"the scale '{text(name)}' is {value}, expected a positive number")

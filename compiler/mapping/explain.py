@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,13 +37,14 @@ class Scale(NamedTuple):
         return self.groups[int(self.group[index])].terms.binds(int(self.place[index]))
 
 
-def explanation(planner: Planner, title: str) -> str:
-    """The text on the layers of this title, or of an ONNX node of it, in a plan that is settled."""
-    nodes = [node for node in planner.nodes if title in (node.title, *node.title.split(" + "))]
-    if not nodes:
-        help = nearest(title, (node.title for node in planner.nodes))
+def explanation(planners: Sequence[Planner], title: str) -> str:
+    """The text on the layers of this title, or of an ONNX node of it, in plans that are settled."""
+    every = [(planner, node) for planner in planners for node in planner.nodes]
+    named = [(planner, node) for planner, node in every if title in (node.title, *node.title.split(" + "))]
+    if not named:
+        help = nearest(title, (node.title for _, node in every))
         raise UsageError(Diagnostic("mapping-layer", f"no layer is called '{title}'", help=help))
-    return "\n".join(line for node in nodes for line in _layer(planner, node)) + "\n"
+    return "\n".join(line for planner, node in named for line in _layer(planner, node)) + "\n"
 
 
 def _layer(planner: Planner, node: Node) -> Iterator[str]:

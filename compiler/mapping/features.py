@@ -71,7 +71,7 @@ def _overflows(node: Node, largest: int, limit: int) -> UnsupportedModel:
         Diagnostic(
             "accumulator",
             f"sums of this layer can reach {largest}, and only below {limit} do they certainly fit 32 bits",
-            node.title,
+            node.place,
             help="a bias or weights so large are seldom meant: look at the scales of this layer",
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from compiler.encoding.work import BLOCK
+from compiler.errors import UNKNOWN, Location
 from compiler.mapping.program import Extent, chunks, divide
 from compiler.mapping.shapes import Layer, Mapping, Storage, blocks_of, even_share
 
@@ -56,6 +57,12 @@ class Node:
     columns_by: str = "rows"
     pieces: int = 1
     mapping: Mapping | None = None
+    loc: Location = UNKNOWN
+
+    @property
+    def place(self) -> str | Location:
+        """What an error about the layer names: the ONNX nodes, or its title if it comes from no model."""
+        return self.title if self.loc == UNKNOWN else self.loc
 
 
 def column_extents(node: Node, columns: int, piece: int) -> tuple[Extent, ...]:

@@ -258,7 +258,7 @@ class Planner:
                 "does-not-fit",
                 f"no tile of this layer fits a core: 4 output pixels read {least} bytes of 8 channels, "
                 f"an activation slot has {self.core.act_bytes}",
-                node.title,
+                node.place,
                 notes=(f"results have {self.core.out_bytes} bytes, work packets {self.core.work_bytes}",),
                 help="split the window into smaller ones, or run this layer elsewhere",
             )

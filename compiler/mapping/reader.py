@@ -163,7 +163,8 @@ class Reader:
         inputs = tuple(self._view(one) for one in tensors_of(op))
         self._in_place(result_of(op), tensors_of(op))
         output = self._view(result_of(op))
-        self.nodes.append(Node(number, title_of(op.loc) or f"layer {number}", layer_of(op), inputs, output))
+        title = title_of(op.loc) or f"layer {number}"
+        self.nodes.append(Node(number, title, layer_of(op), inputs, output, loc=op.loc))
         output.tensor.writers.append(number)
         for one in inputs:
             one.tensor.readers.append(number)

@@ -5,6 +5,7 @@ from compiler.plan.names import (
     CONSTANTS,
     CONTROL,
     COSTS,
+    HOST,
     INPUTS,
     LAYERS,
     MANIFEST,
@@ -14,11 +15,12 @@ from compiler.plan.names import (
     PROGRAM_LISTING,
     SCHEMA,
     SCRATCH,
+    TIMING,
     WEIGHTS,
     json_bytes,
 )
-from compiler.plan.reading import Plan
-from compiler.plan.tensors import PlanTensor, Storage
+from compiler.plan.reading import ArrayPart, ArrayPlan, HostPart, PartedPlan, Plan
+from compiler.plan.tensors import ONNX_TYPES, PlanTensor, Port, Storage
 from compiler.plan.writing import check_replaceable, write_plan
 
 __all__ = [
@@ -26,18 +28,26 @@ __all__ = [
     "CONSTANTS",
     "CONTROL",
     "COSTS",
+    "HOST",
     "INPUTS",
     "LAYERS",
     "MANIFEST",
+    "ONNX_TYPES",
     "OUTPUTS",
     "PAPER",
     "PROGRAM",
     "PROGRAM_LISTING",
     "SCHEMA",
     "SCRATCH",
+    "TIMING",
     "WEIGHTS",
+    "ArrayPart",
+    "ArrayPlan",
+    "HostPart",
+    "PartedPlan",
     "Plan",
     "PlanTensor",
+    "Port",
     "Storage",
     "check_replaceable",
     "json_bytes",

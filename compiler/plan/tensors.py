@@ -37,14 +37,49 @@ class Storage:
         return rows * blocks * width * channels
 
 
+ONNX_TYPES = {
+    "float32": "tensor(float)",
+    "float64": "tensor(double)",
+    "float16": "tensor(float16)",
+    "bool": "tensor(bool)",
+    **{kind: f"tensor({kind})" for kind in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")},
+}
+"""onnxruntime's names of the types that tensors between the parts of a plan may have, by numpy's."""
+
+
 @dataclass(frozen=True)
-class PlanTensor:
-    """An input or output of the model: what the host sees, and where its bytes lie in DDR."""
+class Port:
+    """A tensor as the host sees it; the shape is None where it depends on the data."""
 
     name: str
+    onnx_shape: tuple[int, ...] | None
+    host_type: str
+
+    @classmethod
+    def of(cls, data: Any, place: str) -> Port:
+        """Build from a manifest entry."""
+        words = entries(data, ("name", "host_type"), str, place)
+        if words["host_type"] not in ONNX_TYPES:
+            text = f"'{words['name']}': host_type is {words['host_type']!r}, known: {', '.join(ONNX_TYPES)}"
+            raise damaged("plan-tensor", text, place)
+        shape = data.get("onnx_shape")
+        return cls(onnx_shape=None if shape is None else sizes_of(data, place), **words)
+
+
+def sizes_of(data: Any, place: str) -> tuple[int, ...]:
+    """The entry `onnx_shape`, of positive sizes."""
+    shape = entry(data, "onnx_shape", list, place)
+    if not all(type(size) is int and size > 0 for size in shape):
+        raise damaged("plan-tensor", f"onnx_shape is {shape}, expected positive integers", place)
+    return tuple(shape)
+
+
+@dataclass(frozen=True)
+class PlanTensor(Port):
+    """An input or output of the array: what the host sees, and where its bytes lie in DDR."""
+
     onnx_shape: tuple[int, ...]
     layout: str
-    host_type: str
     type: str
     scale: float
     zero: int
@@ -55,13 +90,11 @@ class PlanTensor:
     def from_dict(cls, data: Any, place: str) -> Self:
         """Build from a manifest entry, which must make sense in itself."""
         numbers = entries(entry(data, "storage", dict, place), Storage.__annotations__, int, place)
-        shape = entry(data, "onnx_shape", list, place)
-        if not all(type(size) is int and size > 0 for size in shape):
-            raise damaged("plan-tensor", f"onnx_shape is {shape}, expected positive integers", place)
+        shape = sizes_of(data, place)
         tensor = cls(
             **entries(data, ("name", "layout", "host_type", "type"), str, place),
             **entries(data, ("zero", "offset"), int, place),
-            onnx_shape=tuple(shape),
+            onnx_shape=shape,
             scale=float(entry(data, "scale", (int, float), place)),
             storage=Storage(**numbers),
         )

@@ -1,4 +1,4 @@
-"""From an ONNX file to a plan directory: the passes, the checks, the bytes, the clock."""
+"""From a graph to the files of a plan for the array: the passes, the checks, the bytes, the clock."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from compiler import VERSION
 from compiler.backend import emit_control, static_check
 from compiler.backend.memory import buffers_of, memory_json, with_packets
 from compiler.backend.memory_check import check_memory
+from compiler.driver.manifest import array_entries, heading, with_files
+from compiler.driver.options import Options, full_pipeline
 from compiler.encoding.costs import KernelCosts
-from compiler.errors import Diagnostic, UsageError, nearest
-from compiler.frontend import import_onnx
+from compiler.errors import Diagnostic, UsageError
+from compiler.frontend import Graph, import_graph
 from compiler.ir import Module, print_module
-from compiler.mapping.explain import explanation
 from compiler.mapping.forced import mapping_json
 from compiler.mapping.lowering import CONSTANTS
 from compiler.mapping.planner import Planner
-from compiler.mapping.search import Effort
 from compiler.paper import Network, estimate, network_of, paper_json
-from compiler.pass_manager import Check, DumpIR, Instrument, Pass, PassManager, PassPipeline
-from compiler.pipeline import DEFAULT_PIPELINE, PASSES
+from compiler.pass_manager import Check, DumpIR, Instrument, PassManager, PassPipeline
+from compiler.pipeline import PASSES
 from compiler.plan import (
     CONTROL,
     COSTS,
@@ -34,20 +33,14 @@ from compiler.plan import (
     PAPER,
     PROGRAM,
     PROGRAM_LISTING,
-    SCHEMA,
     WEIGHTS,
-    Plan,
-    check_replaceable,
     json_bytes,
-    write_plan,
 )
-from compiler.prepare import Preparation, Prepared, prepare
 from compiler.reference.check import ValueCheck, random_inputs
 from compiler.summary import (
     LayerInfo,
     bounds_json,
     bounds_of,
-    check_some_zero,
     imbalance_of,
     layers_json,
     layers_of,
@@ -56,7 +49,7 @@ from compiler.summary import (
 )
 from compiler.target import Target
 from dialects import bsp, tile
-from passes.block_compaction import BlockCompaction, Mode
+from passes.block_compaction import BlockCompaction
 from passes.choose_tiles import ChooseTiles
 from runtime_sim.machine import simulate
 from runtime_sim.report import Timing, layer_by_stretches, timing_of
@@ -71,29 +64,20 @@ STAGE_FILES = {
 }
 """The module is kept in `ir/` after these passes, of a name after the last."""
 
-COST_MODELS = ("simulator", "paper")
-"""`paper` sets the paper's own estimate beside the simulated time, for comparison."""
-
 MAPPING = "mapping.json"
 """The file of a plan that `--mapping` takes."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a compilation was asked for; the text form goes into the manifest."""
+class Source:
+    """What is compiled for the array: a graph, and the file of the model that it is, or is a part of.
 
-    target: str = "aie2-4x4"
-    pipeline: str = DEFAULT_PIPELINE
-    sparsity: str = "auto"
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ()
-    verify_each: bool = False
-    dump_ir: Path | None = None
-    compare_dense: bool = True
-    cost_model: str = "simulator"
-    search: str = ""
-    mapping: str = ""
-    preparation: Preparation = field(default_factory=Preparation)
+    The report says what was done to the model before; the manifest and the summary have it, too.
+    """
+
+    graph: Graph
+    model: Path
+    report: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,35 +86,9 @@ class Compiled:
 
     files: Mapping[str, bytes]
     manifest: Mapping[str, Any]
-    summary: Mapping[str, Any]
+    summary: dict[str, Any]
     timing: Timing
-
-
-def full_pipeline(options: Options) -> PassPipeline:
-    """The pipeline, with what options ask of single passes; it must lead to the array's registers."""
-    pipeline = PassPipeline.parse(options.pipeline, PASSES)
-    last = PASSES[-1].name
-    if [one.name for one in pipeline][-1:] != [last]:
-        text = f"the pipeline does not end in '{last}', so that no plan comes of it"
-        raise UsageError(Diagnostic("pipeline-end", text, help="bscc-opt runs any part of it, text to text"))
-    return PassPipeline(tuple(_with_options(one, options) for one in pipeline))
-
-
-def _with_options(one: Pass, options: Options) -> Pass:
-    if isinstance(one, BlockCompaction) and options.sparsity != "auto":
-        return replace(one, mode=Mode(_one_of(options.sparsity, [mode.value for mode in Mode], "sparsity")))
-    if isinstance(one, ChooseTiles):
-        words = [effort.value for effort in Effort]
-        effort = Effort(_one_of(options.search, words, "search")) if options.search else one.search
-        return replace(one, search=effort, load=options.mapping or one.load)
-    return one
-
-
-def _one_of(word: str, words: Sequence[str], option: str) -> str:
-    """A word of an option; others are a `UsageError`."""
-    if word not in words:
-        raise UsageError(Diagnostic("usage", f"{option} is '{word}'", help=nearest(word, words)))
-    return word
+    layers: tuple[LayerInfo, ...]
 
 
 @dataclass
@@ -162,25 +120,13 @@ class _Recorder:
             self.buffers = buffers_of(module, self.target)
 
 
-def prepared_model(model: Path, options: Options, progress: Callable[[str], None] = lambda _: None) -> Prepared:
-    """The model as it is compiled: quantised if it was float, pruned if that is asked."""
-    return prepare(model, options.shapes, options.outputs, options.preparation, progress)
-
-
-def _imported(model: Prepared, options: Options) -> Module:
-    """The module; what was prepared has its shapes and outputs already."""
-    if model.model is None:
-        return import_onnx(model.path, options.shapes, options.outputs)
-    return import_onnx(model.path, model=model.model)
-
-
 def lower(
-    model: Prepared, options: Options, target: Target, progress: Callable[[str], None] = lambda _: None
+    source: Source, options: Options, target: Target, progress: Callable[[str], None] = lambda _: None
 ) -> tuple[Module, _Recorder, str]:
-    """Import a model and run the pipeline on it."""
+    """Translate a graph and run the pipeline on it."""
     pipeline = full_pipeline(options)
     progress("import")
-    module = _imported(model, options)
+    module = import_graph(source.graph, str(source.model))
     recorder = _Recorder(target, options.cost_model)
     checks: list[Instrument] = [Check(lambda name, _: progress(name)), Check(recorder)]
     if options.verify_each:
@@ -191,16 +137,15 @@ def lower(
     return module, recorder, pipeline.text(every=True)
 
 
-def settled(
-    model: str | Path, options: Options = Options(), progress: Callable[[str], None] = lambda _: None
+def planner_of(
+    source: Source, options: Options, target: Target, progress: Callable[[str], None] = lambda _: None
 ) -> Planner:
-    """The decisions of `choose-tiles` on a model, before anything is made of them."""
-    target = Target.load(options.target)
+    """The decisions of `choose-tiles` on a graph, before anything is made of them."""
     pipeline = full_pipeline(options)
     last = next((i for i, one in enumerate(pipeline) if isinstance(one, ChooseTiles)), None)
     if last is None:
         raise UsageError(Diagnostic("pipeline-end", "the pipeline chooses no mappings: it has no 'choose-tiles'"))
-    module = _imported(prepared_model(Path(model), options, progress), options)
+    module = import_graph(source.graph, str(source.model))
     PassManager(PassPipeline(pipeline.passes[:last]), target, (Check(lambda name, _: progress(name)),)).run(module)
     chooser = pipeline.passes[last]
     assert isinstance(chooser, ChooseTiles)
@@ -208,24 +153,11 @@ def settled(
     return chooser.planner(module, target)
 
 
-def explain_mapping(
-    model: str | Path, layer: str, options: Options = Options(), progress: Callable[[str], None] = lambda _: None
-) -> str:
-    """Why a layer of a model gets the mapping that it gets, as text; nothing is compiled."""
-    return explanation(settled(model, options, progress), layer)
-
-
-def compile_in_memory(model: Path, options: Options, progress: Callable[[str], None] = lambda _: None) -> Compiled:
-    """Compile, prove the memory plan and the hardware limits, run the clock."""
-    if options.cost_model not in COST_MODELS:
-        text = f"there is no cost model '{options.cost_model}'"
-        raise UsageError(Diagnostic("cost-model", text, help=nearest(options.cost_model, COST_MODELS)))
-    target = Target.load(options.target)
-    full_pipeline(options)  # what is wrong with it is said before a model is calibrated
-    prepared = prepared_model(model, options, progress)
-    module, recorder, pipeline = lower(prepared, options, target, progress)
-    if options.sparsity == Mode.REQUIRE.value:
-        check_some_zero(recorder.layers)
+def compile_array(
+    source: Source, options: Options, target: Target, progress: Callable[[str], None] = lambda _: None
+) -> Compiled:
+    """Compile a graph, prove the memory plan and the hardware limits, run the clock."""
+    module, recorder, pipeline = lower(source, options, target, progress)
     progress("check")
     sizes = _argument_bytes(module)
     static_check(module, target, sizes)
@@ -250,7 +182,7 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         "trace.json": trace.encode(),
         **{name: text.encode() for name, text in recorder.ir.items()},
     }
-    summary = {**_summary(recorder, memory, timing), **prepared.report}
+    summary = {**_summary(recorder, memory, timing), **source.report}
     if options.cost_model == "paper":
         times: dict[str, float] = {}
         for one in summary["layers"]:  # strips of a layer have its name, each its own time
@@ -258,27 +190,14 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         summary["paper"] = paper_json(estimate(recorder.network, target), times, timing.us)
         files[PAPER] = json_bytes(summary["paper"])
     if options.compare_dense:
-        summary["dense_us"] = _dense_us(prepared, options, recorder.layers, timing)
+        summary["dense_us"] = _dense_us(source, options, recorder.layers, timing)
         summary["speed_up"] = summary["dense_us"] / summary["time_us"]
-    manifest = {**_manifest(model, options, target, pipeline, module, files, sizes), **prepared.report}
-    return Compiled(files, manifest, summary, timing)
+    manifest = {**heading(source.model, options, target, pipeline), **source.report, **array_entries(module, sizes)}
+    return Compiled(files, with_files(manifest, files), summary, timing, tuple(recorder.layers))
 
 
-def compile_model(
-    model: str | Path,
-    out: str | Path,
-    options: Options = Options(),
-    progress: Callable[[str], None] = lambda _: None,
-) -> tuple[Plan, Mapping[str, Any]]:
-    """Compile a model into a plan directory, which appears when it is whole; gives the plan and its summary."""
-    check_replaceable(Path(out))
-    compiled = compile_in_memory(Path(model), options, progress)
-    write_plan(Path(out), compiled.files, dict(compiled.manifest))
-    return Plan.load(out), compiled.summary
-
-
-def _dense_us(model: Prepared, options: Options, layers: Sequence[LayerInfo], timing: Timing) -> float:
-    """The time of the same model with all zero blocks kept."""
+def _dense_us(source: Source, options: Options, layers: Sequence[LayerInfo], timing: Timing) -> float:
+    """The time of the same graph with all zero blocks kept."""
     if all(one.blocks_kept == one.blocks for one in layers):
         return timing.us
     dense = replace(
@@ -291,7 +210,7 @@ def _dense_us(model: Prepared, options: Options, layers: Sequence[LayerInfo], ti
         mapping="",
     )
     target = timing.target
-    module, recorder, _ = lower(model, dense, target)
+    module, recorder, _ = lower(source, dense, target)
     control, _, ranges = emit_control(module, target)
     names = [one.name for one in recorder.layers]
     return _clock(control, module, target, _argument_bytes(module), ranges, names)[0].us
@@ -366,61 +285,4 @@ def _summary(recorder: _Recorder, memory: Mapping[str, Any], timing: Timing) -> 
             for one, times in zip(layers, timing.layers, strict=True)
         ],
         "notes": list(target.notes),
-    }
-
-
-def _manifest(
-    model: Path,
-    options: Options,
-    target: Target,
-    pipeline: str,
-    module: Module,
-    files: Mapping[str, bytes],
-    sizes: Sequence[int],
-) -> dict[str, Any]:
-    ports = list(module.walk(tile.PortOp))
-    return {
-        "schema": SCHEMA,
-        "tool": {"name": "bscc", "version": VERSION},
-        "target": target.to_dict(),
-        "options": {
-            "target": options.target,
-            "sparsity": options.sparsity,
-            "cost_model": options.cost_model,
-            "shapes": {name: list(shape) for name, shape in options.shapes.items()},
-            "outputs": list(options.outputs),
-        },
-        "pipeline": pipeline,
-        "model": {"name": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()},
-        "arguments": list(sizes),
-        "inputs": [_port(one) for one in ports if one.direction == "input"],
-        "outputs": [_port(one) for one in ports if one.direction == "output"],
-        "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
-    }
-
-
-def _port(port: tile.PortOp) -> dict[str, Any]:
-    alloc = port.buffer.op
-    assert isinstance(alloc, tile.AllocOp)
-    held = alloc.storage
-    return {
-        "name": port.onnx_name,
-        "onnx_shape": list(port.onnx_shape),
-        "layout": port.layout.value.upper(),
-        "host_type": port.host_type,
-        "type": port.quant.dtype,
-        "scale": port.quant.scale,
-        "zero": port.quant.zero,
-        "offset": alloc.offset,
-        "storage": {
-            "rows": held.height,
-            "width": held.width,
-            "channels": held.channels,
-            "top": held.top,
-            "bottom": held.bottom,
-            "left": held.left,
-            "right": held.right,
-            "slack": held.slack,
-            "pad": held.pad,
-        },
     }

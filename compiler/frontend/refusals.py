@@ -1,0 +1,70 @@
+"""Which nodes of a graph cannot be translated: all of them, by one pass over it."""
+
+from __future__ import annotations
+
+from compiler.errors import Diagnostic
+from compiler.frontend.check import text
+from compiler.frontend.graph import Graph, Node
+from compiler.frontend.translate import HANDLERS, add_input, add_output, begin, guarded, unknown_operator
+from compiler.frontend.values import Build, Constant, Refusal
+
+
+def refusals(graph: Graph) -> dict[int, Diagnostic]:
+    """Why nodes cannot be translated, by their numbers in the graph.
+
+    What a refused node computes is an input to those behind it, so that each is judged by itself. A node of
+    constants that is refused takes its readers with it, as they cannot do without the numbers.
+    """
+    build = begin(graph)
+    found: dict[int, Diagnostic] = {}
+    blocked: dict[str, str] = {}
+    constants = set(graph.constants)
+    for name in graph.inputs:
+        _open(build, name, blocked, f"input '{text(name)}' of the model")
+    for number, node in enumerate(graph.nodes):
+        refused = _attempt(build, node, blocked)
+        if refused is None:
+            constants.update(name for name in node.outputs if isinstance(build.env.get(name), Constant))
+            continue
+        of_constants = bool(node.inputs) and all(not name or name in constants for name in node.inputs)
+        if of_constants:
+            constants.update(node.outputs)
+        else:
+            found[number] = refused
+        for name in filter(None, node.outputs):
+            build.env.pop(name, None)
+            if of_constants:
+                blocked[name] = f"'{text(name)}', of {refused.place}: {refused.message}"
+            else:
+                _open(build, name, blocked, f"'{text(name)}', a result of {refused.place}")
+    for name in graph.outputs:
+        maker = next((n for n, one in enumerate(graph.nodes) if name in one.outputs), None)
+        wrong: dict[str, Diagnostic] = {}
+        guarded(wrong, name, "", lambda name=name: add_output(build, name))  # type: ignore[misc]
+        if maker is not None and maker not in found:
+            found.update((maker, one) for one in wrong.values())
+    return dict(sorted(found.items()))
+
+
+def _attempt(build: Build, node: Node, blocked: dict[str, str]) -> Diagnostic | None:
+    """Translate a node, or say why not."""
+    if node.domain or node.op_type not in HANDLERS:
+        return unknown_operator(node)
+    for name in node.inputs:
+        if name in blocked:
+            return Diagnostic("unsupported-op", f"it reads {blocked[name]}", node.loc)
+    wrong: dict[str, Diagnostic] = {}
+    guarded(wrong, node.name, node.op_type, lambda: HANDLERS[node.op_type](build, node))
+    return next(iter(wrong.values()), None)
+
+
+def _open(build: Build, name: str, blocked: dict[str, str], what: str) -> None:
+    """Let a tensor that the host has be an input, or say why the array cannot read it."""
+    if name not in build.readers:
+        return
+    try:
+        if name not in build.graph.shapes:
+            raise Refusal("its shape is known only when it is computed")
+        add_input(build, name)
+    except Refusal as error:
+        blocked[name] = f"{what}: {error.reason}"

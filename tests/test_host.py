@@ -1,0 +1,402 @@
+"""Models that run on the array and the host by turns: the same numbers as onnxruntime, plans, sessions, errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import bscc
+from compiler.cli.compile import main as bscc_main
+from compiler.cli.simulate import main as bscc_sim
+from compiler.errors import BsccError, UnreadableInput, UnsupportedModel, UsageError
+from compiler.plan import ArrayPart, HostPart, PartedPlan, json_bytes, write_plan
+from tests.bad_models import Bad, bad_cases
+from tests.hostnets import NETS, HostLayers, begun
+from tests.models import feeds
+from tests.netbuilder import session
+
+FAST = bscc.Options(target="aie2-2x2", compare_dense=False)
+FLOAT_TAILS = ("classifier", "depthwise", "layer_norms", "both_forms")
+"""Nets whose outputs are floats of the host's own arithmetic."""
+
+
+def written(model: onnx.ModelProto, place: Path) -> Path:
+    path = place / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def compiled(name: str, place: Path, options: bscc.Options = FAST, *, pow2: bool = True) -> bscc.Plan:
+    return bscc.compile(written(NETS[name](pow2), place), place / "plan", options)[0]
+
+
+def kinds(plan: bscc.Plan) -> list[str]:
+    assert isinstance(plan, PartedPlan)
+    return ["array" if isinstance(part, ArrayPart) else "host" for part in plan.parts]
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_powers_of_two_give_every_byte(name: str, tmp_path: Path) -> None:
+    options = bscc.Options(target="aie2-2x2", compare_dense=False, verify_each=True)
+    plan = compiled(name, tmp_path, options)
+    model = onnx.load(tmp_path / "model.onnx")
+    reference, ours = session(model), bscc.Session(plan)
+    names = [one.name for one in model.graph.output]
+    for seed in (1, 2):
+        fed = feeds(model, seed)
+        for one, other in zip(ours.run(names, fed), reference.run(names, dict(fed)), strict=True):
+            assert (one.dtype, one.shape) == (other.dtype, other.shape)
+            assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_other_scales_stay_near(name: str, tmp_path: Path) -> None:
+    """The array's steps may be one apart; behind a normalisation floats are as far apart as it makes them."""
+    plan = compiled(name, tmp_path, pow2=False)
+    model = onnx.load(tmp_path / "model.onnx")
+    fed = feeds(model, 1)
+    for one, other in zip(bscc.Session(plan).run(None, fed), session(model).run(None, dict(fed)), strict=True):
+        apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
+        assert apart.max() <= (0.25 if one.dtype == np.float32 else 3) and np.median(apart) <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("classifier", ["array", "host"]),
+        ("first_on_host", ["host", "array"]),
+        ("norm_between", ["array", "host", "array"]),
+        ("island", ["array", "host", "array"]),
+        ("two_heads", ["array", "host"]),
+        ("both_forms", ["array", "host", "array"]),
+    ],
+)
+def test_parts(name: str, parts: list[str], tmp_path: Path) -> None:
+    """As few as there are changes of side on the longest way through the model."""
+    plan = compiled(name, tmp_path)
+    assert kinds(plan) == parts
+
+
+def test_integers_cross_the_borders(tmp_path: Path) -> None:
+    plan = compiled("norm_between", tmp_path)
+    assert isinstance(plan, PartedPlan)
+    inner = [port for part in plan.parts[1:] for port in part.inputs]
+    assert inner and {port.host_type for port in inner} == {"int8"}
+
+
+def test_a_plan_says_who_does_what(tmp_path: Path) -> None:
+    path = written(NETS["island"](True), tmp_path)
+    plan, summary = bscc.compile(path, tmp_path / "plan", FAST)
+    rows = plan.json("host.json")
+    assert rows == summary["host"]["reasons"]
+    assert {one["operator"]: one["code"] for one in rows if one["operator"] != "QuantizeLinear"} == {
+        "InstanceNormalization": "unsupported-op",
+        "MaxPool": "island",
+        "LayerNormalization": "unsupported-op",
+    }
+    assert isinstance(plan, PartedPlan)
+    held = [len(onnx.load_from_string(one.model).graph.node) for one in plan.parts if isinstance(one, HostPart)]
+    assert sum(held) >= len(rows) == summary["host"]["nodes"]
+    timing = plan.json("timing.json")
+    own = [part.plan.json("timing.json") for part in plan.parts if isinstance(part, ArrayPart)]
+    assert timing["cycles"] == sum(one["cycles"] for one in own) and timing["host_us"] is None
+    assert summary["time_us"] == pytest.approx(timing["us"]) and "host" in timing["notes"][-1]
+    assert set(summary) - {"host"} == set(bscc.compile(path, tmp_path / "again", FAST)[1]) - {"host"}
+    first, again = ((tmp_path / one / "manifest.json").read_bytes() for one in ("plan", "again"))
+    assert first == again
+
+
+def test_a_limit_is_told_as_data(tmp_path: Path) -> None:
+    net = begun(True, (8, 6, 6))
+    x = net.block(net.x, 8)
+    integers = helper.make_node("Reshape", [x.int_name, net.const(np.array([2, 4, 6, 6], np.int64), "shape")], ["two"])
+    net.nodes.append(integers)
+    folded = HostLayers.info(net, x)
+    pooled = helper.make_tensor_value_info("pooled", TensorProto.INT8, (2, 4, 5, 5))
+    net.nodes.append(helper.make_node("MaxPool", ["two"], ["pooled"], "pool", kernel_shape=[2, 2]))
+    plan, _ = bscc.compile(written(net.model([folded, pooled]), tmp_path), tmp_path / "plan", FAST)
+    row = next(one for one in plan.json("host.json") if one["node"] == "pool")
+    assert (row["attribute"], row["limit"], row["found"]) == ("batch size", "1", "2")
+    assert row["help"] == "give the model batch size 1"
+
+
+def test_macs_of_the_host_count(tmp_path: Path) -> None:
+    path = written(NETS["float_conv"](True), tmp_path)
+    plan, summary = bscc.compile(path, tmp_path / "plan", FAST)
+    macs = {"array": summary["macs"], "host": 8 * 16 * 9 * 8 * 8}
+    assert kinds(plan) == ["array", "host"]
+    assert summary["host"]["model_macs"] == sum(macs.values())
+    assert summary["host"]["array_macs_share"] == pytest.approx(macs["array"] / sum(macs.values()))
+
+
+def test_an_unused_input_is_taken_and_noted(tmp_path: Path) -> None:
+    plan, summary = bscc.compile(written(NETS["foreign"](True), tmp_path), tmp_path / "plan", FAST)
+    assert "'extra'" in summary["notes"][-1]
+    ours, fed = bscc.Session(plan), feeds(onnx.load(tmp_path / "model.onnx"), 1)
+    assert [(one.name, one.shape) for one in ours.get_inputs()][-1] == ("extra", [1, 3])
+    (with_it,) = ours.run(None, fed)
+    (without,) = ours.run(None, {name: one for name, one in fed.items() if name != "extra"})
+    assert with_it.tobytes() == without.tobytes()
+
+
+def test_an_unused_input_of_a_plan_without_host(tmp_path: Path) -> None:
+    net = begun(True)
+    model = net.model([net.info(net.block(net.x, 8))], unused=["extra"])
+    plan, summary = bscc.compile(written(model, tmp_path), tmp_path / "plan", FAST)
+    assert isinstance(plan, bscc.ArrayPlan) and "'extra'" in summary["notes"][-1]
+    assert [one.name for one in bscc.Session(plan).get_inputs()] == ["input", "extra"]
+    fed = feeds(model, 1)
+    (one,), (other,) = bscc.Session(plan).run(None, fed), session(model).run(None, dict(fed))
+    assert one.tobytes() == other.tobytes()
+
+
+@pytest.fixture(scope="module")
+def parted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plan of an array part, a host part and an array part; its model is beside it."""
+    place = tmp_path_factory.mktemp("parted")
+    compiled("norm_between", place)
+    np.savez(place / "x.npz", **feeds(onnx.load(place / "model.onnx"), 1))  # type: ignore[arg-type]
+    return place / "plan"
+
+
+def test_a_session_looks_like_onnxruntimes(parted: Path) -> None:
+    ours, theirs = bscc.Session(parted), session(onnx.load(parted.parent / "model.onnx"))
+    for one, other in ((ours.get_inputs(), theirs.get_inputs()), (ours.get_outputs(), theirs.get_outputs())):
+        assert [(a.name, a.shape, a.type) for a in one] == [(b.name, b.shape, b.type) for b in other]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda fed: {}, "input-missing"),
+        (lambda fed: {**fed, "inptu": fed["input"]}, "unknown-input"),
+        (lambda fed: {"input": fed["input"][:, :, 1:]}, "input-shape"),
+        (lambda fed: {"input": fed["input"].astype(np.float64)}, "input-type"),
+    ],
+)
+def test_wrong_feeds(change: Callable[[dict[str, Any]], dict[str, Any]], code: str, parted: Path) -> None:
+    fed = dict(feeds(onnx.load(parted.parent / "model.onnx"), 1))
+    with pytest.raises(UsageError) as caught:
+        bscc.Session(parted).run(None, change(fed))
+    assert caught.value.diagnostic.code == code
+    with pytest.raises(UsageError, match="nothing"):
+        bscc.Session(parted).run(["nothing"], fed)
+
+
+def test_the_arrays_own_session_refuses_parts(parted: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        bscc.clock(parted)
+    assert caught.value.diagnostic.code == "plan-parts"
+
+
+def test_the_simulator_runs_all_parts(parted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {name: str(tmp_path / name) for name in ("y.npz", "timing.json", "trace.json")}
+    words = [str(parted), "--input", str(parted.parent / "x.npz"), "--output", files["y.npz"]]
+    assert bscc_sim([*words, "--timing", files["timing.json"], "--trace", files["trace.json"]]) == 0
+    said = capsys.readouterr()
+    assert said.err == "" and "array/0" in said.out and "array/2" in said.out and "measured" in said.out
+    model = onnx.load(parted.parent / "model.onnx")
+    (expected,) = session(model).run(None, dict(feeds(model, 1)))
+    with np.load(files["y.npz"]) as outputs:
+        assert outputs[model.graph.output[0].name].tobytes() == np.asarray(expected).tobytes()
+    timing = json.loads(Path(files["timing.json"]).read_text())
+    assert timing["cycles"] == bscc.Plan.load(parted).json("timing.json")["cycles"]
+    assert [one["path"] for one in timing["parts"]] == ["array/0", "array/2"] and timing["host_us"] > 0
+    traces = sorted(one.name for one in tmp_path.glob("trace*"))
+    assert traces == ["trace.0.json", "trace.2.json"]
+    assert bscc_sim([str(parted), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["host_us"] is None
+
+
+def test_both_levels_agree_in_all_parts(parted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [str(parted), "--input", str(parted.parent / "x.npz"), "--instructions"]
+    assert bscc_sim([*words, "all"]) == 0
+    assert capsys.readouterr().out.count("outputs are the same") == 2
+    layers = [bscc.Plan.load(parted).path / f"array/{n}/layers.json" for n in (0, 2)]
+    name = json.loads(layers[1].read_text())[0]["name"]
+    assert bscc_sim([*words, name]) == 0
+    assert "array/2" in capsys.readouterr().out
+    assert bscc_sim([*words, "conv99"]) == 2
+    assert "unknown-layer" in capsys.readouterr().err
+
+
+def test_only_one_file_for_one_trace(parted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bscc_sim([str(parted), "--trace", "-"]) == 2
+    assert "error[usage]" in capsys.readouterr().err
+
+
+def rewritten(parted: Path, place: Path, change: Callable[[dict[str, bytes], dict[str, Any]], None]) -> Path:
+    """The plan with other content, whose digests are right."""
+    plan = bscc.Plan.load(parted)
+    files, manifest = dict(plan.files), json.loads((parted / "manifest.json").read_text())
+    change(files, manifest)
+    write_plan(place, files, manifest)
+    return place
+
+
+def without_part(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    del manifest["parts"][0]
+
+
+def without_any(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    manifest["parts"] = []
+
+
+def twice(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    manifest["parts"].append(manifest["parts"][1])
+
+
+def other_shape(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    manifest["parts"][1]["inputs"][0]["onnx_shape"][1] += 1
+
+
+def other_type(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    manifest["parts"][0]["outputs"][0]["host_type"] = "text"
+
+
+def other_kind(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    manifest["parts"][1]["kind"] = "moon"
+
+
+def lies_of_array(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    manifest["parts"][0]["outputs"][0]["name"] = "other"
+
+
+def no_host_file(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    del files["host/1.onnx"]
+
+
+def no_inner_manifest(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    del files["array/0/manifest.json"]
+
+
+def inner_file(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    """The outer digest is right, the part's own is not."""
+    files["array/0/weights.bin"] = files["array/0/weights.bin"][:-1] + b"\1"
+
+
+def inner_schema(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    inner = json.loads(files["array/0/manifest.json"])
+    files["array/0/manifest.json"] = json_bytes({**inner, "schema": 99})
+
+
+def other_target(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    manifest["target"] = bscc.Target.load("aie2-3x3").to_dict()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (without_part, "plan-parts"),
+        (without_any, "plan-parts"),
+        (twice, "plan-parts"),
+        (other_shape, "plan-parts"),
+        (other_type, "plan-tensor"),
+        (other_kind, "plan-parts"),
+        (lies_of_array, "plan-parts"),
+        (no_host_file, "plan-file"),
+        (no_inner_manifest, "plan-file"),
+        (inner_file, "plan-digest"),
+        (inner_schema, "plan-schema"),
+        (other_target, "plan-parts"),
+    ],
+)
+def test_a_plan_that_makes_no_sense(
+    change: Callable[[dict[str, bytes], dict[str, Any]], None], code: str, parted: Path, tmp_path: Path
+) -> None:
+    place = rewritten(parted, tmp_path / "plan", change)
+    with pytest.raises(UnreadableInput) as caught:
+        bscc.Plan.load(place)
+    assert caught.value.diagnostic.code == code, str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["host/1.onnx", "array/2/control.bin", "array/0/manifest.json", "host.json"])
+def test_damaged_files(name: str, parted: Path, tmp_path: Path) -> None:
+    place = rewritten(parted, tmp_path / "plan", lambda files, manifest: None)
+    data = bytearray((place / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (place / name).write_bytes(data)
+    with pytest.raises(UnreadableInput) as caught:
+        bscc.Plan.load(place)
+    assert caught.value.diagnostic.code == "plan-digest"
+
+
+def test_a_host_model_of_another_interface(parted: Path, tmp_path: Path) -> None:
+    def other(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+        model = onnx.load_from_string(files["host/1.onnx"])
+        model.graph.output[0].name = model.graph.node[0].output[0]
+        files["host/1.onnx"] = model.SerializeToString()
+
+    def broken(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+        files["host/1.onnx"] = files["host/1.onnx"][:-9]
+
+    for number, change in enumerate((other, broken)):
+        place = rewritten(parted, tmp_path / str(number), change)
+        with pytest.raises(UnreadableInput) as caught:
+            bscc.Session(place)
+        assert caught.value.diagnostic.code == "plan-host"
+
+
+def test_nothing_left_for_the_array(tmp_path: Path) -> None:
+    """Without a convolution it is no work for an array: the reasons are listed."""
+    net = begun(True)
+    path = written(net.model([net.info(net.softmax(net.max_pool(net.x, {"kernel_shape": (2, 2)})))]), tmp_path)
+    with pytest.raises(UnsupportedModel) as caught:
+        bscc.compile(path, tmp_path / "plan", FAST)
+    assert [one.code for one in caught.value.diagnostics] == ["unsupported-op"]
+    assert str(path) in str(caught.value)
+
+
+def test_what_neither_side_runs(tmp_path: Path) -> None:
+    """An operator of an unknown domain behind a convolution."""
+    net = begun(True)
+    x = net.quant(net.with_constants("Odd", net.block(net.x, 8), [], domain="com.example"))
+    with pytest.raises(UnsupportedModel) as caught:
+        bscc.compile(written(net.model([net.info(x)]), tmp_path), tmp_path / "plan", FAST)
+    first, *_, last = caught.value.diagnostics
+    assert (first.code, last.code) == ("unsupported-op", "host-refused") and "com.example.Odd" in first.message
+    assert not (tmp_path / "plan").exists()
+
+
+def test_options_for_one_array_part(tmp_path: Path) -> None:
+    path = written(NETS["norm_between"](True), tmp_path)
+    for changed in ({"cost_model": "paper"},):
+        options = bscc.Options(target="aie2-2x2", compare_dense=False, **changed)  # type: ignore[arg-type]
+        with pytest.raises(UsageError) as caught:
+            bscc.compile(path, tmp_path / "plan", options)
+        assert caught.value.diagnostic.code == "several-parts"
+    plan = compiled("classifier", tmp_path, bscc.Options("aie2-2x2", compare_dense=False, cost_model="paper"))
+    assert any(name.endswith("paper.json") for name in plan.files)
+
+
+@pytest.mark.parametrize("bad", [one for one in bad_cases() if one.exit_code == 4], ids=lambda bad: bad.name)
+def test_models_that_the_array_refuses(bad: Bad, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the host's help they compile, and run as onnxruntime has it, or end in the documented error."""
+    path = bad.write(tmp_path)
+    code = bscc_main([str(path), "-o", str(tmp_path / "plan"), "-q", "--no-compare-dense", "--target", "aie2-2x2"])
+    said = capsys.readouterr().err
+    assert code in (0, 4) and "Traceback" not in said
+    assert (tmp_path / "plan").exists() == (code == 0)
+    if code:
+        assert "error[" in said
+        return
+    model = onnx.load(path)
+    fed = feeds(model, 1)
+    for one, other in zip(bscc.Session(tmp_path / "plan").run(None, fed), session(model).run(None, fed), strict=True):
+        assert np.abs(one - other).max() <= 0.1 * np.abs(other).max()
+
+
+def test_no_host_is_the_error_of_the_array(tmp_path: Path) -> None:
+    for name in ("classifier", "norm_between", "too_large"):
+        path = written(NETS[name](True), tmp_path)
+        with pytest.raises(BsccError) as caught:
+            bscc.compile(path, tmp_path / "plan", bscc.Options("aie2-2x2", compare_dense=False, host="off"))
+        assert caught.value.exit_code == (5 if name == "too_large" else 4)
+        assert not (tmp_path / "plan").exists()
