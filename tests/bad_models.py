@@ -311,12 +311,15 @@ def weights_computed(model: onnx.ModelProto) -> None:
 
 
 def float_model(model: onnx.ModelProto) -> None:
-    """Two convolutions in float32: both are listed."""
+    """Two convolutions in float32 behind a quantised input, so that nobody quantises them: both are listed."""
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal((8, c, 3, 3)).astype(np.float32) for c in (3, 8)]
     del model.graph.initializer[:], model.graph.node[:], model.graph.output[:]
     model.graph.initializer.extend(numpy_helper.from_array(one, f"w{i}") for i, one in enumerate(arrays))
-    model.graph.node.append(helper.make_node("Conv", ["input", "w0"], ["a"], "first"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0.5, np.float32), "step"))
+    model.graph.node.append(helper.make_node("QuantizeLinear", ["input", "step"], ["q"], "rounded"))
+    model.graph.node.append(helper.make_node("DequantizeLinear", ["q", "step"], ["x"], "read"))
+    model.graph.node.append(helper.make_node("Conv", ["x", "w0"], ["a"], "first"))
     model.graph.node.append(helper.make_node("Conv", ["a", "w1"], ["b"], "second"))
     model.graph.output.append(helper.make_tensor_value_info("b", TensorProto.FLOAT, (1, 8, 4, 4)))
 
