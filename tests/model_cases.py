@@ -13,7 +13,7 @@ from tests.netbuilder import Attributes, Style, Tensor
 from tests.netlayers import Layers
 
 Draw = Callable[[Layers, Tensor], Tensor]
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
 
 PAD1 = (1, 1, 1, 1)
 UINT8 = Style()
@@ -111,6 +111,15 @@ def separable(net: Layers, x: Tensor) -> Tensor:
     return x
 
 
+def row(net: Layers, x: Tensor) -> Tensor:
+    """Convolutions and pools of one dimension, and a dense end."""
+    y = net.quant(net.relu(net.conv_row(x, 24, 5, stride=2, pads=(2, 1))))
+    y = net.quant(net.conv_row(y, 24, 3, pads=(1, 1), group=24))
+    y = net.max_pool(y, {"kernel_shape": (3,), "strides": (2,), "pads": (1, 1)})
+    y = net.quant(net.average_pool(y, {"kernel_shape": (2,), "strides": (1,)}))
+    return net.quant(net.gemm(net.flatten(net.quant(net.conv_row(y, 12, 1))), 10))
+
+
 def depthwise(kernel: tuple[int, int] = (3, 3), **given: Any) -> Draw:
     """A depthwise convolution; `given` as of `Layers.conv`."""
     return lambda net, x: net.quant(net.conv(x, x.channels, kernel, group=x.channels, **given))
@@ -166,6 +175,12 @@ GROUPS = (
     Case("groups_multiply_channels", lambda n, x: n.quant(n.conv(x, 24, pads=PAD1, group=12)), (12, 7, 7)),
     Case("qlinear_conv_depthwise", lambda n, x: n.qlinear_conv(x, 16, (3, 3), pads=PAD1, group=16, relu=True)),
     Case("qlinear_conv_groups", lambda n, x: n.qlinear_conv(x, 24, (3, 3), pads=PAD1, group=2)),
+)
+
+ROWS = (
+    Case("conv_of_a_row", lambda n, x: n.quant(n.conv_row(x, 20, 3, pads=(1, 1))), (12, 30)),
+    Case("row", row, (9, 50), INT8),
+    Case("row_to_its_mean", lambda n, x: n.quant(n.global_average_pool(n.quant(n.conv_row(x, 16, 4)))), (8, 21)),
 )
 
 DENSE = (
@@ -242,4 +257,4 @@ FORMS = (
 
 
 def named_cases() -> tuple[Case, ...]:
-    return CONVOLUTIONS + GROUPS + DENSE + POOLS + JOINS + FORMS
+    return CONVOLUTIONS + GROUPS + ROWS + DENSE + POOLS + JOINS + FORMS

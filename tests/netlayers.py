@@ -47,6 +47,14 @@ class Layers(Net):
         weight = self.draw_weight((out, x.channels // group, *kernel), sparsity, gain)
         return self._dense("Conv", x, weight, attributes, bias, 0, per_channel)
 
+    def conv_row(
+        self, x: Tensor, out: int, kernel: int, *, stride: int = 1, pads: tuple[int, int] = (0, 0), group: int = 1
+    ) -> Tensor:
+        """Convolution of a quantised tensor [1, C, W]."""
+        attributes: Attributes = {"kernel_shape": (kernel,), "strides": (stride,), "pads": pads, "group": group}
+        weight = self.draw_weight((out, x.channels // group, kernel), 0.0)
+        return self._dense("Conv", x, weight, attributes, True, 0, None)
+
     def gemm(self, x: Tensor, out: int, *, trans_b: bool = True, bias: bool = True, sparsity: float = 0.0) -> Tensor:
         weight = self.draw_weight((out, x.channels), sparsity)
         if trans_b:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from compiler.blocks import Weights, as_int8
 from compiler.errors import IRError
 from compiler.frontend.graph import Array, Node
-from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, quant_from, spread
+from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, plane, quant_from, spread
 from compiler.frontend.windows import Window, window
 from compiler.ir import TensorType, Value
 from dialects import nn
@@ -61,25 +63,33 @@ def conv_window(node: Node, x: Tensor, weight: Array) -> Window:
     kernel, channels = tuple(taps), inner * group
     if group < 1 or out % group:
         raise Refusal(f"its group is {group}, expected a divisor of its {out} output channels")
-    if len(kernel) != 2:
-        raise Refusal(f"it is {len(kernel)}-dimensional, only 2-dimensional convolutions are supported")
     given = node.integers("kernel_shape", kernel)
     if given != kernel:
         raise Refusal(f"its kernel_shape is {list(given)}, its weights have {list(kernel)}")
-    if len(x.shape) == 4 and x.shape[1] != channels:
+    if len(x.shape) != weight.ndim:
+        raise Refusal(f"its input has {len(x.shape)} dimensions, its weights have {weight.ndim}")
+    if x.shape[1] != channels:
         groups = f" in {group} groups" * (group > 1)
         raise Refusal(f"it reads {x.shape[1]} channels, its weights have {channels}{groups}")
-    return window(node, x.shape[2:], kernel)
+    return window(node, plane(x.shape), kernel)
 
 
 def check_rank(weight: Array) -> None:
-    """Weights of a 2-dimensional convolution are [O, I, KH, KW]."""
-    if weight.ndim != 4:
-        raise Refusal(f"its weights have {weight.ndim} dimensions, only 2-dimensional convolutions are supported")
+    """Weights are [O, I, KH, KW], or [O, I, KW]."""
+    if weight.ndim not in (3, 4):
+        raise Refusal(
+            f"its weights have {weight.ndim} dimensions, only convolutions in 1 and 2 dimensions are supported"
+        )
+
+
+def channels_last(weight: Weights) -> Weights:
+    """[O, I, KH, KW] or [O, I, KW] as [O, KH, KW, I]."""
+    out, inner, *kernel = weight.shape
+    return np.moveaxis(weight.reshape(out, inner, *([1] * (2 - len(kernel))), *kernel), 1, -1)
 
 
 def conv(build: Build, node: Node) -> None:
-    """Conv of floats: [O, I, KH, KW] becomes [O, KH, KW, I]."""
+    """Conv of floats in one or two dimensions."""
     x = build.tensor(node, 0)
     constant = build.constant(node, 1, "weight")
     check_rank(constant.array)
@@ -88,7 +98,7 @@ def conv(build: Build, node: Node) -> None:
     value = image(x)
     bias = optional_constant(build, node, 2, "bias")
     spreaded = spread(scales, weight.shape[0])
-    emit(build, node, value, np.moveaxis(weight, 1, -1), spreaded, bias, shape, Layout.NCHW, group_of(node))
+    emit(build, node, value, channels_last(weight), spreaded, bias, shape, Layout.NCHW, group_of(node))
 
 
 def group_of(node: Node) -> int | None:
@@ -136,32 +146,48 @@ def product(x: Tensor, weight: Weights) -> tuple[Weights, tuple[int, int]]:
     return by_channel.transpose(0, 2, 3, 1), (height, width)
 
 
-def matrix_product(build: Build, node: Node, transposed: bool, bias: Constant | None) -> None:
-    """Gemm and MatMul with a constant matrix."""
-    x = build.tensor(node, 0)
+def matrix_product(
+    build: Build, node: Node, x: Tensor, transposed: bool, bias: Constant | None, alpha: float = 1.0
+) -> None:
+    """Gemm and MatMul with a constant matrix: alpha * x @ W + bias."""
     constant = build.constant(node, 1, "second factor")
     if constant.array.ndim != 2:
         raise Refusal(f"its weights have {constant.array.ndim} dimensions, expected 2")
     matrix, scales = integers(constant, 0 if transposed else 1)
     matrix = matrix.T if transposed else matrix
+    if alpha < 0:
+        matrix = as_int8(-matrix.astype(np.int16))
+    scales = scales * np.float32(abs(alpha))
     weight, kernel = product(x, matrix)
     shape = Window(kernel)
     emit(build, node, x.value, weight, spread(scales, matrix.shape[1]), bias, shape, Layout.NHWC)
 
 
 def gemm(build: Build, node: Node) -> None:
-    """x @ W + b, with alpha = beta = 1."""
-    if node.integer("transA") or node.number("alpha", 1.0) != 1.0:
-        raise Refusal("transA or alpha is set")
-    bias = optional_constant(build, node, 2, "bias")
-    if bias is not None and node.number("beta", 1.0) != 1.0:
-        raise Refusal("beta is set")
-    matrix_product(build, node, bool(node.integer("transB")), bias)
+    """alpha * x @ W + beta * b; x may be transposed if it is a row or a column."""
+    x, alpha, beta = build.tensor(node, 0), node.number("alpha", 1.0), node.number("beta", 1.0)
+    if not np.isfinite([alpha, beta]).all():
+        raise Refusal(f"its alpha is {alpha} and its beta {beta}, expected finite numbers")
+    if node.integer("transA"):
+        if 1 not in x.shape:
+            raise Refusal(f"its transA is set, and its input {list(x.shape)} is neither a row nor a column")
+        x = Tensor(x.value, x.shape[::-1], x.layout)
+    bias = optional_constant(build, node, 2, "bias") if beta else None
+    if bias is not None and beta != 1.0:
+        bias = times(bias, beta)
+    matrix_product(build, node, x, bool(node.integer("transB")), bias, alpha)
+
+
+def times(constant: Constant, factor: float) -> Constant:
+    """A constant multiplied by a number: its scales, or its floats."""
+    if constant.scales is not None:
+        return replace(constant, scales=constant.scales * np.float32(factor))
+    return replace(constant, array=constant.array * np.float32(factor))
 
 
 def matmul(build: Build, node: Node) -> None:
     """x @ W."""
-    matrix_product(build, node, False, None)
+    matrix_product(build, node, build.tensor(node, 0), False, None)
 
 
 def qlinear(
@@ -228,8 +254,7 @@ def qlinear_conv(build: Build, node: Node) -> None:
     weight, scales = qlinear_weight(build, node, 0)
     shape = conv_window(node, x, weight)
     spreaded = spread(scales, weight.shape[0])
-    weight = np.moveaxis(weight, 1, -1)
-    qlinear(build, node, x, image(x), weight, spreaded, shape, Layout.NCHW, group_of(node))
+    qlinear(build, node, x, image(x), channels_last(weight), spreaded, shape, Layout.NCHW, group_of(node))
 
 
 def qlinear_matmul(build: Build, node: Node) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from compiler.errors import IRError, fuse
 from compiler.frontend.dense import QUANTISE, bias_value
 from compiler.frontend.graph import Array, Node
-from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, quant_from
+from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, plane, quant_from
 from compiler.frontend.windows import Window, window, with_ceil
 from compiler.ir import F32, TensorType, Value
 from dialects import nn
@@ -17,6 +17,8 @@ from dialects.nn import Layout
 
 NHWC_TO_NCHW = (0, 3, 1, 2)
 NCHW_TO_NHWC = (0, 2, 3, 1)
+ROWS = (0, 2, 1)
+"""Between [N, C, W] and [N, W, C]."""
 
 
 def floats(build: Build, node: Node, index: int = 0) -> Tensor:
@@ -98,10 +100,11 @@ def same(build: Build, node: Node) -> None:
 
 def pool_window(build: Build, node: Node, x: Tensor) -> tuple[Window, Window]:
     """The window of a pool, with what ceil_mode adds and without."""
-    if len(x.shape) != 4:
-        raise Refusal(f"its input has the shape {list(x.shape)}, expected [1, C, H, W]")
-    plain = window(node, x.shape[2:], node.integers("kernel_shape"))
-    return with_ceil(x.shape[2:], build.shape_of(node)[2:], plain), plain
+    kernel = node.integers("kernel_shape")
+    if len(x.shape) not in (3, 4) or len(kernel) != len(x.shape) - 2:
+        raise Refusal(f"its input has the shape {list(x.shape)}, expected [1, C, H, W] or [1, C, W]")
+    plain = window(node, plane(x.shape), kernel)
+    return with_ceil(plane(x.shape), plane(build.shape_of(node)), plain), plain
 
 
 def max_pool(build: Build, node: Node) -> None:
@@ -126,17 +129,17 @@ def global_average_pool(build: Build, node: Node) -> None:
     """GlobalAveragePool: a window as large as the image."""
     x = floats(build, node)
     value, none = image(x), (0, 0, 0, 0)
-    pool = nn.AveragePoolOp(value, x.shape[2:], (1, 1), none, none, False, loc=node.loc)
+    pool = nn.AveragePoolOp(value, plane(x.shape), (1, 1), none, none, False, loc=node.loc)
     define_image(build, node, pool.y)
 
 
 def define_image(build: Build, node: Node, y: Value[TensorType]) -> None:
-    """Insert the operation of a value and say that it is a node's result [1, C, H, W]."""
+    """Insert the operation of a value and say that it is a node's result [1, C, H, W] or [1, C, W]."""
     shape, op = build.shape_of(node), y.op
     assert op is not None
     build.rw.insert(op)
     _, height, width, channels = y.type.shape
-    if shape != (1, channels, height, width):
+    if (shape[:2], plane(shape)) != ((1, channels), (height, width)):
         raise Refusal(f"its result is {[1, channels, height, width]}, ONNX infers {list(shape)}")
     build.define(node, Tensor(y, shape, Layout.NCHW))
 
@@ -244,6 +247,10 @@ def transpose(build: Build, node: Node) -> None:
     elif perm == NCHW_TO_NHWC and x.has(Layout.NCHW) and x.shape == (1, channels, height, width):
         build.define(node, Tensor(x.value, shape, Layout.NHWC))
     elif perm == NHWC_TO_NCHW and x.has(Layout.NHWC) and x.shape == (1, height, width, channels):
+        build.define(node, Tensor(x.value, shape, Layout.NCHW))
+    elif perm == ROWS and height == 1 and x.has(Layout.NCHW) and x.shape == (1, channels, width):
+        build.define(node, Tensor(x.value, shape, Layout.NHWC))
+    elif perm == ROWS and height == 1 and x.has(Layout.NHWC) and x.shape == (1, width, channels):
         build.define(node, Tensor(x.value, shape, Layout.NCHW))
     else:
         raise Refusal(f"perm {list(perm)} of {list(x.shape)} moves numbers, only NHWC <-> NCHW is supported")

@@ -52,6 +52,7 @@ _CARRIERS = (
     "Relu",
 )
 _POINTWISE = ("QuantizeLinear", "DequantizeLinear", "Identity", "Relu", "Dropout")
+_IN_A_ROW = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool")
 _RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 _TAILS = ("Softmax", "LogSoftmax", "ArgMax", "TopK", "Sigmoid", "HardSigmoid")
 
@@ -163,7 +164,10 @@ def add_input(build: Build, name: str) -> None:
 
 
 def first_view(build: Build, name: str) -> tuple[tuple[int, ...], Layout]:
-    """The image as which an input is used: its last 4-dimensional shape, NHWC if a Transpose follows."""
+    """The image as which an input is used: its last 4-dimensional shape, NHWC if a Transpose follows.
+
+    What a convolution or a pool reads in 3 dimensions is an image of one row.
+    """
     shape = seen = build.graph.shapes[name]
     readers = build.readers.get(name, [])
     while len(readers) == 1 and readers[0].op_type in (*_POINTWISE, *_RESHAPES):
@@ -175,6 +179,8 @@ def first_view(build: Build, name: str) -> tuple[tuple[int, ...], Layout]:
     moves = [one for one in readers if one.op_type == "Transpose"]
     if moves and len(seen) == 4 and moves[0].integers("perm") == simple.NHWC_TO_NCHW:
         return shape, Layout.NHWC
+    if len(seen) == 3 and len(shape) == 3 and any(one.op_type in _IN_A_ROW for one in readers):
+        return (*seen[:2], 1, seen[2]), Layout.NCHW
     return shape, Layout.NCHW if len(shape) == 4 else Layout.NHWC
 
 

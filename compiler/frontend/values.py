@@ -130,16 +130,21 @@ class Build:
 
 
 def image(x: Tensor) -> Value[TensorType]:
-    """The value of an ONNX tensor [1, C, H, W]."""
-    if len(x.shape) != 4:
-        raise Refusal(f"its input has the shape {list(x.shape)}, expected [1, C, H, W]")
+    """The value of an ONNX tensor [1, C, H, W], or [1, C, W], which is an image of one row."""
+    if len(x.shape) not in (3, 4):
+        raise Refusal(f"its input has the shape {list(x.shape)}, expected [1, C, H, W] or [1, C, W]")
     if x.shape[0] != 1:
         limit = Limit("batch size", "1", str(x.shape[0]))
         raise Refusal(f"batch size {x.shape[0]} is not supported, only 1", "give the model batch size 1", limit)
-    _, channels, height, width = x.shape
+    channels, (height, width) = x.shape[1], plane(x.shape)
     if x.nhwc != (height, width, channels) or not x.has(Layout.NCHW):
         raise Refusal("its input was reordered in memory, by a Reshape or Transpose that is not a layout change")
     return x.value
+
+
+def plane(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of an ONNX shape [N, C, H, W], or [N, C, W]."""
+    return (1, shape[2]) if len(shape) == 3 else (shape[2], shape[3])
 
 
 def quant_from(scale: Array, zero: Array | None, name: str, dtype: str | None = None) -> Quant:
@@ -168,4 +173,4 @@ def spread(scales: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.broadcast_to(scales.reshape(-1), (count,)))
 
 
-__all__ = ["Build", "Constant", "Refusal", "Tensor", "image", "quant_from", "spread"]
+__all__ = ["Build", "Constant", "Refusal", "Tensor", "image", "plane", "quant_from", "spread"]

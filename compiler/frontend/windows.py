@@ -18,11 +18,21 @@ class Window(NamedTuple):
 
 
 def window(node: Node, size: tuple[int, ...], kernel: tuple[int, ...]) -> Window:
-    """The window that a node describes."""
-    strides, dilations = node.integers("strides", (1, 1)), node.integers("dilations", (1, 1))
-    pads = node.integers("pads", (0, 0, 0, 0))
-    if [len(one) for one in (kernel, strides, dilations, pads, size)] != [2, 2, 2, 4, 2]:
-        raise Refusal("only 2-dimensional windows are supported")
+    """The window of a node on an image of this height and width; one of a single dimension lies in a row."""
+    rank = len(kernel)
+    one, none = (1,) * rank, (0,) * (2 * rank)
+    strides, dilations, pads = (
+        node.integers("strides", one),
+        node.integers("dilations", one),
+        node.integers("pads", none),
+    )
+    if rank not in (1, 2) or [len(each) for each in (strides, dilations, pads)] != [rank, rank, 2 * rank]:
+        raise Refusal(
+            f"its window has {rank} dimensions or unlike strides, dilations and pads, expected 1 or 2 of each"
+        )
+    if rank == 1:
+        kernel, strides, dilations = ((1, *each) for each in (kernel, strides, dilations))
+        pads = (0, pads[0], 0, pads[1])
     if min(*kernel, *strides, *dilations) < 1:
         raise Refusal(f"kernel {kernel}, strides {strides} or dilations {dilations} are not positive")
     auto = node.word("auto_pad", "NOTSET")
