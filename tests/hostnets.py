@@ -201,4 +201,30 @@ NETS = {
     "island": island,
 }
 
-__all__ = ["NETS", "Array", "HostLayers", "begun", "island"]
+
+def with_host_nodes(model: onnx.ModelProto, rng: np.random.Generator, share: float = 0.25) -> onnx.ModelProto:
+    """The model with an LpNormalization behind some DequantizeLinear, most between a pair of Q and DQ of their own."""
+    makers = {name: node.op_type for node in model.graph.node for name in node.output}
+    nodes: list[onnx.NodeProto] = []
+    for number, node in enumerate(model.graph.node):
+        nodes.append(node)
+        if node.op_type != "DequantizeLinear" or makers.get(node.input[0]) is None or rng.random() >= share:
+            continue
+        last, parameters = node.output[0], list(node.input[1:])
+        node.output[0] = f"host{number}_raw"
+        pair = rng.random() < 0.7
+        made = f"host{number}_made" if pair else last
+        nodes.append(helper.make_node("LpNormalization", [node.output[0]], [made], f"host{number}", axis=-1, p=2))
+        if pair:
+            nodes.append(
+                helper.make_node("QuantizeLinear", [made, *parameters], [f"host{number}_int"], f"hostq{number}")
+            )
+            nodes.append(
+                helper.make_node("DequantizeLinear", [f"host{number}_int", *parameters], [last], f"hostd{number}")
+            )
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+__all__ = ["NETS", "Array", "HostLayers", "begun", "island", "with_host_nodes"]

@@ -18,8 +18,8 @@ from compiler.cli.simulate import main as bscc_sim
 from compiler.errors import BsccError, UnreadableInput, UnsupportedModel, UsageError
 from compiler.plan import ArrayPart, HostPart, PartedPlan, json_bytes, write_plan
 from tests.bad_models import Bad, bad_cases
-from tests.hostnets import NETS, HostLayers, begun
-from tests.models import feeds
+from tests.hostnets import NETS, HostLayers, begun, with_host_nodes
+from tests.models import feeds, random_qdq_model
 from tests.netbuilder import session
 
 FAST = bscc.Options(target="aie2-2x2", compare_dense=False)
@@ -54,6 +54,17 @@ def test_powers_of_two_give_every_byte(name: str, tmp_path: Path) -> None:
         for one, other in zip(ours.run(names, fed), reference.run(names, dict(fed)), strict=True):
             assert (one.dtype, one.shape) == (other.dtype, other.shape)
             assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("seed", [1, 3, 5, 8, 11, 15, 17, 20, 22, 28])
+def test_random_networks_with_host_nodes(seed: int, tmp_path: Path) -> None:
+    """Operators of the host at random places, some of them without integers around."""
+    model = with_host_nodes(random_qdq_model(seed, pow2=True), np.random.default_rng(seed))
+    plan, _ = bscc.compile(written(model, tmp_path), tmp_path / "plan", FAST)
+    fed = feeds(model, seed)
+    assert "host" in kinds(plan)
+    for one, other in zip(bscc.Session(plan).run(None, fed), session(model).run(None, dict(fed)), strict=True):
+        assert one.tobytes() == other.tobytes() and one.dtype == other.dtype
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -155,6 +166,13 @@ def test_an_unused_input_of_a_plan_without_host(tmp_path: Path) -> None:
     fed = feeds(model, 1)
     (one,), (other,) = bscc.Session(plan).run(None, fed), session(model).run(None, dict(fed))
     assert one.tobytes() == other.tobytes()
+
+
+def test_ir_of_each_part(tmp_path: Path) -> None:
+    options = bscc.Options("aie2-2x2", compare_dense=False, dump_ir=tmp_path / "ir", verify_each=True)
+    compiled("norm_between", tmp_path, options)
+    assert [one.name for one in sorted((tmp_path / "ir/array").iterdir())] == ["0", "2"]
+    assert all(list(one.glob("*.mlir")) for one in (tmp_path / "ir/array").iterdir())
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from compiler.driver.array import Source
 from compiler.driver.host import causes_of, host_model, host_summary
 from compiler.driver.mixed import path_of
 from compiler.driver.options import Host, Options, full_pipeline
-from compiler.driver.settle import settle
+from compiler.driver.settle import Settled, settle
 from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
-from compiler.frontend import import_graph
+from compiler.frontend import import_graph, placed_in
 from compiler.frontend.partition import DERIVED
 from compiler.pass_manager import Check, PassManager, PassPipeline
 from compiler.target import Target
@@ -67,12 +67,19 @@ def check_source(source: Source, options: Options, target: Target, progress: Cal
     try:
         found = settle(source, replace(options, host=Host.AUTO), attempt)
         if options.host == Host.OFF:
-            problems = tuple(one for one in found.reasons.values() if one.code not in DERIVED)
-        else:
-            host = host_summary(found)
-            for number, part in enumerate(found.parts):
-                if part.host:
-                    host_model(part, path_of(number, host=True), causes_of(part, found.reasons))
+            with placed_in(str(source.model)):
+                _refuse_host(found)
+        host = host_summary(found)
+        for number, part in enumerate(found.parts):
+            if part.host:
+                host_model(part, path_of(number, host=True), causes_of(part, found.reasons))
     except (UnsupportedModel, DoesNotFit) as error:
         problems = error.diagnostics
     return Checked(str(source.model), problems, host, tuple(names[count:]))
+
+
+def _refuse_host(found: Settled[None]) -> None:
+    """Raise every reason for which a node would run on the host."""
+    causes = [one for one in found.reasons.values() if one.code not in DERIVED]
+    if causes:
+        raise UnsupportedModel(*causes)

@@ -64,7 +64,7 @@ def _open(build: Build, name: str, blocked: dict[str, str], what: str) -> None:
         return
     try:
         if name not in build.graph.shapes:
-            raise Refusal("its shape is known only when it is computed")
+            raise Refusal("nothing says its shape")
         add_input(build, name)
     except Refusal as error:
         blocked[name] = f"{what}: {error.reason}"
