@@ -14,6 +14,7 @@ from compiler.errors import Diagnostic, UnsupportedModel, UsageError, nearest
 from compiler.frontend.check import MAX_ELEMENTS, invalid, run_checker, text, unsupported
 from compiler.frontend.graph import Array, Graph, Node, dtype_name
 from compiler.frontend.load import first_line
+from compiler.frontend.qoperators import expand
 
 MIN_OPSET = 13
 MAX_FOLDED = 1 << 24
@@ -38,6 +39,7 @@ def static_graph(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], 
     if outputs:
         cut_outputs(model.graph, outputs)
     opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
+    expand(model.graph, opset)
     constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
     take_constant_nodes(model.graph, constants)
     keep_needed(model.graph)
@@ -236,7 +238,7 @@ def folded_value(
     node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], opset: int
 ) -> Array | None:
     """The value of a node of constants that is small enough, or of Shape; DequantizeLinear is kept."""
-    if node.op_type not in FOLDED or len(node.output) != 1:
+    if node.op_type not in FOLDED or len(node.output) != 1 or node.domain not in ("", "ai.onnx"):
         return None
     if node.op_type in ("Shape", "Size") and node.input[0] in shapes:
         return _shape_value(node, shapes[node.input[0]])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from compiler.errors import Diagnostic, IRError, NodeLocation, UnsupportedModel
 from compiler.frontend import dense, simple
+from compiler.frontend.advice import unknown_operator
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, quant_from
@@ -30,8 +31,6 @@ HANDLERS: dict[str, Handler] = {
     "Identity": simple.same,
     "MatMul": dense.matmul,
     "MaxPool": simple.max_pool,
-    "QLinearConv": dense.qlinear_conv,
-    "QLinearMatMul": dense.qlinear_matmul,
     "QuantizeLinear": simple.quantize,
     "Relu": simple.relu,
     "Reshape": simple.reshape,
@@ -53,7 +52,6 @@ _CARRIERS = (
 )
 _POINTWISE = ("QuantizeLinear", "DequantizeLinear", "Identity", "Relu", "Dropout")
 _RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-_TAILS = ("Softmax", "LogSoftmax", "ArgMax", "TopK", "Sigmoid", "HardSigmoid")
 
 
 def translate(graph: Graph) -> Module:
@@ -96,11 +94,8 @@ def translate_node(build: Build, node: Node, found: dict[str, Diagnostic]) -> No
     """One node; behind a refused one only what is wrong in itself is reported."""
     poisoned = any(name and name not in build.env for name in node.inputs)
     key = f"{node.op_type} {node.outputs[0] if node.outputs else node.name}"
-    if node.op_type not in HANDLERS:
-        help = ""
-        if node.op_type in _TAILS and node.inputs:
-            help = f"'--output {text(node.inputs[0])}' compiles up to its input"
-        message = f"the operator {node.op_type} is not supported"
+    if node.domain or node.op_type not in HANDLERS:
+        message, help = unknown_operator(node)
         found[key] = Diagnostic("unsupported-op", message, node.loc, help=help)
     elif poisoned:
         reason = own_fault(build, node)
@@ -117,7 +112,7 @@ def translate_node(build: Build, node: Node, found: dict[str, Diagnostic]) -> No
 
 def own_fault(build: Build, node: Node) -> str:
     """What is wrong with a node whatever its input is."""
-    if node.op_type in ("Conv", "QLinearConv") and node.integer("group", 1) != 1:
+    if node.op_type == "Conv" and node.integer("group", 1) != 1:
         return f"it has {node.integer('group', 1)} groups, only dense convolutions are supported"
     if node.op_type in ("Conv", "Gemm", "MatMul"):
         weight = build.env.get(node.input(1))
@@ -173,7 +168,7 @@ def find_quant(build: Build, name: str) -> Quant | None:
     names = [name]
     while names:
         for node in build.readers.get(names.pop(0), []):
-            if node.op_type in ("DequantizeLinear", "QLinearConv", "QLinearMatMul"):
+            if node.op_type == "DequantizeLinear":
                 scale = build.constant(node, 1, "scale").array
                 zero = build.constant(node, 2, "zero point").array if node.input(2) else None
                 return quant_from(scale, zero, node.input(1), build.graph.dtypes.get(node.input(0)))
