@@ -18,7 +18,7 @@ from compiler.backend.memory_check import check_memory
 from compiler.encoding.costs import KernelCosts
 from compiler.errors import Diagnostic, UsageError, nearest
 from compiler.frontend import import_onnx
-from compiler.ir import Module, print_module
+from compiler.ir import IntAttr, Module, print_module
 from compiler.mapping.explain import explanation
 from compiler.mapping.forced import mapping_json
 from compiler.mapping.lowering import CONSTANTS
@@ -53,7 +53,7 @@ from compiler.summary import (
     sparsity_json,
 )
 from compiler.target import Target
-from dialects import bsp, tile
+from dialects import bsp, nn, tile
 from passes.block_compaction import BlockCompaction, Mode
 from passes.choose_tiles import ChooseTiles
 from runtime_sim.machine import simulate
@@ -372,12 +372,19 @@ def _manifest(
             "outputs": list(options.outputs),
         },
         "pipeline": pipeline,
+        "batch": batch_of(module),
         "model": {"name": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()},
         "arguments": list(sizes),
         "inputs": [_port(one) for one in ports if one.direction == "input"],
         "outputs": [_port(one) for one in ports if one.direction == "output"],
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
+
+
+def batch_of(module: Module) -> int:
+    """Images that the model takes, 0 for any number; the module computes one."""
+    note = module.function().notes.get(nn.BATCH)
+    return note.value if isinstance(note, IntAttr) else 1
 
 
 def _port(port: tile.PortOp) -> dict[str, Any]:

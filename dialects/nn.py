@@ -24,6 +24,9 @@ from compiler.ir import (
 )
 from dialects.quant import Quant, check_bounds, check_image, is_quantised, quant_of, window_shape
 
+BATCH = "bscc.batch"
+"""A note of the function: how many images the model takes, 0 for any number; the function computes one."""
+
 
 class Layout(EnumAttr, mnemonic="nn.layout"):
     """How the host finds an ONNX tensor in an NHWC one: through NCHW, or as it lies; then a reshape."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from compiler.encoding.transaction import operations_of
 from compiler.errors import Diagnostic, UsageError, nearest
 from compiler.plan import CONTROL, INPUTS, LAYERS, OUTPUTS, PROGRAM, WEIGHTS, Plan, PlanTensor
+from runtime_sim.batches import images_of, joined, shape_of
 from runtime_sim.host import pack, unpack
 from runtime_sim.machine import CoreMaker, simulate
 from runtime_sim.record import Result
@@ -33,18 +34,19 @@ class NodeArg:
     type: str
 
     @classmethod
-    def of(cls, tensor: PlanTensor) -> NodeArg:
+    def of(cls, plan: Plan, tensor: PlanTensor) -> NodeArg:
         """What the host sees of a tensor of the plan."""
-        return cls(tensor.name, list(tensor.onnx_shape), _ONNX_TYPES[tensor.host_type])
+        return cls(tensor.name, shape_of(plan, tensor.onnx_shape), _ONNX_TYPES[tensor.host_type])
 
 
 @dataclass(frozen=True)
 class Run:
-    """The outputs of a run by name, and what it left behind."""
+    """The outputs of a run by name, and what it left behind; timing and result are those of the last image."""
 
     outputs: dict[str, Array]
     result: Result
     timing: Timing
+    images: int = 1
 
 
 class Session:
@@ -55,11 +57,11 @@ class Session:
 
     def get_inputs(self) -> list[NodeArg]:
         """What `run` wants."""
-        return [NodeArg.of(tensor) for tensor in self.plan.inputs]
+        return [NodeArg.of(self.plan, tensor) for tensor in self.plan.inputs]
 
     def get_outputs(self) -> list[NodeArg]:
         """What `run` gives."""
-        return [NodeArg.of(tensor) for tensor in self.plan.outputs]
+        return [NodeArg.of(self.plan, tensor) for tensor in self.plan.outputs]
 
     def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array]) -> list[Array]:
         """The named outputs in order, all of them for None."""
@@ -72,6 +74,14 @@ class Session:
 
     def execute(self, feeds: Mapping[str, Array], core: CoreMaker | None = None) -> Run:
         """Run with data: every output, and the timing of this very run; `core` makes cores as `simulate` takes them."""
+        images = images_of(self.plan, feeds)
+        if core is not None and len(images) > 1:
+            text = f"the inputs hold {len(images)} images, the instruction level is compared on one"
+            raise UsageError(Diagnostic("batch", text))
+        runs = [self._execute_one(one, core) for one in images]
+        return replace(runs[-1], outputs=joined([one.outputs for one in runs]), images=len(runs))
+
+    def _execute_one(self, feeds: Mapping[str, Array], core: CoreMaker | None) -> Run:
         arguments = self._arguments(feeds)
         result = _simulate(self.plan, arguments, compute=True, core=core)
         outputs = {tensor.name: unpack(tensor, _bytes_of(tensor, arguments[OUTPUTS])) for tensor in self.plan.outputs}

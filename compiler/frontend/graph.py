@@ -87,6 +87,7 @@ class Graph:
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]  # numpy's names, or onnx's where numpy has none
     constants: dict[str, Array] = field(default_factory=dict)
+    batch: int = 1  # images that the model takes at once, 0 for any number; the graph is that of one
 
     def readers(self) -> dict[str, list[Node]]:
         """Who reads each tensor, in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -11,12 +12,14 @@ from onnx import defs, numpy_helper, shape_inference, version_converter
 from onnx.reference import ReferenceEvaluator
 
 from compiler.errors import Diagnostic, UnsupportedModel, UsageError, nearest
+from compiler.frontend.batch import ANY, common_batch, mixing_node, one_image
 from compiler.frontend.check import MAX_ELEMENTS, invalid, run_checker, text, unsupported
 from compiler.frontend.graph import Array, Graph, Node, dtype_name
 from compiler.frontend.load import first_line
 from compiler.frontend.qoperators import expand
 
 MIN_OPSET = 13
+IMAGE_RANK = 4
 MAX_FOLDED = 1 << 24
 STUB_BYTES = 1024  # larger constants are of no interest to shape inference
 _ARITHMETIC = ("Add", "Ceil", "Div", "Floor", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Sqrt", "Sub")
@@ -30,23 +33,23 @@ def static_graph(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], 
     stored = {one.name for one in model.graph.initializer}
     inputs = [one for one in model.graph.input if one.name not in stored]
     declared = {one.name: _dims(one) for one in model.graph.output}
-    bind_inputs(inputs, shapes)
+    symbolic = bind_inputs(inputs, shapes)
     for one in model.graph.output:
         if one.type.HasField("tensor_type"):
             one.type.tensor_type.shape.SetInParent()  # the checker wants a shape, which is inferred below
     run_checker(model)
     model = convert(prepared(model, inputs))
-    if outputs:
-        cut_outputs(model.graph, outputs)
     opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
     expand(model.graph, opset)
+    if outputs:
+        cut_outputs(model.graph, outputs)
     constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
     take_constant_nodes(model.graph, constants)
     keep_needed(model.graph)
     known, types = fold(model, constants, opset)
     check_declared(declared, known, bool(shapes))
     check_sizes(known)
-    return Graph(
+    graph = Graph(
         [Node.of(one) for one in model.graph.node],
         [one.name for one in model.graph.input],
         [one.name for one in model.graph.output],
@@ -55,6 +58,24 @@ def static_graph(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], 
         {name: dtype_name(kind) for name, kind in types.items()},
         constants,
     )
+    return for_one_image(graph, symbolic)
+
+
+def for_one_image(graph: Graph, symbolic: bool) -> Graph:
+    """The graph of one image, and how many such images the model takes: see `compiler.frontend.batch`."""
+    if symbolic:
+        return replace(graph, batch=ANY if mixing_node(graph) is None else 1)
+    images = any(len(graph.shapes[name]) == IMAGE_RANK for name in graph.inputs)
+    return one_image(graph, inferred) if images and common_batch(graph) > 1 else graph
+
+
+def inferred(graph: Graph) -> Graph:
+    """The graph with the shapes that follow from those of its inputs."""
+    model = replace(graph, constants={}, outputs=[]).model()
+    for name in graph.outputs:
+        model.graph.output.add().name = name
+    shapes, types = infer(model, graph.constants)
+    return replace(graph, shapes=shapes, dtypes={name: dtype_name(kind) for name, kind in types.items()})
 
 
 def prepared(model: onnx.ModelProto, inputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
@@ -74,8 +95,12 @@ def _dims(info: onnx.ValueInfoProto) -> list[int]:
     return [one.dim_value if one.HasField("dim_value") else -1 for one in dims]
 
 
-def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Give dynamic dimensions their size; a leading one that nobody names is the batch and is 1."""
+def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Give dynamic dimensions their size; a leading one that nobody names is the batch and is 1.
+
+    True if that is so for all inputs.
+    """
+    symbolic = []
     names = [one.name for one in inputs]
     for name in shapes:
         if name not in names:
@@ -88,6 +113,7 @@ def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tupl
             kind = dtype_name(tensor.elem_type)
             raise unsupported("input-type", f"input '{text(one.name)}' is {kind}, not float32, int8 or uint8")
         dims, wanted = _dims(one), shapes.get(one.name)
+        symbolic.append(wanted is None and dims[:1] == [-1])
         help = f"--shape {text(one.name)}=1x3x224x224, with the sizes that you need"
         if wanted is None:
             if not tensor.HasField("shape"):
@@ -105,6 +131,7 @@ def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tupl
         for size in wanted:
             tensor.shape.dim.add().dim_value = size
     check_sizes({one.name: tuple(_dims(one)) for one in inputs})
+    return bool(symbolic) and all(symbolic)
 
 
 def _usage(message: str, help: str = "") -> UsageError:

@@ -10,7 +10,7 @@ from compiler.frontend.advice import unknown_operator
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, quant_from
-from compiler.ir import F32, FuncOp, Module, ReturnOp, Rewriter, TensorType
+from compiler.ir import F32, FuncOp, IntAttr, Module, ReturnOp, Rewriter, TensorType
 from dialects import nn
 from dialects.nn import Layout
 from dialects.quant import Quant
@@ -59,6 +59,8 @@ def translate(graph: Graph) -> Module:
     module = Module()
     function = FuncOp.make("main", (), ())
     Rewriter.at_end(module.body.block).insert(function)
+    if graph.batch != 1:
+        function.notes[nn.BATCH] = IntAttr(graph.batch)
     build = Build(graph, module, Rewriter.at_end(function.body.block), graph.readers())
     for name, array in graph.constants.items():
         build.env[name] = Constant(array, name=name)

@@ -43,6 +43,7 @@ class Plan:
     outputs: tuple[PlanTensor, ...]
     costs: KernelCosts
     files: Mapping[str, bytes]
+    batch: int = 1  # images that the model takes, 0 for any number; the plan computes one
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -61,11 +62,31 @@ class Plan:
         arguments = _arguments(manifest, tensors, len(files[WEIGHTS]), place)
         target = Target.from_dict(entry(manifest, "target", dict, place), f"{place}: target")
         costs = KernelCosts.from_dict(parsed(files[COSTS], str(root / COSTS)), str(root / COSTS))
-        return cls(root, manifest, target, arguments, tensors["inputs"], tensors["outputs"], costs, files)
+        return cls(
+            root,
+            manifest,
+            target,
+            arguments,
+            tensors["inputs"],
+            tensors["outputs"],
+            costs,
+            files,
+            _batch(manifest, place),
+        )
 
     def json(self, name: str) -> Any:
         """The content of a JSON file of the plan."""
         return parsed(self.files[name], str(self.path / name))
+
+
+def _batch(manifest: Json, place: str) -> int:
+    """The manifest's `batch`; a plan without it is of one image."""
+    if "batch" not in manifest:
+        return 1
+    batch = int(entry(manifest, "batch", int, place))
+    if batch < 0:
+        raise damaged("plan-batch", f"batch is {batch}, expected the number of images, 0 for any", place)
+    return batch
 
 
 def manifest_of(root: Path) -> Json:
