@@ -18,7 +18,7 @@ from compiler.backend.memory_check import check_memory
 from compiler.encoding.costs import KernelCosts
 from compiler.errors import Diagnostic, UsageError, nearest
 from compiler.frontend import import_onnx
-from compiler.ir import IntAttr, Module, print_module
+from compiler.ir import Module, print_module
 from compiler.mapping.explain import explanation
 from compiler.mapping.forced import mapping_json
 from compiler.mapping.lowering import CONSTANTS
@@ -44,16 +44,19 @@ from compiler.plan import (
 from compiler.reference.check import ValueCheck, random_inputs
 from compiler.summary import (
     LayerInfo,
+    asked_batch,
+    batch_of,
     bounds_json,
     bounds_of,
     imbalance_of,
     layers_json,
     layers_of,
+    remarks_of,
     rows_of,
     sparsity_json,
 )
 from compiler.target import Target
-from dialects import bsp, nn, tile
+from dialects import bsp, tile
 from passes.block_compaction import BlockCompaction, Mode
 from passes.choose_tiles import ChooseTiles
 from runtime_sim.machine import simulate
@@ -91,6 +94,7 @@ class Options:
     cost_model: str = "simulator"
     search: str = ""
     mapping: str = ""
+    batch: int = 0
 
 
 @dataclass(frozen=True)
@@ -232,6 +236,9 @@ def compile_in_memory(model: Path, options: Options, progress: Callable[[str], N
         **{name: text.encode() for name, text in recorder.ir.items()},
     }
     summary = _summary(recorder, memory, timing)
+    summary["notes"] += remarks_of(module)
+    images = batch_of(module)
+    summary["batch"] = asked_batch(options.batch, images)
     if options.cost_model == "paper":
         times: dict[str, float] = {}
         for one in summary["layers"]:  # strips of a layer have its name, each its own time
@@ -379,12 +386,6 @@ def _manifest(
         "outputs": [_port(one) for one in ports if one.direction == "output"],
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
-
-
-def batch_of(module: Module) -> int:
-    """Images that the model takes, 0 for any number; the module computes one."""
-    note = module.function().notes.get(nn.BATCH)
-    return note.value if isinstance(note, IntAttr) else 1
 
 
 def _port(port: tile.PortOp) -> dict[str, Any]:

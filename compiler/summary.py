@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from compiler.encoding.work import BLOCK
-from compiler.ir import Module, Value
+from compiler.errors import Diagnostic, UsageError
+from compiler.ir import IntAttr, Module, StringAttr, Value
 from compiler.mapping.balance import imbalance
 from compiler.mapping.packing import extents_of
 from compiler.mapping.shapes import Layer
 from compiler.target import Target
-from dialects import bsp, tile
+from dialects import bsp, nn, tile
 
 BIAS_BYTES = 4
 """A bias is int32; it must cross DDR once like a weight."""
@@ -273,3 +274,24 @@ def bounds_of(layers: Sequence[LayerInfo], rows: Mapping[str, int], target: Targ
         "layer_us": sum(max(compute[key], ddr[key]) for key in compute),
         "network_us": max(sum(compute.values()), sum(ddr.values())),
     }
+
+
+def asked_batch(asked: int, images: int) -> int:
+    """The images whose time is reported: those of the model, or as many as `--batch` says where it takes any number."""
+    if asked and images not in (nn.ANY, asked):
+        text = f"the model takes {images} image{'s' * (images > 1)}, --batch says {asked}"
+        help = "only a model whose images stay apart, and whose first dimension is symbolic, takes any number"
+        raise UsageError(Diagnostic("batch", text, help=help))
+    return asked or max(images, 1)
+
+
+def batch_of(module: Module) -> int:
+    """Images that the model takes, 0 for any number; the module computes one."""
+    note = module.function().notes.get(nn.BATCH)
+    return note.value if isinstance(note, IntAttr) else 1
+
+
+def remarks_of(module: Module) -> list[str]:
+    """What the front end has to say of how it read the model."""
+    note = module.function().notes.get(nn.REMARKS)
+    return [note.value] if isinstance(note, StringAttr) else []

@@ -24,8 +24,10 @@ from compiler.ir import (
 )
 from dialects.quant import Quant, check_bounds, check_image, is_quantised, quant_of, window_shape
 
-BATCH = "bscc.batch"
-"""A note of the function: how many images the model takes, 0 for any number; the function computes one."""
+BATCH, ANY = "bscc.batch", 0
+"""A note of the function: how many images the model takes, or any number; the function computes one."""
+REMARKS = "bscc.remarks"
+"""A note of the function: what the user should know of how the model was read."""
 
 
 class Layout(EnumAttr, mnemonic="nn.layout"):

@@ -15,7 +15,7 @@ FLOORS = (
     ("compiler.pass_manager", "compiler.kernels", "compiler.mapping", "dialects"),
     ("compiler.frontend", "compiler.backend", "compiler.reference", "compiler.paper", "passes", "runtime_sim"),
     ("compiler.pipeline", "compiler.summary", "compiler.driver"),
-    ("compiler.cli",),
+    ("compiler.cli", "compiler.onnx_backend"),
     ("bscc", "examples"),
 )
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}

@@ -14,9 +14,6 @@ from compiler.errors import Diagnostic, NodeLocation, UnsupportedModel
 from compiler.frontend.check import text
 from compiler.frontend.graph import Array, Graph, Node
 
-ANY = 0
-"""As the number of images of a model: any."""
-
 _PLAIN = """
     Abs Add And Cast Ceil Celu Clip DequantizeLinear Div Dropout Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual
     HardSigmoid HardSwish Identity LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow

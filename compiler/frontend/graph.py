@@ -88,6 +88,7 @@ class Graph:
     dtypes: dict[str, str]  # numpy's names, or onnx's where numpy has none
     constants: dict[str, Array] = field(default_factory=dict)
     batch: int = 1  # images that the model takes at once, 0 for any number; the graph is that of one
+    remarks: tuple[str, ...] = ()  # what the user should know of how the model was read
 
     def readers(self) -> dict[str, list[Node]]:
         """Who reads each tensor, in order."""

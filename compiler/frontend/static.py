@@ -12,13 +12,16 @@ from onnx import defs, numpy_helper, shape_inference, version_converter
 from onnx.reference import ReferenceEvaluator
 
 from compiler.errors import Diagnostic, UnsupportedModel, UsageError, nearest
-from compiler.frontend.batch import ANY, common_batch, mixing_node, one_image
+from compiler.frontend.batch import common_batch, mixing_node, one_image
 from compiler.frontend.check import MAX_ELEMENTS, invalid, run_checker, text, unsupported
 from compiler.frontend.graph import Array, Graph, Node, dtype_name
 from compiler.frontend.load import first_line
 from compiler.frontend.qoperators import expand
+from compiler.frontend.widths import to_float32
+from dialects import nn
 
 MIN_OPSET = 13
+RESIZE_MODES_OPSET = 11  # the first whose Resize says how pixels are found
 IMAGE_RANK = 4
 MAX_FOLDED = 1 << 24
 STUB_BYTES = 1024  # larger constants are of no interest to shape inference
@@ -30,6 +33,7 @@ FOLDED = frozenset((*_ARITHMETIC, *_SHAPING, *_OTHERS))
 
 def static_graph(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str]) -> Graph:
     """The graph up to `outputs`, with every shape known."""
+    remarks = to_float32(model)
     stored = {one.name for one in model.graph.initializer}
     inputs = [one for one in model.graph.input if one.name not in stored]
     declared = {one.name: _dims(one) for one in model.graph.output}
@@ -57,6 +61,7 @@ def static_graph(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], 
         known,
         {name: dtype_name(kind) for name, kind in types.items()},
         constants,
+        remarks=remarks,
     )
     return for_one_image(graph, symbolic)
 
@@ -64,7 +69,7 @@ def static_graph(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], 
 def for_one_image(graph: Graph, symbolic: bool) -> Graph:
     """The graph of one image, and how many such images the model takes: see `compiler.frontend.batch`."""
     if symbolic:
-        return replace(graph, batch=ANY if mixing_node(graph) is None else 1)
+        return replace(graph, batch=nn.ANY if mixing_node(graph) is None else 1)
     images = any(len(graph.shapes[name]) == IMAGE_RANK for name in graph.inputs)
     return one_image(graph, inferred) if images and common_batch(graph) > 1 else graph
 
@@ -144,9 +149,27 @@ def convert(model: onnx.ModelProto) -> onnx.ModelProto:
     if opset >= MIN_OPSET:
         return model
     try:
-        return version_converter.convert_version(model, MIN_OPSET)
+        done = version_converter.convert_version(model, MIN_OPSET)
     except Exception as error:  # the converter raises RuntimeError, IndexError and C++ exceptions alike
         raise unsupported("opset", f"opset {opset} does not convert to {MIN_OPSET}: {first_line(error)}") from None
+    if opset < RESIZE_MODES_OPSET:
+        stored = {one.name: numpy_helper.to_array(one) for one in done.graph.initializer}
+        for node in done.graph.node:
+            if node.op_type == "Resize" and node.domain in ("", "ai.onnx"):
+                _as_upsample(node, stored.get(node.input[2]) if len(node.input) > 2 else None)
+    return done
+
+
+def _as_upsample(node: onnx.NodeProto, scales: Array | None) -> None:
+    """Say what Upsample and the first Resize meant, which the converter leaves to the other defaults of later ones.
+
+    The nearest pixel is the one before, or the one behind where an axis shrinks (onnxruntime's `NearestMode::SIMPLE`).
+    """
+    said = {one.name for one in node.attribute}
+    nearest = "ceil" if scales is not None and (scales < 1).any() else "floor"
+    for name, value in (("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", nearest)):
+        if name not in said:
+            node.attribute.append(onnx.helper.make_attribute(name, value))
 
 
 def cut_outputs(graph: onnx.GraphProto, outputs: Sequence[str]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from compiler.errors import Diagnostic, IRError, NodeLocation, UnsupportedModel
 from compiler.frontend import dense, simple
 from compiler.frontend.advice import unknown_operator
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, quant_from
-from compiler.ir import F32, FuncOp, IntAttr, Module, ReturnOp, Rewriter, TensorType
+from compiler.ir import F32, FuncOp, IntAttr, Module, ReturnOp, Rewriter, StringAttr, TensorType
 from dialects import nn
 from dialects.nn import Layout
 from dialects.quant import Quant
@@ -20,6 +22,7 @@ Handler = Callable[[Build, Node], None]
 HANDLERS: dict[str, Handler] = {
     "Add": simple.add,
     "AveragePool": simple.average_pool,
+    "Cast": simple.cast,
     "Clip": simple.clip,
     "Concat": simple.concat,
     "Conv": dense.conv,
@@ -61,6 +64,8 @@ def translate(graph: Graph) -> Module:
     Rewriter.at_end(module.body.block).insert(function)
     if graph.batch != 1:
         function.notes[nn.BATCH] = IntAttr(graph.batch)
+    if graph.remarks:
+        function.notes[nn.REMARKS] = StringAttr("; ".join(graph.remarks))
     build = Build(graph, module, Rewriter.at_end(function.body.block), graph.readers())
     for name, array in graph.constants.items():
         build.env[name] = Constant(array, name=name)
@@ -133,16 +138,16 @@ def add_input(build: Build, name: str) -> None:
     if not 1 <= len(shape) <= 4:
         raise Refusal(f"input '{text(name)}' has {len(shape)} dimensions, expected 1 to 4")
     view, layout = first_view(build, name)
-    if len(view) > 2 and view[0] != 1:
+    if len(view) == 4 and view[0] != 1:
         raise Refusal(f"input '{text(name)}' has batch size {view[0]}, only 1 is supported")
     full = (1,) * (4 - len(view)) + view
     nhwc = (1, full[2], full[3], full[1]) if layout is Layout.NCHW else full
     if dtype == "float32":
         type = TensorType(nhwc, F32)
     else:
-        quant = find_quant(build, name)
-        if quant is None or quant.dtype != dtype:
-            raise Refusal(f"input '{text(name)}' is {dtype}, and nothing says its scale")
+        quant = find_quant(build, name) or quant_from(np.ones(1, np.float32), None, name, dtype)
+        if quant.dtype != dtype:
+            raise Refusal(f"input '{text(name)}' is {dtype}, and is read as {quant.dtype}")
         type = quant.tensor(nhwc)
     as_seen = Layout.NHWC if nhwc[1] * nhwc[2] == 1 or nhwc[3] == 1 else layout
     op = nn.InputOp(text(name), shape, as_seen, dtype, type, loc=NodeLocation(text(name), "input"))
@@ -166,7 +171,7 @@ def first_view(build: Build, name: str) -> tuple[tuple[int, ...], Layout]:
 
 
 def find_quant(build: Build, name: str) -> Quant | None:
-    """The quantisation with which integers are read, by the first operator that says it."""
+    """The quantisation with which integers are read, by the first operator that says it, if one does."""
     names = [name]
     while names:
         for node in build.readers.get(names.pop(0), []):
