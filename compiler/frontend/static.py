@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from compiler.errors import Diagnostic, UnsupportedModel, UsageError, nearest
 from compiler.frontend.batch import common_batch, mixing_node, one_image
+from compiler.frontend.batchnorm import without_batch_norm
 from compiler.frontend.check import MAX_ELEMENTS, invalid, run_checker, text, unsupported
 from compiler.frontend.graph import Array, Graph, Node, dtype_name
 from compiler.frontend.load import first_line
@@ -25,10 +26,15 @@ RESIZE_MODES_OPSET = 11  # the first whose Resize says how pixels are found
 IMAGE_RANK = 4
 MAX_FOLDED = 1 << 24
 STUB_BYTES = 1024  # larger constants are of no interest to shape inference
-_ARITHMETIC = ("Add", "Ceil", "Div", "Floor", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Sqrt", "Sub")
-_SHAPING = ("Concat", "ConstantOfShape", "Gather", "Identity", "Range", "Reshape", "Shape", "Size", "Slice")
-_OTHERS = ("Cast", "QuantizeLinear", "Squeeze", "Transpose", "Unsqueeze")
-FOLDED = frozenset((*_ARITHMETIC, *_SHAPING, *_OTHERS))
+_FOLDED = """
+    Abs Add And BatchNormalization Cast CastLike Ceil Clip Concat ConstantOfShape Conv Div Equal Erf Exp Expand Flatten
+    Floor Gather GatherElements GatherND Gemm Greater GreaterOrEqual Identity Less LessOrEqual Log MatMul Max Mean Min
+    Mod Mul Neg Not Or Pad Pow QuantizeLinear Range Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd
+    ReduceSum Relu Reshape Round ScatterND Shape Sigmoid Sign Size Slice Softplus Sqrt Squeeze Sub Sum Tanh Tile
+    Transpose Unsqueeze Where Xor
+"""
+FOLDED = frozenset(_FOLDED.split())
+"""Operators that are computed if all that they read is constant.  DequantizeLinear is none: its integers are kept."""
 
 
 def static_graph(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str]) -> Graph:
@@ -63,7 +69,7 @@ def static_graph(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], 
         constants,
         remarks=remarks,
     )
-    return for_one_image(graph, symbolic)
+    return for_one_image(without_batch_norm(graph), symbolic)
 
 
 def for_one_image(graph: Graph, symbolic: bool) -> Graph:
@@ -252,8 +258,10 @@ def infer(model: onnx.ModelProto, constants: Mapping[str, Array]) -> tuple[dict[
     stub = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     graph = stub.graph
     graph.name = "shapes"
-    for part in ("node", "input", "output"):
-        getattr(graph, part).extend(getattr(model.graph, part))
+    given = {one.name for one in model.graph.input}
+    graph.node.extend(model.graph.node)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(one for one in model.graph.output if one.name not in given)
     needed = {name for node in model.graph.node for name in node.input}
     for name, array in constants.items():
         if name not in needed:

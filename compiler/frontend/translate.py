@@ -190,6 +190,8 @@ def add_output(build: Build, name: str) -> None:
     if not isinstance(found, Tensor):
         raise Refusal(f"output '{text(name)}' does not depend on any input: nothing to compile")
     type = found.value.type
+    if name in build.graph.inputs and type.element == F32:
+        raise Refusal(f"output '{text(name)}' is the float32 input itself, which the array cannot give back unrounded")
     host = "float32" if type.element == F32 else build.graph.dtypes.get(name, "")
     if host not in ("float32", "int8", "uint8"):
         raise Refusal(f"output '{text(name)}' is {host}, expected float32, int8 or uint8")

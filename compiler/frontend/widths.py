@@ -6,6 +6,7 @@ width that the model says, so its results may be a step away where a value is ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -21,11 +22,11 @@ _TYPE_ATTRIBUTES = ("dtype", "output_dtype", "precision", "stash_type", "to")
 
 
 def to_float32(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Make every float of a model float32, in place; gives a remark for the user for each width that was found."""
+    """Make every float of a model float32, in place; gives a remark for each width of a port or of an array."""
     graph, found = model.graph, dict.fromkeys(OTHERS, 0)
     for tensor in _tensors(graph):
         if tensor.data_type in OTHERS:
-            found[tensor.data_type] += 1
+            found[tensor.data_type] += math.prod(tensor.dims) > 1
             with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, which is refused later
                 array = numpy_helper.to_array(tensor).astype(np.float32)
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
@@ -37,7 +38,6 @@ def to_float32(model: onnx.ModelProto) -> tuple[str, ...]:
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.name in _TYPE_ATTRIBUTES and attribute.i in OTHERS:
-                found[attribute.i] += 1
                 attribute.i = TensorProto.FLOAT
     return tuple(
         f"its {OTHERS[kind]} tensors are taken as float32, inputs and outputs too"
