@@ -29,6 +29,7 @@ class Expansion:
     taken: set[str]
     made: list[onnx.NodeProto] = field(default_factory=list)
     stored: list[onnx.TensorProto] = field(default_factory=list)
+    incomplete: bool = False
 
     def name(self, what: str) -> str:
         """A tensor name that nobody has."""
@@ -44,10 +45,11 @@ class Expansion:
     def input(self, index: int) -> str:
         return self.node.input[index] if index < len(self.node.input) else ""
 
-    def attribute(self, name: str, default: int | float | bytes = 0) -> int | float | bytes:
-        found = next((one for one in self.node.attribute if one.name == name), None)
-        value = default if found is None else helper.get_attribute_value(found)
-        return value if isinstance(value, int | float | bytes) else default
+    def integer(self, name: str, default: int = 0) -> int:
+        return next((one.i for one in self.node.attribute if one.name == name), default)
+
+    def number(self, name: str, default: float) -> float:
+        return next((one.f for one in self.node.attribute if one.name == name), default)
 
     def kept(self, *without: str) -> list[onnx.AttributeProto]:
         """The node's attributes that its float operator has too."""
@@ -68,13 +70,17 @@ class Expansion:
         return self.dequantised(parts, axis, f"float{index}")
 
     def dequantised(self, parts: Sequence[str], axis: int | None, what: str) -> str:
+        self.incomplete = self.incomplete or not all(parts[:2])
         given = [one for one in parts if one]
         attributes = [] if axis is None else [helper.make_attribute("axis", axis)]
         return self.emit("DequantizeLinear", given, what, attributes)
 
     def write(self, value: str, scale: int) -> bool:
-        """Round to the scale and zero point at inputs `scale` and `scale + 1`: without them, to no known type."""
-        if not self.input(scale) or not self.input(scale + 1):
+        """Round to the scale and zero point at inputs `scale` and `scale + 1`, without which the type is not known.
+
+        False also where an operand or its scale was left out.
+        """
+        if not self.input(scale) or not self.input(scale + 1) or self.incomplete:
             return False
         self.emit("QuantizeLinear", [value, self.input(scale), self.input(scale + 1)])
         return True
@@ -91,7 +97,7 @@ Rule = Callable[[Expansion], bool]
 
 def conv(one: Expansion) -> bool:
     """x, w, y with their parameters, and an int32 bias whose scale is x_scale * w_scale."""
-    if one.attribute("channels_last"):
+    if one.integer("channels_last"):
         return False
     inputs = [one.read(0), one.read(3, 0)]
     if one.input(8):
@@ -107,15 +113,15 @@ def matmul(one: Expansion) -> bool:
 
 def gemm(one: Expansion) -> bool:
     """a, b with their parameters, an int32 bias of scale alpha * a_scale * b_scale; the result may be float."""
-    inputs = [one.read(0), one.read(3, 0 if one.attribute("transB") else 1)]
+    inputs = [one.read(0), one.read(3, 0 if one.integer("transB") else 1)]
     if one.input(6):
-        if one.attribute("alpha", 1.0) != 1.0:
+        if one.number("alpha", 1.0) != 1.0:
             return False
         scale = one.emit("Mul", [one.input(1), one.input(4)], "bias_scale")
         inputs.append(one.dequantised([one.input(6), scale], 0, "bias"))
     if not one.input(7):
         one.emit("Gemm", inputs, "", one.kept())
-        return True
+        return not one.incomplete
     return one.write(one.emit("Gemm", inputs, "gemm", one.kept()), 7)
 
 
@@ -132,7 +138,7 @@ def unary(kind: str) -> Rule:
     """x with its parameters, then those of the result; the attributes are the float operator's."""
 
     def rule(one: Expansion) -> bool:
-        if one.attribute("channels_last"):
+        if one.integer("channels_last"):
             return False
         return one.write(one.emit(kind, [one.read(0)], "result", one.kept("channels_last")), 3)
 
@@ -141,8 +147,8 @@ def unary(kind: str) -> Rule:
 
 def softmax(one: Expansion) -> bool:
     """Attribute `opset` says which Softmax is meant."""
-    axis = [helper.make_attribute("axis", int(one.attribute("axis", -1)))]
-    if int(one.attribute("opset", LAST_AXIS_SOFTMAX)) >= LAST_AXIS_SOFTMAX:
+    axis = [helper.make_attribute("axis", one.integer("axis", -1))]
+    if one.integer("opset", LAST_AXIS_SOFTMAX) >= LAST_AXIS_SOFTMAX:
         return one.write(one.emit("Softmax", [one.read(0)], "result", axis), 3)
     x = one.read(0)
     shape = one.emit("Shape", [x], "shape")
@@ -186,8 +192,7 @@ ACTIVATIONS = {
 
 def fused_conv(one: Expansion) -> bool:
     """A convolution with an addition and an activation behind it, as onnxruntime writes optimised float models."""
-    word = one.attribute("activation", b"")
-    kind = word.decode() if isinstance(word, bytes) else ""
+    kind = next((given.s.decode("utf-8", "replace") for given in one.node.attribute if given.name == "activation"), "")
     params = next((list(given.floats) for given in one.node.attribute if given.name == "activation_params"), [])
     if kind not in ACTIVATIONS or len(params) != len(ACTIVATIONS[kind]):
         return False
@@ -233,7 +238,7 @@ def expand(graph: onnx.GraphProto, opset: int) -> None:
     for node in graph.node:
         rule = RULES.get(("" if node.domain == "ai.onnx" else node.domain, node.op_type))
         one = Expansion(node, opset, taken)
-        if rule is None or len(node.output) != 1 or not rule(one):
+        if rule is None or len(node.output) != 1 or not node.output[0] or not rule(one):
             kept.append(onnx.NodeProto.FromString(node.SerializeToString()))
         else:
             kept += one.made

@@ -162,7 +162,7 @@ def first_view(build: Build, name: str) -> tuple[tuple[int, ...], Layout]:
         result = readers[0].outputs[0]
         if readers[0].op_type in _RESHAPES:
             seen = build.graph.shapes.get(result, seen)
-            shape = seen if len(seen) == 4 and 0 not in seen else shape
+            shape = seen if len(seen) == 4 and 0 not in seen and seen[0] == 1 else shape
         readers = build.readers.get(result, [])
     moves = [one for one in readers if one.op_type == "Transpose"]
     if moves and len(seen) == 4 and moves[0].integers("perm") == simple.NHWC_TO_NCHW:
