@@ -10,6 +10,7 @@ from compiler.driver import check_model as check
 from compiler.driver import compile_model as compile
 from compiler.errors import BsccError, Diagnostic
 from compiler.ir import Context, parse_module, print_module
+from compiler.onnx_backend import BsccBackend as backend
 from compiler.pass_manager import Pass, PassManager, PassPipeline
 from compiler.pipeline import DEFAULT_PIPELINE, DIALECTS, PASSES
 from compiler.plan import ArrayPlan, PartedPlan, Plan
@@ -35,6 +36,7 @@ __all__ = [
     "Session",
     "Target",
     "__version__",
+    "backend",
     "check",
     "clock",
     "compile",

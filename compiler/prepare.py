@@ -38,11 +38,16 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model file, and what is compiled in its place, if it was changed; the report says how."""
+    """A model file, and what is compiled in its place, if it was changed: of one image; the report says how.
+
+    `batch` and `remarks` are those of the graph that was read.
+    """
 
     path: Path
     model: onnx.ModelProto | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
+    batch: int = 1
+    remarks: tuple[str, ...] = ()
 
 
 def named_model(graph: Graph) -> onnx.ModelProto:
@@ -73,17 +78,18 @@ def quantise_file(
     outputs: Sequence[str],
     asked: Preparation,
     progress: Callable[[str], None] = lambda _: None,
-) -> tuple[Quantised, Samples]:
-    """The int8 model of a float model file, and the samples that it was calibrated with."""
+) -> tuple[Quantised, Samples, Graph]:
+    """The int8 model of a float model file, the samples that it was calibrated with, and the graph that was read."""
     progress("import")
     outputs = [_of_float(one) for one in outputs]
     if is_quantised(read_onnx(path)):
         text = "the model is quantised already: some of its operators compute with integers"
         raise UsageError(Diagnostic("quantised", text, str(path), help="give the float model, or leave it as it is"))
-    model = named_model(read_graph(path, shapes, outputs))
+    graph = read_graph(path, shapes, outputs)
+    model = named_model(graph)
     samples = calibration_data(model, asked)
     with placed(path):
-        return quantise(model, samples, asked.settings, asked.prune, progress), samples
+        return quantise(model, samples, asked.settings, asked.prune, progress), samples, graph
 
 
 def _of_float(tensor: str) -> str:
@@ -100,17 +106,19 @@ def prepare(
 ) -> Prepared:
     """Quantise a float model, prune what is to be pruned; a quantised model without pruning stays as it is."""
     if not is_quantised(read_onnx(path)):
-        quantised, samples = quantise_file(path, shapes, outputs, asked, progress)
+        quantised, samples, graph = quantise_file(path, shapes, outputs, asked, progress)
         report: dict[str, Any] = {"quantisation": {**samples.json(), **quantised.json()}}
         if quantised.pruned is not None:
             report["pruning"] = quantised.pruned.json()
-        return Prepared(path, quantised.model, report)
+        return Prepared(path, quantised.model, report, graph.batch, graph.remarks)
     if asked.calibration:
         text = "the model is quantised already: there is nothing to calibrate"
         raise UsageError(Diagnostic("quantised", text, str(path), help="leave --calibration out"))
     if asked.prune is None:
         return Prepared(path)
     progress("prune")
-    model = named_model(read_graph(path, shapes, outputs))
+    graph = read_graph(path, shapes, outputs)
+    model = named_model(graph)
     with placed(path):
-        return Prepared(path, model, {"pruning": prune_model(model, asked.prune).json()})
+        report = {"pruning": prune_model(model, asked.prune).json()}
+    return Prepared(path, model, report, graph.batch, graph.remarks)

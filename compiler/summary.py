@@ -10,7 +10,7 @@ import numpy as np
 
 from compiler.blocks import blocks_in_groups, distinct
 from compiler.encoding.work import BLOCK
-from compiler.errors import Diagnostic, UnsupportedModel
+from compiler.errors import Diagnostic, UnsupportedModel, UsageError
 from compiler.ir import Module, Op, Value
 from compiler.mapping.balance import imbalance
 from compiler.mapping.packing import extents_of
@@ -285,3 +285,12 @@ def bounds_of(layers: Sequence[LayerInfo], rows: Mapping[str, int], target: Targ
         "layer_us": sum(max(compute[key], ddr[key]) for key in compute),
         "network_us": max(sum(compute.values()), sum(ddr.values())),
     }
+
+
+def asked_batch(asked: int, images: int) -> int:
+    """The images whose time is reported: those of the model, or as many as `--batch` says where it takes any number."""
+    if asked and images not in (0, asked):
+        text = f"the model takes {images} image{'s' * (images > 1)}, --batch says {asked}"
+        help = "only a model whose images stay apart, and whose first dimension is symbolic, takes any number"
+        raise UsageError(Diagnostic("batch", text, help=help))
+    return asked or max(images, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from compiler.errors import Diagnostic, SimulationFault, UnreadableInput
 from compiler.plan import ArrayPlan, HostPart, PartedPlan, Plan
+from runtime_sim.batches import joined, single_images
 from runtime_sim.machine import CoreMaker
 from runtime_sim.report import Timing
 from runtime_sim.session import NodeArg, Run, checked_feeds, wanted
@@ -33,10 +34,14 @@ class PartRun:
 
 @dataclass(frozen=True)
 class PlanRun:
-    """The outputs of a run by name, and what each part did; a plan without parts has one, of the path ''."""
+    """The outputs of a run by name, and what each part did; a plan without parts has one, of the path ''.
+
+    What parts did is of the last image.
+    """
 
     outputs: dict[str, Array]
     parts: tuple[PartRun, ...]
+    images: int = 1
 
     @property
     def timings(self) -> list[tuple[str, Timing]]:
@@ -65,11 +70,11 @@ class Session:
 
     def get_inputs(self) -> list[NodeArg]:
         """What `run` takes: also inputs of the model that nothing reads, which it does nothing with."""
-        return [NodeArg.of(tensor) for tensor in (*self.plan.inputs, *self.plan.unused)]
+        return [NodeArg.of(self.plan, tensor) for tensor in (*self.plan.inputs, *self.plan.unused)]
 
     def get_outputs(self) -> list[NodeArg]:
         """What `run` gives."""
-        return [NodeArg.of(tensor) for tensor in self.plan.outputs]
+        return [NodeArg.of(self.plan, tensor) for tensor in self.plan.outputs]
 
     def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array]) -> list[Array]:
         """The named outputs in order, all of them for None."""
@@ -79,6 +84,16 @@ class Session:
 
     def execute(self, feeds: Mapping[str, Array], core: CoreMaker | None = None) -> PlanRun:
         """Run with data: every output, and what each part did; `core` makes cores as `simulate` takes them."""
+        if isinstance(self.plan, ArrayPlan):
+            ((path, session),) = self._parts
+            assert isinstance(session, ArraySession)
+            run = session.execute(feeds, core)
+            return PlanRun(run.outputs, (PartRun(path, run, 0.0, feeds),), run.images)
+        images = single_images(self.plan, feeds, core)
+        runs = [self._execute_one(one, core) for one in images]
+        return replace(runs[-1], outputs=joined([one.outputs for one in runs]), images=len(runs))
+
+    def _execute_one(self, feeds: Mapping[str, Array], core: CoreMaker | None) -> PlanRun:
         known = checked_feeds(self.plan, feeds)
         done = []
         for path, part in self._parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from compiler.plan import (
     PlanTensor,
     Port,
 )
+from runtime_sim.batches import joined, shape_of, single_images
 from runtime_sim.host import pack, unpack
 from runtime_sim.machine import CoreMaker, simulate
 from runtime_sim.record import Result
@@ -43,19 +44,19 @@ class NodeArg:
     type: str
 
     @classmethod
-    def of(cls, tensor: Port) -> NodeArg:
+    def of(cls, plan: Plan, tensor: Port) -> NodeArg:
         """What the host sees of a tensor of the plan."""
-        shape = None if tensor.onnx_shape is None else list(tensor.onnx_shape)
-        return cls(tensor.name, shape, ONNX_TYPES[tensor.host_type])
+        return cls(tensor.name, shape_of(plan, tensor.onnx_shape), ONNX_TYPES[tensor.host_type])
 
 
 @dataclass(frozen=True)
 class Run:
-    """The outputs of a run by name, and what it left behind."""
+    """The outputs of a run by name, and what it left behind; timing and result are those of the last image."""
 
     outputs: dict[str, Array]
     result: Result
     timing: Timing
+    images: int = 1
 
 
 class Session:
@@ -71,11 +72,11 @@ class Session:
 
     def get_inputs(self) -> list[NodeArg]:
         """What `run` takes: also inputs of the model that nothing reads."""
-        return [NodeArg.of(tensor) for tensor in (*self.plan.inputs, *self.plan.unused)]
+        return [NodeArg.of(self.plan, tensor) for tensor in (*self.plan.inputs, *self.plan.unused)]
 
     def get_outputs(self) -> list[NodeArg]:
         """What `run` gives."""
-        return [NodeArg.of(tensor) for tensor in self.plan.outputs]
+        return [NodeArg.of(self.plan, tensor) for tensor in self.plan.outputs]
 
     def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array]) -> list[Array]:
         """The named outputs in order, all of them for None."""
@@ -85,6 +86,11 @@ class Session:
 
     def execute(self, feeds: Mapping[str, Array], core: CoreMaker | None = None) -> Run:
         """Run with data: every output, and the timing of this very run; `core` makes cores as `simulate` takes them."""
+        images = single_images(self.plan, feeds, core)
+        runs = [self._execute_one(one, core) for one in images]
+        return replace(runs[-1], outputs=joined([one.outputs for one in runs]), images=len(runs))
+
+    def _execute_one(self, feeds: Mapping[str, Array], core: CoreMaker | None) -> Run:
         arguments = self._arguments(feeds)
         result = _simulate(self.plan, arguments, compute=True, core=core)
         outputs = {tensor.name: unpack(tensor, _bytes_of(tensor, arguments[OUTPUTS])) for tensor in self.plan.outputs}

@@ -9,9 +9,10 @@ import pytest
 
 from compiler.errors import BsccError, UnsupportedModel, UsageError
 from compiler.frontend import import_onnx
+from tests.bad_formats import format_cases
 from tests.bad_models import Bad, bad_cases, good_model
 
-CASES = bad_cases()
+CASES = (*bad_cases(), *format_cases())
 
 
 @pytest.mark.parametrize("bad", CASES, ids=lambda bad: bad.name)

@@ -20,6 +20,7 @@ from compiler.cli.compile import main as bscc
 from compiler.cli.simulate import main as bscc_sim
 from compiler.pipeline import PASSES
 from compiler.plan import SCHEMA, Plan
+from tests.bad_formats import format_cases
 from tests.bad_models import Bad, bad_cases, dynamic, good_model
 from tests.models import Case, feeds
 from tests.netbuilder import Attributes
@@ -83,7 +84,7 @@ def one_error(text: str, code: str) -> None:
     assert len(set(starts)) == len(starts)
 
 
-@pytest.mark.parametrize("bad", bad_cases(), ids=lambda bad: bad.name)
+@pytest.mark.parametrize("bad", (*bad_cases(), *format_cases()), ids=lambda bad: bad.name)
 def test_bad_models(bad: Bad, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = bad.write(tmp_path)
     before = everything_below(tmp_path)

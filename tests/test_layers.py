@@ -25,7 +25,7 @@ FLOORS = (
         *("passes", "runtime_sim"),
     ),
     ("compiler.pipeline", "compiler.summary", "compiler.prepare", "compiler.driver"),
-    ("compiler.cli",),
+    ("compiler.cli", "compiler.onnx_backend"),
     ("bscc", "examples"),
 )
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}

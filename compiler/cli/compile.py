@@ -94,6 +94,7 @@ def command() -> CommandParser:
         metavar="NAME=1x3x224x224",
         help="bind a dynamic input's shape",
     )
+    add("--batch", metavar="N", default=0, type=count_of, help="report the time of N images, run one after the other")
     add(
         "--output",
         action="append",
@@ -121,6 +122,13 @@ def shape_of(text: str) -> tuple[str, tuple[int, ...]]:
     if not name or min(shape) < 1:
         raise UsageError(Diagnostic("usage", f"--shape {text} is not NAME=1x3x224x224"))
     return name, shape
+
+
+def count_of(text: str) -> int:
+    """A number of images, 1 or more."""
+    if not _SIZE.fullmatch(text) or int(text) < 1:
+        raise UsageError(Diagnostic("usage", f"--batch {text} is not a number of images"))
+    return int(text)
 
 
 def _progress(options: argparse.Namespace) -> Callable[[str], None]:
@@ -153,6 +161,9 @@ def table(summary: Mapping[str, Any]) -> str:
         rows.append((name, f"{one['size']:,} bytes, lower bound {one['bound']:,}, gap {share:.1%}"))
     ratio = summary["time_us"] / bounds["layer_us"] if bounds["layer_us"] else 0.0
     rows.append(("time", f"{summary['time_us']:,.1f} us simulated, {ratio:.2f} times the layer bound"))
+    if summary["batch"] > 1:
+        images, total = summary["batch"], summary["batch"] * summary["time_us"]
+        rows.append(("batch", f"{images} images one after the other: {images} times that, {total:,.1f} us"))
     named = ", ".join(f"{name} {bounds[f'{name}_us']:,.1f}" for name in ("compute", "ddr", "layer", "network"))
     rows.append(("bounds", f"{named} us"))
     host = summary["host"]
@@ -251,6 +262,7 @@ def run(argv: Sequence[str] | None) -> int:
         mapping=given.mapping or "",
         preparation=Preparation(given.calibration or "", given.samples, preprocess_of(given), prune=prune_of(given)),
         host=Host.OFF if given.no_host else Host.AUTO,
+        batch=given.batch,
     )
     if given.check:
         return check(given.model, options, json=given.json, quiet=given.quiet)

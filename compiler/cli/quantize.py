@@ -154,7 +154,7 @@ def run(argv: Sequence[str] | None) -> int:
     asked = Preparation(given.calibration, given.samples, preprocess_of(given), settings, prune_of(given))
     progress = _progress(given)
     shapes = dict(shape_of(one) for one in given.shape)
-    quantised, calibrated = quantise_file(Path(given.model), shapes, (), asked, progress)
+    quantised, calibrated, _ = quantise_file(Path(given.model), shapes, (), asked, progress)
     samples = calibrated
     if given.evaluate:
         samples = calibration_data(

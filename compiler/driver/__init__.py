@@ -28,7 +28,7 @@ from compiler.mapping.explain import explanation
 from compiler.mapping.planner import Planner
 from compiler.plan import Plan, check_replaceable, write_plan
 from compiler.prepare import prepare
-from compiler.summary import check_some_zero
+from compiler.summary import asked_batch, check_some_zero
 from compiler.target import Target
 from passes.block_compaction import Mode
 
@@ -64,13 +64,13 @@ def compile_model(
     if found.mixed:
         check_single(options, len(found.results))
         files, manifest = mixed_files(source, options, target, found)
-        summary = mixed_summary(found)
+        summary = {**mixed_summary(found), "batch": asked_batch(options.batch, source.graph.batch)}
     else:
         (compiled,) = found.results.values()
         files, manifest, summary = dict(compiled.files), dict(compiled.manifest), compiled.summary
         manifest.update(unused_entries(source.graph))
     summary = {**summary, "host": host_summary(found)}
-    summary["notes"] = [*summary["notes"], *_unused_notes(source)]
+    summary["notes"] = [*summary["notes"], *source.graph.remarks, *_unused_notes(source)]
     write_plan(Path(out), files, manifest)
     return Plan.load(out), summary
 
@@ -108,7 +108,8 @@ def _source(model: str | Path, options: Options, progress: Progress) -> Source:
     prepared = prepare(Path(model), options.shapes, options.outputs, options.preparation, progress)
     if prepared.model is None:
         return Source(read_graph(model, options.shapes, options.outputs), Path(model))
-    return Source(read_graph(model, model=prepared.model), Path(model), prepared.report)
+    graph = replace(read_graph(model, model=prepared.model), batch=prepared.batch, remarks=prepared.remarks)
+    return Source(graph, Path(model), prepared.report)
 
 
 def _settle(source: Source, options: Options, target: Target, progress: Progress) -> Settled[Compiled]:

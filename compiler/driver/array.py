@@ -39,6 +39,7 @@ from compiler.plan import (
 from compiler.reference.check import ValueCheck, random_inputs
 from compiler.summary import (
     LayerInfo,
+    asked_batch,
     bounds_json,
     bounds_of,
     imbalance_of,
@@ -183,6 +184,7 @@ def compile_array(
         **{name: text.encode() for name, text in recorder.ir.items()},
     }
     summary = {**_summary(recorder, memory, timing), **source.report}
+    summary["batch"] = asked_batch(options.batch, source.graph.batch)
     if options.cost_model == "paper":
         times: dict[str, float] = {}
         for one in summary["layers"]:  # strips of a layer have its name, each its own time
@@ -192,7 +194,8 @@ def compile_array(
     if options.compare_dense:
         summary["dense_us"] = _dense_us(source, options, recorder.layers, timing)
         summary["speed_up"] = summary["dense_us"] / summary["time_us"]
-    manifest = {**heading(source.model, options, target, pipeline), **source.report, **array_entries(module, sizes)}
+    head = heading(source.model, options, target, pipeline, source.graph.batch)
+    manifest = {**head, **source.report, **array_entries(module, sizes)}
     return Compiled(files, with_files(manifest, files), summary, timing, tuple(recorder.layers))
 
 

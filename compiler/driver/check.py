@@ -12,7 +12,7 @@ from compiler.driver.mixed import path_of
 from compiler.driver.options import Host, Options, full_pipeline
 from compiler.driver.settle import Settled, settle
 from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
-from compiler.frontend import import_graph, placed_in
+from compiler.frontend import import_graph, placed
 from compiler.frontend.partition import DERIVED
 from compiler.pass_manager import Check, PassManager, PassPipeline
 from compiler.target import Target
@@ -67,7 +67,7 @@ def check_source(source: Source, options: Options, target: Target, progress: Cal
     try:
         found = settle(source, replace(options, host=Host.AUTO), attempt)
         if options.host == Host.OFF:
-            with placed_in(str(source.model)):
+            with placed(str(source.model)):
                 _refuse_host(found)
         host = host_summary(found)
         for number, part in enumerate(found.parts):

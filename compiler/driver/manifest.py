@@ -16,7 +16,7 @@ from compiler.target import Target
 from dialects import tile
 
 
-def heading(model: Path, options: Options, target: Target, pipeline: str) -> dict[str, Any]:
+def heading(model: Path, options: Options, target: Target, pipeline: str, batch: int) -> dict[str, Any]:
     """The entries that every manifest has, of a plan and of each of its parts."""
     return {
         "schema": SCHEMA,
@@ -30,6 +30,7 @@ def heading(model: Path, options: Options, target: Target, pipeline: str) -> dic
             "outputs": list(options.outputs),
         },
         "pipeline": pipeline,
+        "batch": batch,
         "model": {"name": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()},
     }
 

@@ -50,8 +50,9 @@ def mixed_files(
     files[TIMING] = json_bytes(timing_json(target, settled))
     unused = unused_entries(source.graph)
     left_out = {one["name"] for one in unused.get("unused", ())}
+    pipeline = full_pipeline(options).text(every=True)
     manifest = {
-        **heading(source.model, options, target, full_pipeline(options).text(every=True)),
+        **heading(source.model, options, target, pipeline, source.graph.batch),
         **source.report,
         "inputs": tensors_of(source.graph, [one for one in source.graph.inputs if one not in left_out]),
         "outputs": tensors_of(source.graph, source.graph.outputs),

@@ -41,6 +41,7 @@ class Options:
     cost_model: str = "simulator"
     search: str = ""
     mapping: str = ""
+    batch: int = 0
     host: str = Host.AUTO
     preparation: Preparation = field(default_factory=Preparation)
 

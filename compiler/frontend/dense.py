@@ -1,4 +1,4 @@
-"""Conv, Gemm, MatMul and their QLinear forms."""
+"""Conv, Gemm and MatMul."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from compiler.blocks import Weights, as_int8
 from compiler.errors import IRError
 from compiler.frontend.graph import Array, Node
-from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, plane, quant_from, spread
+from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, plane, spread
 from compiler.frontend.windows import Window, window
 from compiler.ir import TensorType, Value
 from dialects import nn
@@ -190,79 +190,6 @@ def matmul(build: Build, node: Node) -> None:
     matrix_product(build, node, build.tensor(node, 0), False, None)
 
 
-def qlinear(
-    build: Build,
-    node: Node,
-    x: Tensor,
-    value: Value[TensorType],
-    weight: Weights,
-    scales: NDArray[np.float32],
-    shape: Window,
-    layout: Layout,
-    group: int | None = None,
-) -> None:
-    """The integer operation of QLinearConv and QLinearMatMul."""
-    given = quant_from(build.constant(node, 1, "x_scale").array, zero_of(build, node, 2), node.input(1))
-    if quant_of_value(value) != given:
-        raise Refusal("its input was quantised with another scale or zero point than it reads it with")
-    quant = quant_from(build.constant(node, 6, "y_scale").array, zero_of(build, node, 7), node.input(6))
-    bias = optional_constant(build, node, 8, "bias")
-    added = None
-    if bias is not None:
-        if bias.array.dtype != np.int32 or bias.array.size != weight.shape[0]:
-            raise Refusal(f"its bias is {bias.array.dtype.name} {bias.array.shape}, expected int32")
-        added = build.stored("bias", bias.array.reshape(-1), node)
-    stored = build.stored("weight", np.ascontiguousarray(weight), node, scales)
-    try:
-        op = nn.QConv2dOp(value, stored, added, *shape, quant, *quant.limits, group=group, loc=node.loc)
-        y = build.rw.insert(op).y
-    except IRError as error:
-        raise Refusal(error.diagnostic.message) from None
-    build.define(node, Tensor(y, build.shape_of(node), layout))
-
-
-def quant_of_value(value: Value[TensorType]) -> object:
-    """The encoding of an integer tensor."""
-    return value.type.encoding
-
-
-def zero_of(build: Build, node: Node, index: int) -> Array | None:
-    """A zero point, if it is given."""
-    return build.constant(node, index, "zero point").array if node.input(index) else None
-
-
-def qlinear_weight(build: Build, node: Node, axis: int) -> tuple[Weights, NDArray[np.float32]]:
-    """The weights of a QLinear operator, inputs 3 to 5."""
-    array = build.constant(node, 3, "weight").array
-    scales = build.constant(node, 4, "w_scale").array.astype(np.float32).reshape(-1)
-    zero = zero_of(build, node, 5)
-    if zero is not None and zero.size > 1 and np.ptp(zero):
-        raise Refusal("its weights have unequal zero points")
-    value = int(zero.reshape(-1)[0]) if zero is not None and zero.size else 0
-    return integers(Constant(array, scales, axis, value), axis)
-
-
 def without_zero(weight: Constant) -> Array:
     """Integers without their zero point, in 16 bits where that is needed."""
     return weight.array.astype(np.int16) - np.int16(weight.zero) if weight.zero else weight.array
-
-
-def qlinear_conv(build: Build, node: Node) -> None:
-    """QLinearConv."""
-    x = build.tensor(node, 0)
-    check_rank(build.constant(node, 3, "weight").array)
-    weight, scales = qlinear_weight(build, node, 0)
-    shape = conv_window(node, x, weight)
-    spreaded = spread(scales, weight.shape[0])
-    qlinear(build, node, x, image(x), channels_last(weight), spreaded, shape, Layout.NCHW, group_of(node))
-
-
-def qlinear_matmul(build: Build, node: Node) -> None:
-    """QLinearMatMul with a constant second factor."""
-    x = build.tensor(node, 0)
-    matrix, scales = qlinear_weight(build, node, 1)
-    if matrix.ndim != 2:
-        raise Refusal(f"its weights have {matrix.ndim} dimensions, expected 2")
-    weight, kernel = product(x, matrix)
-    shape = Window(kernel)
-    qlinear(build, node, x, x.value, weight, spread(scales, matrix.shape[1]), shape, Layout.NHWC)

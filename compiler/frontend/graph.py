@@ -87,6 +87,8 @@ class Graph:
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]  # numpy's names, or onnx's where numpy has none
     constants: dict[str, Array] = field(default_factory=dict)
+    batch: int = 1  # images that the model takes at once, 0 for any number; the graph is that of one
+    remarks: tuple[str, ...] = ()  # what the user should know of how the model was read
 
     def readers(self) -> dict[str, list[Node]]:
         """Who reads each tensor, in order."""
@@ -98,10 +100,11 @@ class Graph:
         return found
 
     def part(self, nodes: Sequence[Node], inputs: Sequence[str], outputs: Sequence[str]) -> Graph:
-        """Some of the nodes as a graph of their own, with the constants that they read."""
+        """Some of the nodes as a graph of their own, of one image, with the constants that they read."""
         read = dict.fromkeys(name for node in nodes for name in node.inputs if name)
         constants = {name: self.constants[name] for name in read if name in self.constants}
-        return replace(self, nodes=list(nodes), inputs=list(inputs), outputs=list(outputs), constants=constants)
+        cut = replace(self, nodes=list(nodes), inputs=list(inputs), outputs=list(outputs))
+        return replace(cut, constants=constants, batch=1)
 
     def model(self) -> onnx.ModelProto:
         """The graph as an ONNX model, its constants as initializers; the shapes that are known are written down."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from compiler.errors import Diagnostic
+from compiler.frontend.advice import unknown_operator
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
-from compiler.frontend.translate import HANDLERS, add_input, add_output, begin, guarded, unknown_operator
+from compiler.frontend.translate import HANDLERS, add_input, add_output, begin, guarded
 from compiler.frontend.values import Build, Constant, Refusal
 
 

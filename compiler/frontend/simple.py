@@ -98,6 +98,15 @@ def same(build: Build, node: Node) -> None:
     build.define(node, build.env[node.inputs[0]])
 
 
+def cast(build: Build, node: Node) -> None:
+    """Cast to the type that the tensor has."""
+    dtypes = build.graph.dtypes
+    given, wanted = (dtypes.get(name, "unknown") for name in (node.inputs[0], node.outputs[0]))
+    if given != wanted:
+        raise Refusal(f"it turns {given} into {wanted}, only QuantizeLinear and DequantizeLinear may")
+    same(build, node)
+
+
 def pool_window(build: Build, node: Node, x: Tensor) -> tuple[Window, Window]:
     """The window of a pool, with what ceil_mode adds and without."""
     kernel = node.integers("kernel_shape")

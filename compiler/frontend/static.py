@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -11,40 +12,53 @@ from onnx import defs, numpy_helper, shape_inference, version_converter
 from onnx.reference import ReferenceEvaluator
 
 from compiler.errors import Diagnostic, UnsupportedModel, UsageError, nearest
+from compiler.frontend.batch import ANY, common_batch, mixing_node, one_image
+from compiler.frontend.batchnorm import without_batch_norm
 from compiler.frontend.check import MAX_ELEMENTS, invalid, run_checker, text, unsupported
 from compiler.frontend.graph import Array, Graph, Node, dtype_name
 from compiler.frontend.load import first_line
+from compiler.frontend.qoperators import expand
+from compiler.frontend.widths import to_float32
 
 MIN_OPSET = 13
+RESIZE_MODES_OPSET = 11  # the first whose Resize says how pixels are found
+IMAGE_RANK = 4
 MAX_FOLDED = 1 << 24
 STUB_BYTES = 1024  # larger constants are of no interest to shape inference
-_ARITHMETIC = ("Add", "Ceil", "Div", "Floor", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Sqrt", "Sub")
-_SHAPING = ("Concat", "ConstantOfShape", "Gather", "Identity", "Range", "Reshape", "Shape", "Size", "Slice")
-_OTHERS = ("Cast", "QuantizeLinear", "Squeeze", "Transpose", "Unsqueeze")
-FOLDED = frozenset((*_ARITHMETIC, *_SHAPING, *_OTHERS))
+_FOLDED = """
+    Abs Add And BatchNormalization Cast CastLike Ceil Clip Concat ConstantOfShape Conv Div Equal Erf Exp Expand Flatten
+    Floor Gather GatherElements GatherND Gemm Greater GreaterOrEqual Identity Less LessOrEqual Log MatMul Max Mean Min
+    Mod Mul Neg Not Or Pad Pow QuantizeLinear Range Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd
+    ReduceSum Relu Reshape Round ScatterND Shape Sigmoid Sign Size Slice Softplus Sqrt Squeeze Sub Sum Tanh Tile
+    Transpose Unsqueeze Where Xor
+"""
+FOLDED = frozenset(_FOLDED.split())
+"""Operators that are computed if all that they read is constant.  DequantizeLinear is none: its integers are kept."""
 
 
 def static_graph(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str]) -> Graph:
     """The graph up to `outputs`, with every shape known."""
+    remarks = to_float32(model)
     stored = {one.name for one in model.graph.initializer}
     inputs = [one for one in model.graph.input if one.name not in stored]
     declared = {one.name: _dims(one) for one in model.graph.output}
-    bind_inputs(inputs, shapes)
+    symbolic = bind_inputs(inputs, shapes)
     for one in model.graph.output:
         if one.type.HasField("tensor_type"):
             one.type.tensor_type.shape.SetInParent()  # the checker wants a shape, which is inferred below
     run_checker(model)
     model = convert(prepared(model, inputs))
+    opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
+    expand(model.graph, opset)
     if outputs:
         cut_outputs(model.graph, outputs)
-    opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
     constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
     take_constant_nodes(model.graph, constants)
     keep_needed(model.graph)
     known, types = fold(model, constants, opset)
     check_declared(declared, known, bool(shapes))
     check_sizes(known)
-    return Graph(
+    graph = Graph(
         [Node.of(one) for one in model.graph.node],
         [one.name for one in model.graph.input],
         [one.name for one in model.graph.output],
@@ -52,7 +66,26 @@ def static_graph(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], 
         known,
         {name: dtype_name(kind) for name, kind in types.items()},
         constants,
+        remarks=remarks,
     )
+    return for_one_image(without_batch_norm(graph), symbolic)
+
+
+def for_one_image(graph: Graph, symbolic: bool) -> Graph:
+    """The graph of one image, and how many such images the model takes: see `compiler.frontend.batch`."""
+    if symbolic:
+        return replace(graph, batch=ANY if mixing_node(graph) is None else 1)
+    images = any(len(graph.shapes[name]) == IMAGE_RANK for name in graph.inputs)
+    return one_image(graph, inferred) if images and common_batch(graph) > 1 else graph
+
+
+def inferred(graph: Graph) -> Graph:
+    """The graph with the shapes that follow from those of its inputs."""
+    model = replace(graph, constants={}, outputs=[]).model()
+    for name in graph.outputs:
+        model.graph.output.add().name = name
+    shapes, types = infer(model, graph.constants)
+    return replace(graph, shapes=shapes, dtypes={name: dtype_name(kind) for name, kind in types.items()})
 
 
 def prepared(model: onnx.ModelProto, inputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
@@ -72,8 +105,12 @@ def _dims(info: onnx.ValueInfoProto) -> list[int]:
     return [one.dim_value if one.HasField("dim_value") else -1 for one in dims]
 
 
-def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Give dynamic dimensions their size; a leading one that nobody names is the batch and is 1."""
+def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Give dynamic dimensions their size; a leading one that nobody names is the batch and is 1.
+
+    True if that is so for all inputs.
+    """
+    symbolic = []
     names = [one.name for one in inputs]
     for name in shapes:
         if name not in names:
@@ -86,6 +123,7 @@ def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tupl
             kind = dtype_name(tensor.elem_type)
             raise unsupported("input-type", f"input '{text(one.name)}' is {kind}, not float32, int8 or uint8")
         dims, wanted = _dims(one), shapes.get(one.name)
+        symbolic.append(wanted is None and dims[:1] == [-1])
         help = f"--shape {text(one.name)}=1x3x224x224, with the sizes that you need"
         if wanted is None:
             if not tensor.HasField("shape"):
@@ -103,6 +141,7 @@ def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tupl
         for size in wanted:
             tensor.shape.dim.add().dim_value = size
     check_sizes({one.name: tuple(_dims(one)) for one in inputs})
+    return bool(symbolic) and all(symbolic)
 
 
 def _usage(message: str, help: str = "") -> UsageError:
@@ -115,9 +154,27 @@ def convert(model: onnx.ModelProto) -> onnx.ModelProto:
     if opset >= MIN_OPSET:
         return model
     try:
-        return version_converter.convert_version(model, MIN_OPSET)
+        done = version_converter.convert_version(model, MIN_OPSET)
     except Exception as error:  # the converter raises RuntimeError, IndexError and C++ exceptions alike
         raise unsupported("opset", f"opset {opset} does not convert to {MIN_OPSET}: {first_line(error)}") from None
+    if opset < RESIZE_MODES_OPSET:
+        stored = {one.name: numpy_helper.to_array(one) for one in done.graph.initializer}
+        for node in done.graph.node:
+            if node.op_type == "Resize" and node.domain in ("", "ai.onnx"):
+                _as_upsample(node, stored.get(node.input[2]) if len(node.input) > 2 else None)
+    return done
+
+
+def _as_upsample(node: onnx.NodeProto, scales: Array | None) -> None:
+    """Say what Upsample and the first Resize meant, which the converter leaves to the other defaults of later ones.
+
+    The nearest pixel is the one before, or the one behind where an axis shrinks (onnxruntime's `NearestMode::SIMPLE`).
+    """
+    said = {one.name for one in node.attribute}
+    nearest = "ceil" if scales is not None and (scales < 1).any() else "floor"
+    for name, value in (("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", nearest)):
+        if name not in said:
+            node.attribute.append(onnx.helper.make_attribute(name, value))
 
 
 def cut_outputs(graph: onnx.GraphProto, outputs: Sequence[str]) -> None:
@@ -200,8 +257,10 @@ def infer(model: onnx.ModelProto, constants: Mapping[str, Array]) -> tuple[dict[
     stub = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     graph = stub.graph
     graph.name = "shapes"
-    for part in ("node", "input", "output"):
-        getattr(graph, part).extend(getattr(model.graph, part))
+    given = {one.name for one in model.graph.input}
+    graph.node.extend(model.graph.node)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(one for one in model.graph.output if one.name not in given)
     needed = {name for node in model.graph.node for name in node.input}
     for name, array in constants.items():
         if name not in needed:
@@ -236,7 +295,7 @@ def folded_value(
     node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], opset: int
 ) -> Array | None:
     """The value of a node of constants that is small enough, or of Shape; DequantizeLinear is kept."""
-    if node.op_type not in FOLDED or len(node.output) != 1:
+    if node.op_type not in FOLDED or len(node.output) != 1 or node.domain not in ("", "ai.onnx"):
         return None
     if node.op_type in ("Shape", "Size") and node.input[0] in shapes:
         return _shape_value(node, shapes[node.input[0]])

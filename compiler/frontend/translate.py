@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from compiler.errors import Diagnostic, IRError, Limit, NodeLocation, UnsupportedModel
 from compiler.frontend import dense, simple
+from compiler.frontend.advice import unknown_operator
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, quant_from
@@ -19,6 +22,7 @@ Handler = Callable[[Build, Node], None]
 HANDLERS: dict[str, Handler] = {
     "Add": simple.add,
     "AveragePool": simple.average_pool,
+    "Cast": simple.cast,
     "Clip": simple.clip,
     "Concat": simple.concat,
     "Conv": dense.conv,
@@ -30,8 +34,6 @@ HANDLERS: dict[str, Handler] = {
     "Identity": simple.same,
     "MatMul": dense.matmul,
     "MaxPool": simple.max_pool,
-    "QLinearConv": dense.qlinear_conv,
-    "QLinearMatMul": dense.qlinear_matmul,
     "QuantizeLinear": simple.quantize,
     "Relu": simple.relu,
     "Reshape": simple.reshape,
@@ -54,7 +56,6 @@ _CARRIERS = (
 _POINTWISE = ("QuantizeLinear", "DequantizeLinear", "Identity", "Relu", "Dropout")
 _IN_A_ROW = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool")
 _RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-_TAILS = ("Softmax", "LogSoftmax", "ArgMax", "TopK", "Sigmoid", "HardSigmoid")
 
 
 def begin(graph: Graph) -> Build:
@@ -118,15 +119,6 @@ def translate_node(build: Build, node: Node, found: dict[str, Diagnostic]) -> No
                 build.env.pop(name, None)
 
 
-def unknown_operator(node: Node) -> Diagnostic:
-    """An operator that the array does not have, or one of another domain."""
-    help = ""
-    if node.op_type in _TAILS and node.inputs:
-        help = f"'--output {text(node.inputs[0])}' compiles up to its input"
-    name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-    return Diagnostic("unsupported-op", f"the operator {name} is not supported", node.loc, help=help)
-
-
 def own_fault(build: Build, node: Node) -> str:
     """What is wrong with a node whatever its input is."""
     if node.op_type in ("Conv", "Gemm", "MatMul"):
@@ -154,9 +146,9 @@ def add_input(build: Build, name: str) -> None:
     if dtype == "float32":
         type = TensorType(nhwc, F32)
     else:
-        quant = find_quant(build, name)
-        if quant is None or quant.dtype != dtype:
-            raise Refusal(f"input '{text(name)}' is {dtype}, and nothing says its scale")
+        quant = find_quant(build, name) or quant_from(np.ones(1, np.float32), None, name, dtype)
+        if quant.dtype != dtype:
+            raise Refusal(f"input '{text(name)}' is {dtype}, and is read as {quant.dtype}")
         type = quant.tensor(nhwc)
     as_seen = Layout.NHWC if nhwc[1] * nhwc[2] == 1 or nhwc[3] == 1 else layout
     op = nn.InputOp(text(name), shape, as_seen, dtype, type, loc=NodeLocation(text(name), "input"))
@@ -174,7 +166,7 @@ def first_view(build: Build, name: str) -> tuple[tuple[int, ...], Layout]:
         result = readers[0].outputs[0]
         if readers[0].op_type in _RESHAPES:
             seen = build.graph.shapes.get(result, seen)
-            shape = seen if len(seen) == 4 and 0 not in seen else shape
+            shape = seen if len(seen) == 4 and 0 not in seen and seen[0] == 1 else shape
         readers = build.readers.get(result, [])
     moves = [one for one in readers if one.op_type == "Transpose"]
     if moves and len(seen) == 4 and moves[0].integers("perm") == simple.NHWC_TO_NCHW:
@@ -185,11 +177,11 @@ def first_view(build: Build, name: str) -> tuple[tuple[int, ...], Layout]:
 
 
 def find_quant(build: Build, name: str) -> Quant | None:
-    """The quantisation with which integers are read, by the first operator that says it."""
+    """The quantisation with which integers are read, by the first operator that says it, if one does."""
     names = [name]
     while names:
         for node in build.readers.get(names.pop(0), []):
-            if node.op_type in ("DequantizeLinear", "QLinearConv", "QLinearMatMul"):
+            if node.op_type == "DequantizeLinear":
                 scale = build.constant(node, 1, "scale").array
                 zero = build.constant(node, 2, "zero point").array if node.input(2) else None
                 return quant_from(scale, zero, node.input(1), build.graph.dtypes.get(node.input(0)))
@@ -204,6 +196,8 @@ def add_output(build: Build, name: str) -> None:
     if not isinstance(found, Tensor):
         raise Refusal(f"output '{text(name)}' does not depend on any input: nothing to compile")
     type = found.value.type
+    if name in build.graph.inputs and type.element == F32:
+        raise Refusal(f"output '{text(name)}' is the float32 input itself, which the array cannot give back unrounded")
     host = "float32" if type.element == F32 else build.graph.dtypes.get(name, "")
     if host not in ("float32", "int8", "uint8"):
         raise Refusal(f"output '{text(name)}' is {host}, expected float32, int8 or uint8")

@@ -43,6 +43,7 @@ class Plan:
     outputs: tuple[Port, ...]
     unused: tuple[Port, ...]
     files: Mapping[str, bytes]
+    batch: int  # images that the model takes, 0 for any number; the plan computes one
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Plan:
@@ -95,6 +96,7 @@ class ArrayPlan(Plan):
             unused=_ports(manifest, "unused", place) if "unused" in manifest else (),
             costs=KernelCosts.from_dict(parsed(files[COSTS], str(root / COSTS)), str(root / COSTS)),
             files=files,
+            batch=_batch(manifest, place),
             **tensors,
         )
 
@@ -143,7 +145,8 @@ class PartedPlan(Plan):
             if isinstance(one, ArrayPart) and one.plan.target != target:
                 raise damaged("plan-parts", f"part {one.path} is for another target than the plan", place)
         _check_flow(ports["inputs"], parts, ports["outputs"], place)
-        return cls(root, manifest, target, ports["inputs"], ports["outputs"], unused, files, parts)
+        batch = _batch(manifest, place)
+        return cls(root, manifest, target, ports["inputs"], ports["outputs"], unused, files, batch, parts)
 
 
 def _ports(data: Any, key: str, place: str) -> tuple[Port, ...]:
@@ -206,6 +209,16 @@ def _check_known(known: Mapping[str, str], port: Port, what: str, place: str) ->
         raise damaged("plan-parts", f"{what} '{port.name}', which no part before it makes", place)
     if known[port.name] != _seen(port):
         raise damaged("plan-parts", f"{what} {_seen(port)}, made as {known[port.name]}", place)
+
+
+def _batch(manifest: Json, place: str) -> int:
+    """The manifest's `batch`; a plan without it is of one image."""
+    if "batch" not in manifest:
+        return 1
+    batch = int(entry(manifest, "batch", int, place))
+    if batch < 0:
+        raise damaged("plan-batch", f"batch is {batch}, expected the number of images, 0 for any", place)
+    return batch
 
 
 def manifest_of(root: Path) -> Json:
