@@ -180,6 +180,26 @@ def test_a_cast_to_another_type_is_refused(tmp_path: Path) -> None:
         imported(model, tmp_path)
 
 
+def test_bytes_of_an_image_may_be_cast_in_the_model(tmp_path: Path) -> None:
+    """uint8 pixels -> Cast -> QuantizeLinear, as models with their preprocessing inside begin."""
+    model = good_model()
+    first = node_of(model, "QuantizeLinear")
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    model.graph.node.insert(0, make("Cast", [first.input[0]], ["pixels"], "cast", to=TensorProto.FLOAT))
+    first.input[0] = "pixels"
+    scale = next(one for one in model.graph.initializer if one.name == first.input[1])
+    scale.CopyFrom(numpy_helper.from_array(np.array(1, np.float32), scale.name))
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear" and node.input[0] != "pixels":  # sums are larger now
+            other = next(one for one in model.graph.initializer if one.name == node.input[1])
+            other.CopyFrom(numpy_helper.from_array(np.array(8, np.float32), other.name))
+    options = bscc.Options(target="aie2-2x2", compare_dense=False, verify_each=True)
+    opened = bscc.Session(bscc.compile(written(model, tmp_path), tmp_path / "plan", options)[0])
+    fed = {"input": np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8)).astype(np.uint8)}
+    found, expected = opened.run(None, fed)[0], session(model).run(None, fed)[0]
+    assert np.ptp(expected) > 0 and np.abs(found - expected).max() <= 2 * opened.plan.outputs[0].scale
+
+
 def normalised(behind: str, negative: bool) -> onnx.ModelProto:
     """The good model with a BatchNormalization behind its first convolution ('conv') or before it ('input')."""
     model = good_model()

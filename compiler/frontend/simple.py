@@ -14,6 +14,7 @@ from compiler.frontend.windows import Window, window, with_ceil
 from compiler.ir import F32, TensorType, Value
 from dialects import nn
 from dialects.nn import Layout
+from dialects.quant import Quant
 
 NHWC_TO_NCHW = (0, 3, 1, 2)
 NCHW_TO_NHWC = (0, 2, 3, 1)
@@ -99,12 +100,19 @@ def same(build: Build, node: Node) -> None:
 
 
 def cast(build: Build, node: Node) -> None:
-    """Cast to the type that the tensor has."""
+    """Cast to the type that the tensor has; a byte cast to float is dequantised in steps of 1."""
     dtypes = build.graph.dtypes
     given, wanted = (dtypes.get(name, "unknown") for name in (node.inputs[0], node.outputs[0]))
-    if given != wanted:
+    if given == wanted:
+        same(build, node)
+        return
+    if given not in ("int8", "uint8") or wanted != "float32":
         raise Refusal(f"it turns {given} into {wanted}, only QuantizeLinear and DequantizeLinear may")
-    same(build, node)
+    x = build.tensor(node, 0)
+    quant = x.value.type.encoding
+    if not isinstance(quant, Quant) or (quant.scale, quant.zero) != (1.0, 0):
+        raise Refusal("it turns integers that have a scale and a zero point into floats without them")
+    build.define(node, x.with_value(build.rw.insert(nn.DequantizeOp(x.value, loc=node.loc)).y))
 
 
 def pool_window(build: Build, node: Node, x: Tensor) -> tuple[Window, Window]:
