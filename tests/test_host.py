@@ -372,6 +372,21 @@ def test_nothing_left_for_the_array(tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
 
 
+def test_names_of_any_length(tmp_path: Path) -> None:
+    """Converters make names of hundreds of letters, which begin alike."""
+    model = NETS["norm_between"](True)
+    kept = {one.name for one in (*model.graph.input, *model.graph.initializer)}
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [one if one in kept else f"{'long/' * 60}{one}" for one in names]
+    model.graph.output[0].name = f"{'long/' * 60}{model.graph.output[0].name}"
+    plan, _ = bscc.compile(written(model, tmp_path), tmp_path / "plan", FAST)
+    fed = feeds(model, 1)
+    (one,), (other,) = bscc.Session(plan).run(None, fed), session(model).run(None, dict(fed))
+    assert one.tobytes() == other.tobytes()
+    assert bscc.Session(plan).get_outputs()[0].name == model.graph.output[0].name
+
+
 def test_what_neither_side_runs(tmp_path: Path) -> None:
     """An operator of an unknown domain behind a convolution."""
     net = begun(True)
@@ -383,13 +398,16 @@ def test_what_neither_side_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "plan").exists()
 
 
-def test_options_for_one_array_part(tmp_path: Path) -> None:
+def test_options_for_one_array_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(NETS["norm_between"](True), tmp_path)
-    for changed in ({"cost_model": "paper"},):
-        options = bscc.Options(target="aie2-2x2", compare_dense=False, **changed)  # type: ignore[arg-type]
-        with pytest.raises(UsageError) as caught:
-            bscc.compile(path, tmp_path / "plan", options)
-        assert caught.value.diagnostic.code == "several-parts"
+    words = [str(path), "-o", str(tmp_path / "plan"), "--target", "aie2-2x2", "--no-compare-dense"]
+    for more in (["--cost-model", "paper"], ["--mapping-out", str(tmp_path / "own.json")]):
+        assert bscc_main([*words, *more]) == 2
+        assert "error[several-parts]" in capsys.readouterr().err
+    assert not (tmp_path / "plan").exists() and not (tmp_path / "own.json").exists()
+    written(NETS["classifier"](True), tmp_path)
+    assert bscc_main([*words, "-q", "--mapping-out", str(tmp_path / "own.json")]) == 0
+    assert bscc_main([*words, "-q", "--mapping", str(tmp_path / "own.json")]) == 0
     plan = compiled("classifier", tmp_path, bscc.Options("aie2-2x2", compare_dense=False, cost_model="paper"))
     assert any(name.endswith("paper.json") for name in plan.files)
 
