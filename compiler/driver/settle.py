@@ -22,6 +22,9 @@ OF_NETWORKS = ("layer-count",)
 """Codes of errors whose place is a node by chance: without it there still are too many."""
 
 Result = TypeVar("Result")
+Key = tuple[tuple[int, ...], tuple[str, ...], tuple[str, ...]]
+"""The nodes of a part, its inputs and its outputs: what it is compiled to depends on these alone."""
+
 Attempt = Callable[[Source, int], Result]
 """Compiles the part of a number, or raises what is wrong with it."""
 
@@ -47,7 +50,7 @@ def settle(source: Source, options: Options, attempt: Attempt[Result]) -> Settle
     Without the host the first error is raised. An error that names no node of its part is raised always.
     """
     reasons = {} if options.host == Host.OFF else refusals(source.graph)
-    made: dict[tuple[int, ...], Result] = {}
+    made: dict[Key, Result] = {}
     for _ in range(MOST_ROUNDS):
         split = _split(source, reasons)
         fault: tuple[Part, BsccError] | None = None
@@ -56,9 +59,10 @@ def settle(source: Source, options: Options, attempt: Attempt[Result]) -> Settle
             if part.host:
                 continue
             try:
-                if part.numbers not in made:
-                    made[part.numbers] = attempt(Source(part.graph, source.model), number)
-                results[number] = made[part.numbers]
+                key = (part.numbers, tuple(part.graph.inputs), tuple(part.graph.outputs))
+                if key not in made:
+                    made[key] = attempt(Source(part.graph, source.model), number)
+                results[number] = made[key]
             except (UnsupportedModel, DoesNotFit) as error:
                 if options.host == Host.OFF:
                     raise
