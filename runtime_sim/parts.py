@@ -142,6 +142,7 @@ def _onnxruntime_session(model: bytes, place: str) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1  # sums in one order, however many cores there are
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])

@@ -194,7 +194,7 @@ def reason_lines(summary: Mapping[str, Any]) -> list[str]:
     for one in summary["host"]["reasons"]:
         if one["code"] not in DERIVED:
             found.setdefault(f"({one['operator']}): {one['reason']}", []).append(one["node"])
-    rows = [(", ".join(f"'{name}'" for name in names[:SHOWN]), names, why) for why, names in found.items()]
+    rows = [(", ".join(f"'{shortened(name)}'" for name in names[:SHOWN]), names, why) for why, names in found.items()]
     return [
         f"host: {shown}{f' and {len(names) - SHOWN} more' * (len(names) > SHOWN)} {why}" for shown, names, why in rows
     ]
@@ -232,11 +232,8 @@ def _check_apart(given: argparse.Namespace) -> None:
 
 def _mapping_of(plan: Plan) -> str:
     """The mappings of a plan that has one part for the array."""
-    found = [data for name, data in plan.files.items() if name.rpartition("/")[2] == MAPPING]
-    if len(found) != 1:
-        text = f"the plan has {len(found)} parts for the array, each with its own {MAPPING}"
-        raise UsageError(Diagnostic("several-parts", text, str(plan.path), help="leave out --mapping-out"))
-    return found[0].decode()
+    (found,) = (data for name, data in plan.files.items() if name.rpartition("/")[2] == MAPPING)
+    return found.decode()
 
 
 def run(argv: Sequence[str] | None) -> int:
@@ -269,12 +266,12 @@ def run(argv: Sequence[str] | None) -> int:
     if given.mapping_out:
         _check_apart(given)
         check_writable([given.mapping_out])
-    progress = _progress(given)
+    progress, single = _progress(given), ["--mapping-out"] if given.mapping_out else []
     try:
         if given.explain_mapping is not None:
             text = explain_mapping(given.model, given.explain_mapping, options, progress)
         else:
-            plan, summary = compile_model(given.model, given.output_dir, options, progress)
+            plan, summary = compile_model(given.model, given.output_dir, options, progress, single)
     finally:
         if not given.verbose:
             progress("")

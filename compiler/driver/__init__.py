@@ -11,7 +11,7 @@ check     what `bscc --check` says
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,16 @@ Progress = Callable[[str], None]
 
 
 def compile_model(
-    model: str | Path, out: str | Path, options: Options = DEFAULTS, progress: Progress = lambda _: None
+    model: str | Path,
+    out: str | Path,
+    options: Options = DEFAULTS,
+    progress: Progress = lambda _: None,
+    single: Sequence[str] = (),
 ) -> tuple[Plan, Mapping[str, Any]]:
-    """Compile a model into a plan directory, which appears when it is whole; gives the plan and its summary."""
+    """Compile a model into a plan directory, which appears when it is whole; gives the plan and its summary.
+
+    `single` names what the caller can do only with one part for the array: more parts are then a `UsageError`.
+    """
     check_replaceable(Path(out))
     options.check()
     target = Target.load(options.target)
@@ -62,7 +69,7 @@ def compile_model(
     if options.sparsity == Mode.REQUIRE.value:
         check_some_zero([layer for one in found.results.values() for layer in one.layers])
     if found.mixed:
-        check_single(options, len(found.results))
+        check_single(options, len(found.results), single)
         files, manifest = mixed_files(source, options, target, found)
         summary = {**mixed_summary(found), "batch": asked_batch(options.batch, source.graph.batch)}
     else:

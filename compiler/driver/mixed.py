@@ -108,11 +108,11 @@ def _size(one: Mapping[str, Any]) -> int:
     return int(one["size"])
 
 
-def check_single(options: Options, count: int) -> None:
-    """Refuse options that mean one plan for the array where there are several."""
+def check_single(options: Options, count: int, more: Sequence[str]) -> None:
+    """Refuse options, and `more` of them by name, that mean one part for the array where there are several."""
     asked = {"--mapping": options.mapping, "--cost-model paper": options.cost_model == "paper"}
-    for option, value in asked.items():
-        if value and count > 1:
+    for option in (*(one for one, value in asked.items() if value), *more):
+        if count > 1:
             text = f"{option} is for a model with one part for the array, this one has {count}"
             help = "compile the parts by themselves: --output TENSOR ends a model"
             raise UsageError(Diagnostic("several-parts", text, help=help))

@@ -10,6 +10,7 @@ from compiler.driver.array import Source
 from compiler.driver.options import Host, Options
 from compiler.errors import BsccError, Diagnostic, DoesNotFit, FusedLocation, NodeLocation, UnsupportedModel
 from compiler.frontend import Graph, placed
+from compiler.frontend.check import text
 from compiler.frontend.partition import DERIVED, Part, Split, partition
 from compiler.frontend.refusals import refusals
 from compiler.frontend.work import macs_of
@@ -17,7 +18,13 @@ from compiler.frontend.work import macs_of
 MOST_ROUNDS = 100
 """Attempts to compile; each that fails moves a node at least to the host."""
 
+OF_NETWORKS = ("layer-count",)
+"""Codes of errors whose place is a node by chance: without it there still are too many."""
+
 Result = TypeVar("Result")
+Key = tuple[tuple[int, ...], tuple[str, ...], tuple[str, ...]]
+"""The nodes of a part, its inputs and its outputs: what it is compiled to depends on these alone."""
+
 Attempt = Callable[[Source, int], Result]
 """Compiles the part of a number, or raises what is wrong with it."""
 
@@ -43,7 +50,7 @@ def settle(source: Source, options: Options, attempt: Attempt[Result]) -> Settle
     Without the host the first error is raised. An error that names no node of its part is raised always.
     """
     reasons = {} if options.host == Host.OFF else refusals(source.graph)
-    made: dict[tuple[int, ...], Result] = {}
+    made: dict[Key, Result] = {}
     for _ in range(MOST_ROUNDS):
         split = _split(source, reasons)
         fault: tuple[Part, BsccError] | None = None
@@ -52,9 +59,10 @@ def settle(source: Source, options: Options, attempt: Attempt[Result]) -> Settle
             if part.host:
                 continue
             try:
-                if part.numbers not in made:
-                    made[part.numbers] = attempt(replace(source, graph=part.graph), number)
-                results[number] = made[part.numbers]
+                key = (part.numbers, tuple(part.graph.inputs), tuple(part.graph.outputs))
+                if key not in made:
+                    made[key] = attempt(replace(source, graph=part.graph), number)
+                results[number] = made[key]
             except (UnsupportedModel, DoesNotFit) as error:
                 if options.host == Host.OFF:
                     raise
@@ -83,6 +91,8 @@ def _named(part: Part, error: BsccError) -> dict[int, Diagnostic]:
     """The nodes of a part that an error's diagnostics are about, each with its diagnostic."""
     found: dict[int, Diagnostic] = {}
     for one in error.diagnostics:
+        if one.code in OF_NETWORKS:
+            continue
         places = one.place.parts if isinstance(one.place, FusedLocation) else (one.place,)
         for place in places:
             numbers = list(_meant(part, place)) if isinstance(place, NodeLocation) else []
@@ -97,10 +107,12 @@ def _meant(part: Part, place: NodeLocation) -> Iterator[int]:
     """The numbers of a part's own nodes that a place means: an input means its readers, a copy its readers too."""
     graph = part.graph
     named = [i for i, n in enumerate(graph.nodes) if (n.name, n.op_type) == (place.name, place.op_type)]
-    if not named and place.op_type in ("", "input") and place.name in graph.inputs:
-        named = [i for i, n in enumerate(graph.nodes) if place.name in n.inputs]
-    if not named and place.op_type in ("", "output") and place.name in graph.outputs:
-        named = [i for i, n in enumerate(graph.nodes) if place.name in n.outputs]
+    if not named and place.op_type in ("", "input"):
+        meant = {one for one in graph.inputs if text(one) == place.name}
+        named = [i for i, n in enumerate(graph.nodes) if meant & set(n.inputs)]
+    if not named and place.op_type in ("", "output"):
+        meant = {one for one in graph.outputs if text(one) == place.name}
+        named = [i for i, n in enumerate(graph.nodes) if meant & set(n.outputs)]
     seen = set(named)
     while named:
         index = named.pop(0)

@@ -151,7 +151,7 @@ def add_input(build: Build, name: str) -> None:
             raise Refusal(f"input '{text(name)}' is {dtype}, and is read as {quant.dtype}")
         type = quant.tensor(nhwc)
     as_seen = Layout.NHWC if nhwc[1] * nhwc[2] == 1 or nhwc[3] == 1 else layout
-    op = nn.InputOp(text(name), shape, as_seen, dtype, type, loc=NodeLocation(text(name), "input"))
+    op = nn.InputOp(name, shape, as_seen, dtype, type, loc=NodeLocation(text(name), "input"))
     build.env[name] = Tensor(build.rw.insert(op).y, shape, layout)
 
 
@@ -201,7 +201,5 @@ def add_output(build: Build, name: str) -> None:
     host = "float32" if type.element == F32 else build.graph.dtypes.get(name, "")
     if host not in ("float32", "int8", "uint8"):
         raise Refusal(f"output '{text(name)}' is {host}, expected float32, int8 or uint8")
-    op = nn.OutputOp(
-        found.value, text(name), found.shape, found.signature, host, loc=NodeLocation(text(name), "output")
-    )
+    op = nn.OutputOp(found.value, name, found.shape, found.signature, host, loc=NodeLocation(text(name), "output"))
     build.rw.insert(op)
