@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.corpus import __main__ as corpus
 from benchmarks.corpus import fetch, table
 from benchmarks.corpus.convert import Places, samples_of
-from benchmarks.corpus.cut import before, refused
+from benchmarks.corpus.cut import before, reasons, refused
 from benchmarks.corpus.fetch import Failure, Package
 from benchmarks.corpus.networks import NETWORKS, Feed, Pixels
 from benchmarks.corpus.prepare import bound, float_of, folded, macs_of
@@ -57,9 +58,7 @@ def small_net(*, tail: str = "", shape: tuple[str | int, ...] = ("batch", 1, SID
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8)
 
 
-def run(model: onnx.ModelProto, x: np.ndarray[Any, Any]) -> Any:
-    import onnxruntime
-
+def run(model: onnx.ModelProto, x: dict[str, Any]) -> Any:
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, x)[0]
 
 
@@ -84,7 +83,7 @@ def test_a_network_is_measured_once_and_a_failure_is_a_row(folder: Path, capsys:
     assert "failure" not in row
     assert row["macs"] == row["macs_array"] == 14 * 14 * 8 * 9 + 8 * CLASSES
     assert row["quantised"] == "by 4 samples of mnist20"
-    assert "Softmax" in row["refusals"][0]
+    assert row["refusals"] == [["Softmax: the operator Softmax is not supported"]]
     (compared,) = row["compared"]
     assert compared["numbers"] == CLASSES
     assert compared["differ_from_reference"] == 0
@@ -166,6 +165,11 @@ def test_a_model_is_cut_before_what_is_refused(tmp_path: Path) -> None:
         return UnsupportedModel(Diagnostic("unsupported-op", "no", NodeLocation(name, file="m.onnx")))
 
     assert refused(error("bad")) == ["bad"]
+    several = UnsupportedModel(
+        *(Diagnostic("c", "no", NodeLocation(name, "Conv")) for name in "ab"), Diagnostic("d", "x")
+    )
+    assert refused(several) == ["a", "b"]
+    assert reasons(several) == ["Conv: no (2 nodes)", "x"]
     assert before(tmp_path / "m.onnx", (), error("bad")) == ("first", "good")
     assert before(tmp_path / "m.onnx", ("first", "good"), error("good")) == ("first",)
     assert before(tmp_path / "m.onnx", (), error("first")) == (), "nothing comes before it"
@@ -262,15 +266,20 @@ def test_the_table_says_what_was_measured() -> None:
     ]
     done = {"network": "one", "what": "a net", "macs": 2_000_000_000, "macs_array": 1_500_000_000, "us": 1234.4}
     right = {"samples": "photos", "count": 20, "float": 18, "onnxruntime": 17, "array": 16, "same": 19}
-    refusal = "m.onnx: node 'n' (Softmax): error[unsupported-op]:\n no"
-    rows = [
-        {**done, "compared": compared, "right": right, "outputs": ["t"], "refusals": [refusal]},
+    rows: list[dict[str, Any]] = [
+        {
+            **done,
+            "compared": compared,
+            "right": right,
+            "outputs": ["t", "u"],
+            "refusals": [["Softmax: no", "Conv: why"]],
+        },
         {"network": "two", "what": "another", "failure": {"step": "compile", "text": "x" * 900}},
     ]
     text = list(table.table(rows))
     assert text[2] == "| one | a net | 2.000 | 75.0% | 1,234 | 99 of 100 (99.0%) | 1 | 18 | 17 | 16 | 20 |"
     assert text[3] == "| two | another | - | - | - | - | - | - | - | - | - |"
-    assert text[5].startswith("* one: compiled up to `t`: m.onnx: node 'n' (Softmax): error[unsupported-op]: no")
+    assert text[5] == "* one: compiled up to `t` and 1 more: Softmax: no; Conv: why"
     assert text[6].startswith("* two: compile: xxx")
     assert len(text[6]) < 300
 

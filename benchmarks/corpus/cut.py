@@ -1,7 +1,8 @@
-"""Where a model can end so that no node that was refused is left in it."""
+"""What is refused of a model, and where it can end so that nothing of that is left in it."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,15 @@ from compiler.frontend.check import text
 def refused(error: BsccError) -> list[str]:
     """The ONNX nodes that an error is about, by name."""
     return list(dict.fromkeys(name for one in error.diagnostics for name in _nodes(one.place)))
+
+
+def reasons(error: BsccError) -> list[str]:
+    """What an error says, each message once with its kind of node and how many there are."""
+    found: Counter[str] = Counter()
+    for one in error.diagnostics:
+        kind = f"{one.place.op_type}: " if isinstance(one.place, NodeLocation) else ""
+        found[f"{kind}{one.message}"] += 1
+    return [f"{what} ({count} nodes)" if count > 1 else what for what, count in found.items()]
 
 
 def _nodes(place: str | Location) -> Iterator[str]:

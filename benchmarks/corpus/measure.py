@@ -19,10 +19,10 @@ import onnx
 import onnxruntime as ort
 
 import bscc
-from benchmarks.agreement import reference as judge
+from benchmarks.agreement import reference as unfused
 from benchmarks.cell import EARLY, as_onnx
 from benchmarks.corpus.convert import Places, model_of, samples_of
-from benchmarks.corpus.cut import before
+from benchmarks.corpus.cut import before, reasons
 from benchmarks.corpus.fetch import Failure, digest
 from benchmarks.corpus.networks import Network
 from benchmarks.corpus.prepare import float_of, input_of, int8_of, macs_of, quantised
@@ -43,7 +43,7 @@ ERROR_LETTERS = 500
 
 @dataclass
 class Measured:
-    """What is known of a network; `row` is its JSON object."""
+    """What is known of a network; `row` is its JSON object, `answers` are those of each kind of network."""
 
     name: str
     network: Network
@@ -53,6 +53,7 @@ class Measured:
     model: onnx.ModelProto | None = None
     plan: Plan | None = None
     outputs: tuple[str, ...] = ()
+    answers: dict[str, Array] = field(default_factory=dict)
 
     @property
     def int8(self) -> Path:
@@ -68,6 +69,12 @@ class Measured:
         """Inputs of the network from samples, and their labels."""
         with np.load(samples_of(name, SAMPLES[name], self.places)) as data:
             return fed(data["images"][:most], self.network.feed), data["labels"][:most]
+
+    def count(self, labels: Array) -> None:
+        """How many answers of each kind are the labels, into the row."""
+        wanted = labels - self.network.shift
+        counts = {kind: int((given == wanted).sum()) for kind, given in self.answers.items()}
+        self.row["right"] = {"samples": self.network.judged, "count": len(wanted), **counts}
 
 
 def measure(
@@ -114,7 +121,7 @@ def quantise(one: Measured) -> None:
 
 def compile_(one: Measured) -> None:
     """A plan, of the whole network or of what comes before the nodes that are refused."""
-    refusals: list[str] = []
+    refusals: list[list[str]] = []
     while True:
         options = bscc.Options(target=one.target, outputs=one.outputs, compare_dense=False)
         with tempfile.TemporaryDirectory() as beside:
@@ -122,7 +129,7 @@ def compile_(one: Measured) -> None:
                 plan, summary = bscc.compile(one.int8, Path(beside) / "plan", options)
                 break
             except BsccError as error:
-                refusals.append(said(error))
+                refusals.append(reasons(error))
                 one.row["refusals"] = refusals
                 cut = before(one.int8, one.outputs, error) if len(refusals) <= CUTS else ()
                 if not cut:
@@ -140,10 +147,12 @@ def simulate(one: Measured) -> None:
     ours = bscc.Session(one.plan).run(None, {tensor.name: given})
     module = early(one)
     values = run_reference(module, {tensor.name: pixels(tensor, given)})
-    session = judge(one.int8, list(one.outputs))
-    theirs = session.run([out.name for out in one.plan.outputs], {tensor.name: given})
+    session = unfused(one.int8, list(one.outputs))
+    theirs = session.run(None, {session.get_inputs()[0].name: given})  # a plan shortens very long names
     rows: list[dict[str, Any]] = []
     for out, mine, other in zip(one.plan.outputs, ours, theirs, strict=True):
+        if mine.shape != other.shape:
+            raise Failure(f"'{out.name}' is {list(mine.shape)} from the array, {list(other.shape)} from onnxruntime")
         unit = out.scale if out.host_type == "float32" else 1
         steps = np.rint((mine.astype(np.float64) - other.astype(np.float64)) / unit)
         integers = np.rint(mine / np.float32(unit)).astype(np.int32) + out.zero if unit != 1 else mine
@@ -181,31 +190,39 @@ def pixels(tensor: PlanTensor, given: Array) -> Array:
     return given.reshape(1, held.rows, held.width, held.channels)
 
 
-def judge_labels(one: Measured) -> None:
-    """How many answers are right: the float network's, onnxruntime's on the QDQ one, and the array's.
+def judge(one: Measured) -> None:
+    """How many answers of the float network are right, and of onnxruntime on the QDQ one."""
+    assert one.model is not None
+    if not one.network.judged:
+        return
+    given, labels = one.samples(one.network.judged)
+    one.answers = {"onnxruntime": answers(unfused(one.int8, []), given)}
+    if not quantised(one.model):
+        session = ort.InferenceSession(one.float.read_bytes(), session_options(), ["CPUExecutionProvider"])
+        one.answers = {"float": answers(session, given), **one.answers}
+    one.count(labels)
 
-    A network that was cut before its classes gives no answer.
-    """
-    assert one.plan is not None and one.model is not None
-    whole = ort.InferenceSession(one.float.read_bytes(), session_options(), ["CPUExecutionProvider"])
+
+def answers(session: ort.InferenceSession, given: Sequence[Array]) -> Array:
+    """The largest number of the first output, for each sample."""
+    name = session.get_inputs()[0].name
+    return np.array([session.run(None, {name: sample})[0].argmax() for sample in given])
+
+
+def judge_array(one: Measured) -> None:
+    """How many answers of the array are right, by the reference; a network that was cut before its classes has none."""
+    assert one.plan is not None
     (tensor,), out = one.plan.inputs, one.plan.outputs[0]
-    if not one.network.judged or int(np.prod(out.onnx_shape)) != int(np.prod(whole.get_outputs()[0].shape)):
+    classes = int(np.prod(unfused(one.int8, []).get_outputs()[0].shape[1:]))
+    if not one.network.judged or int(np.prod(out.onnx_shape)) != classes:
         return
     given, labels = one.samples(one.network.judged)
     module = early(one)
-    session = judge(one.int8, list(one.outputs))
-    answers: dict[str, list[int]] = {"float": [], "onnxruntime": [], "array": []}
-    for sample in given:
-        values = run_reference(module, {tensor.name: pixels(tensor, sample)})[out.name]
-        answers["array"].append(int(values.argmax()))
-        answers["onnxruntime"].append(int(session.run([out.name], {tensor.name: sample})[0].argmax()))
-        if not quantised(one.model):
-            answers["float"].append(int(whole.run(None, {input_of(one.model).name: sample})[0].argmax()))
-    wanted = np.asarray(labels) - one.network.shift
-    found = {name: int((np.array(given) == wanted).sum()) for name, given in answers.items() if given}
-    one.row["right"] = {"samples": one.network.judged, "count": len(wanted), **found}
-    one.row["right"]["same"] = int((np.array(answers["array"]) == np.array(answers["onnxruntime"])).sum())
+    values = (run_reference(module, {tensor.name: pixels(tensor, sample)})[out.name] for sample in given)
+    one.answers["array"] = np.array([value.argmax() for value in values])
+    one.count(labels)
+    one.row["right"]["same"] = int((one.answers["array"] == one.answers["onnxruntime"]).sum())
 
 
 PREPARING = (convert, quantise)
-STEPS = (*PREPARING, compile_, simulate, judge_labels)
+STEPS = (*PREPARING, judge, compile_, simulate, judge_array)

@@ -54,7 +54,14 @@ def notes(row: Row) -> Iterator[str]:
     if "failure" in row:
         yield f"* {name}: {row['failure']['step']}: {flat(row['failure']['text'])}"
     if row.get("outputs"):
-        yield f"* {name}: compiled up to {', '.join(f'`{one}`' for one in row['outputs'])}: {flat(row['refusals'][0])}"
+        refused = "; ".join(one for refusal in row["refusals"] for one in refusal)
+        yield f"* {name}: compiled up to {shown(row['outputs'])}: {flat(refused)}"
+
+
+def shown(names: Sequence[str], most: int = 80) -> str:
+    """The first name, and how many more there are."""
+    first = names[0] if len(names[0]) <= most else f"{names[0][:most]}..."
+    return f"`{first}`" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
 def flat(text: str, most: int = 240) -> str:
@@ -69,7 +76,7 @@ HEAD_LINES = 3
 
 def listing() -> Iterator[str]:
     """Each network's file, what it is, its input and preprocessing, and where it comes from."""
-    yield "models/FILE is as fetched or converted, static/FILE has all shapes and is folded, int8/FILE is the QDQ model."
+    yield "models/FILE is as fetched or converted, static/FILE has all shapes, int8/FILE is the QDQ model."
     yield "data/*.npz has samples and labels before preprocessing; benchmarks/corpus/samples.py says how they are fed."
     yield "file | what | input | pixels | source"
     for name, network in NETWORKS.items():
