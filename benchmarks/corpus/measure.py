@@ -25,7 +25,7 @@ from benchmarks.corpus.convert import Places, model_of, samples_of
 from benchmarks.corpus.cut import before, reasons
 from benchmarks.corpus.fetch import Failure, digest
 from benchmarks.corpus.networks import Network
-from benchmarks.corpus.prepare import float_of, input_of, int8_of, macs_of, quantised
+from benchmarks.corpus.prepare import float_of, int8_of, macs_of, quantised
 from benchmarks.corpus.samples import SAMPLES, Array, fed
 from benchmarks.models import session_options
 from compiler.errors import BsccError
