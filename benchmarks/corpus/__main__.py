@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ import benchmarks.corpus
 from benchmarks.corpus import table
 from benchmarks.corpus.convert import Places, whole
 from benchmarks.corpus.networks import NETWORKS
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def command() -> argparse.ArgumentParser:
@@ -48,8 +51,11 @@ def in_process(name: str, given: argparse.Namespace, words: Sequence[str]) -> di
     """The row of a network, measured in a process of its own, which may run out of memory or time."""
     row: dict[str, Any] = {"network": name, "what": NETWORKS[name].what, "target": given.target}
     call = [sys.executable, "-m", "benchmarks.corpus", *words, "--here", "--only", name]
+    path = os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))
     try:
-        done = subprocess.run(call, capture_output=True, text=True, timeout=given.limit)
+        done = subprocess.run(
+            call, capture_output=True, text=True, timeout=given.limit, env={**os.environ, "PYTHONPATH": path}
+        )
     except subprocess.TimeoutExpired:
         return row | {"failure": {"step": "run", "text": f"took more than {given.limit} s"}}
     if done.returncode:

@@ -61,11 +61,18 @@ def _square(side: int, pixels: Pixels = PLAIN, samples: str = "photos", crop: fl
     return Feed((1, 3, side, side), pixels, samples, crop)
 
 
-TINY = "github.com/mlcommons/tiny, Apache-2.0"
-CORAL = "github.com/google-coral/test_data, Apache-2.0"
-RESNETS = "github.com/akamaster/pytorch_resnet_cifar10, BSD-2-Clause"
+CIFAR_RESNETS = {"20": "resnet20-12fca82f.th", "56": "resnet56-4bfd9763.th"}
 CIFAR = "cifar10"
 OCR = "rapidocr_onnxruntime/models/ch_"
+
+
+def _tiny(file: str) -> str:
+    return f"github.com/mlcommons/tiny {file}, Apache-2.0"
+
+
+def _coral(file: str) -> str:
+    return f"github.com/google-coral/test_data {file}, Apache-2.0"
+
 
 NETWORKS: Mapping[str, Network] = {
     "opennsfw": Network(
@@ -165,9 +172,9 @@ NETWORKS: Mapping[str, Network] = {
             f"ak_cifar_resnet{depth}.onnx",
             _square(32, IMAGENET, CIFAR),
             judged="cifar10_jpeg",
-            source=RESNETS,
+            source=f"github.com/akamaster/pytorch_resnet_cifar10 {file}, BSD-2-Clause",
         )
-        for depth in (20, 56)
+        for depth, file in CIFAR_RESNETS.items()
     },
     "tiny_resnet8": Network(
         "ResNet-8 of MLPerf Tiny, CIFAR-10",
@@ -175,21 +182,18 @@ NETWORKS: Mapping[str, Network] = {
         "tiny_resnet8.onnx",
         _square(32, samples=CIFAR),
         judged="cifar10_jpeg",
-        source=TINY,
+        source=_tiny("pretrainedResnet.h5"),
     ),
     **{
         f"tiny_resnet8{large}_int8": Network(
             f"{'large ' * bool(large)}ResNet-8 of MLPerf Tiny, CIFAR-10, int8 from TensorFlow Lite",
             "",
-            file,
+            f"tfl_tiny_{original.removesuffix('.tflite')}.onnx",
             Feed((1, 32, 32, 3), SIGNED, CIFAR, type="int8"),
             judged="cifar10_jpeg",
-            source=TINY,
+            source=_tiny(original),
         )
-        for large, file in (
-            ("", "tfl_tiny_pretrainedResnet_quant.onnx"),
-            ("_large", "tfl_tiny_pretrainedResnet_large_int8.onnx"),
-        )
+        for large, original in (("", "pretrainedResnet_quant.tflite"), ("_large", "pretrainedResnet_large_int8.tflite"))
     },
     "tiny_kws_int8": Network(
         "keyword spotting, DS-CNN of MLPerf Tiny, int8 from TensorFlow Lite",
@@ -197,17 +201,21 @@ NETWORKS: Mapping[str, Network] = {
         "tfl_tiny_kws_ref_model.onnx",
         Feed((1, 49, 10, 1), samples="kws", type="int8"),
         judged="kws",
-        source=TINY,
+        source=_tiny("kws_ref_model.tflite"),
     ),
     "tiny_vww": Network(
-        "visual wake words, MobileNet-v1 0.25 of MLPerf Tiny", "", "tiny_vww96.onnx", _square(96, UNIT), source=TINY
+        "visual wake words, MobileNet-v1 0.25 of MLPerf Tiny",
+        "",
+        "tiny_vww96.onnx",
+        _square(96, UNIT),
+        source=_tiny("vww_96.h5"),
     ),
     "tiny_vww_int8": Network(
         "visual wake words, int8 from TensorFlow Lite",
         "",
         "tfl_tiny_vww_96_int8.onnx",
         Feed((1, 96, 96, 3), SIGNED, type="int8"),
-        source=TINY,
+        source=_tiny("vww_96_int8.tflite"),
     ),
     **{
         f"coral_mobilenet_{version}": Network(
@@ -217,7 +225,7 @@ NETWORKS: Mapping[str, Network] = {
             Feed((1, side, side, 3), type="uint8", crop=0.875),
             judged="photos",
             shift=-1,  # its class 0 is the background
-            source=CORAL,
+            source=_coral(f"mobilenet_{version}_{width}_{side}_quant.tflite"),
         )
         for version, width, side in (("v1", "0.25", 128), ("v2", "1.0", 224))
     },

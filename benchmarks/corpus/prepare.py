@@ -44,9 +44,7 @@ def bound(model: onnx.ModelProto, shape: Sequence[int]) -> onnx.ModelProto:
         sizes.dim.add().dim_value = size
     model.graph.input.append(given)
     for one in model.graph.output:
-        one.type.tensor_type.shape.SetInParent()
-        del one.type.tensor_type.shape.dim[:]
-        one.type.tensor_type.ClearField("shape")
+        one.type.tensor_type.ClearField("shape")  # it may hold names of sizes that are numbers now
     opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
     if opset < MIN_OPSET:
         model = version_converter.convert_version(model, MIN_OPSET)
