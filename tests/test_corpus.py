@@ -279,7 +279,7 @@ def test_the_table_says_what_was_measured() -> None:
     text = list(table.table(rows))
     assert text[2] == "| one | a net | 2.000 | 75.0% | 1,234 | 99 of 100 (99.0%) | 1 | 18 | 17 | 16 | 20 |"
     assert text[3] == "| two | another | - | - | - | - | - | - | - | - | - |"
-    assert text[5] == "* one: compiled up to `t` and 1 more: Softmax: no; Conv: why"
+    assert text[5] == "* one: compiled up to `t` and 1 more: Softmax: no; Conv: 8 groups"
     assert text[6].startswith("* two: compile: xxx")
     assert len(text[6]) < 300
 

@@ -97,8 +97,10 @@ def measure(
 
 
 def said(error: Exception) -> str:
-    """The message of an error, and its kind where it is none of ours."""
-    kind = "" if isinstance(error, Failure | BsccError) else f"{type(error).__name__}: "
+    """The message of an error, without the names of nodes, which may be long; its kind where it is none of ours."""
+    if isinstance(error, BsccError):
+        return "; ".join(reasons(error))[:ERROR_LETTERS]
+    kind = "" if isinstance(error, Failure) else f"{type(error).__name__}: "
     return f"{kind}{error}"[:ERROR_LETTERS]
 
 

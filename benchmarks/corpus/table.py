@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -52,10 +53,18 @@ def notes(row: Row) -> Iterator[str]:
     """What a line of the table leaves out."""
     name = row["network"]
     if "failure" in row:
-        yield f"* {name}: {row['failure']['step']}: {flat(row['failure']['text'])}"
+        yield f"* {name}: {row['failure']['step']}: {flat('; '.join(alike(row['failure']['text'].split('; '))))}"
     if row.get("outputs"):
-        refused = "; ".join(one for refusal in row["refusals"] for one in refusal)
-        yield f"* {name}: compiled up to {shown(row['outputs'])}: {flat(refused)}"
+        refused = alike([one for refusal in row["refusals"] for one in refusal])
+        yield f"* {name}: compiled up to {shown(row['outputs'])}: {flat('; '.join(refused))}"
+
+
+def alike(messages: Sequence[str]) -> list[str]:
+    """The first of messages that are the same but for their numbers."""
+    found: dict[str, str] = {}
+    for one in messages:
+        found.setdefault(re.sub(r"\d+", "#", one.partition(" (")[0]), one)
+    return list(found.values())
 
 
 def shown(names: Sequence[str], most: int = 80) -> str:
