@@ -272,7 +272,7 @@ def test_the_table_says_what_was_measured() -> None:
             "compared": compared,
             "right": right,
             "outputs": ["t", "u"],
-            "refusals": [["Softmax: no", "Conv: why"]],
+            "refusals": [["Softmax: no", "Conv: 8 groups"], ["Conv: 16 groups (2 nodes)"]],
         },
         {"network": "two", "what": "another", "failure": {"step": "compile", "text": "x" * 900}},
     ]

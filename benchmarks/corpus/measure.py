@@ -137,6 +137,8 @@ def compile_(one: Measured) -> None:
                 if not cut:
                     raise
                 one.outputs = cut
+    if one.outputs and not summary["macs"]:
+        raise Failure(f"no multiplication comes before what is refused: {'; '.join(refusals[0])}")
     one.plan = plan
     one.row |= {"us": summary["time_us"], "macs_array": summary["macs"], "outputs": list(one.outputs)}
 
