@@ -93,7 +93,8 @@ def float_digits() -> onnx.ModelProto:
     graph = model.graph
     held = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
     names: dict[str, str] = {}
-    kept, stored = [], {}
+    kept: list[onnx.NodeProto] = []
+    stored: dict[str, Array] = {}
     for node in graph.node:
         source = names.get(node.input[0], node.input[0])
         if node.op_type == "DequantizeLinear" and node.input[0] in held:

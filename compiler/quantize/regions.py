@@ -153,7 +153,9 @@ def collapse(model: onnx.ModelProto, skip: Sequence[str]) -> Collapsed:
 
 def _copied(tensor: onnx.TensorProto) -> onnx.TensorProto:
     """A tensor that stays when it is dropped from the model."""
-    return onnx.TensorProto.FromString(tensor.SerializeToString())
+    copy = onnx.TensorProto()
+    copy.CopyFrom(tensor)
+    return copy
 
 
 def expand(model: onnx.ModelProto, collapsed: Collapsed) -> None:
