@@ -17,7 +17,8 @@ import pytest
 from compiler.cli.compile import main as bscc
 from compiler.cli.quantize import main as bscc_quantize
 from compiler.driver import Options, compile_model
-from compiler.prepare import Preparation
+from compiler.errors import BsccError
+from compiler.prepare import Preparation, prepare
 from compiler.pruning import Prune
 from compiler.quantize.images import Preprocess
 from runtime_sim.session import Session
@@ -252,6 +253,30 @@ def test_mistakes(
     said = capsys.readouterr().err
     assert says in said and "Traceback" not in said
     assert not out.exists()
+
+
+def test_damaged_models_never_crash(tmp_path: Path) -> None:
+    """Any bytes are quantised or give one of our errors."""
+    rng = np.random.default_rng(0)
+    net = FloatNet((1, 3, 8, 8))
+    gate = net.add("Sigmoid", net.conv(net.x, 16))
+    data = net.finish(net.gemm(net.add("Mul", net.conv(gate, 16), gate), 16 * 64, 10)).SerializeToString()
+    path, codes = tmp_path / "model.onnx", Counter[str]()
+    for _ in range(100):
+        damaged = bytearray(data)
+        for place in rng.integers(0, len(data), int(rng.integers(1, 5))):
+            damaged[place] = int(rng.integers(256))
+        for place in rng.choice([damaged.find(word) for word in (b"Conv", b"Mul", b"conv", b"x", b"Flatten")], 1):
+            damaged[place] = int(rng.integers(256))
+        path.write_bytes(bytes(damaged))
+        try:
+            prepare(path, {}, (), Preparation(prune=Prune(0.5)))
+            codes["none"] += 1
+        except BsccError as error:
+            assert error.exit_code in (2, 3, 4)
+            assert str(path) in str(error)
+            codes[error.diagnostic.code] += 1
+    assert len(codes) > 4, codes
 
 
 def test_the_model_is_not_overwritten(small: Path, samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
