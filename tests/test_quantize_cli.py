@@ -262,12 +262,12 @@ def test_damaged_models_never_crash(tmp_path: Path) -> None:
     gate = net.add("Sigmoid", net.conv(net.x, 16))
     data = net.finish(net.gemm(net.add("Mul", net.conv(gate, 16), gate), 16 * 64, 10)).SerializeToString()
     path, codes = tmp_path / "model.onnx", Counter[str]()
-    for _ in range(100):
+    for number in range(100):
         damaged = bytearray(data)
         for place in rng.integers(0, len(data), int(rng.integers(1, 5))):
             damaged[place] = int(rng.integers(256))
-        for place in rng.choice([damaged.find(word) for word in (b"Conv", b"Mul", b"conv", b"x", b"Flatten")], 1):
-            damaged[place] = int(rng.integers(256))
+        if number % 4 == 0:
+            damaged[damaged.find(b"Conv")] = int(rng.integers(256))  # an operator unknown, or no UTF-8
         path.write_bytes(bytes(damaged))
         try:
             prepare(path, {}, (), Preparation(prune=Prune(0.5)))
