@@ -276,7 +276,7 @@ def test_damaged_models_never_crash(tmp_path: Path) -> None:
             assert error.exit_code in (2, 3, 4)
             assert str(path) in str(error)
             codes[error.diagnostic.code] += 1
-    assert len(codes) > 4, codes
+    assert len(codes) >= 4 and codes["none"] > 20, codes
 
 
 def test_the_model_is_not_overwritten(small: Path, samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
