@@ -12,6 +12,8 @@ from compiler.ir import Context, parse_module, print_module
 from compiler.pass_manager import Pass, PassManager, PassPipeline
 from compiler.pipeline import DEFAULT_PIPELINE, DIALECTS, PASSES
 from compiler.plan import Plan
+from compiler.prepare import Preparation
+from compiler.pruning import Prune
 from compiler.target import Target, target_names
 from runtime_sim.session import Session, clock
 
@@ -27,6 +29,8 @@ __all__ = [
     "PassManager",
     "PassPipeline",
     "Plan",
+    "Preparation",
+    "Prune",
     "Session",
     "Target",
     "__version__",
