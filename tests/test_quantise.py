@@ -369,6 +369,10 @@ def test_excluded_nodes_stay_float_and_unknown_ones_are_named() -> None:
     assert network.makers[first].input[0] == "x"
     with pytest.raises(UsageError, match="'conv_7'"):
         quantise(model, net.samples(), Settings(exclude=("conv_7",)))
+    net = FloatNet((1, 3, 8, 8))
+    norm = net.norm(net.conv(net.x, 8))
+    with pytest.raises(UsageError, match=f"folded '{norm}' into another"):
+        quantise(net.finish(net.conv(norm, 8)), net.samples(), Settings(exclude=(norm,)))
 
 
 def test_numbers_that_overflow_are_named_with_their_node() -> None:
