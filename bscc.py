@@ -14,6 +14,8 @@ from compiler.onnx_backend import BsccBackend as backend
 from compiler.pass_manager import Pass, PassManager, PassPipeline
 from compiler.pipeline import DEFAULT_PIPELINE, DIALECTS, PASSES
 from compiler.plan import ArrayPlan, PartedPlan, Plan
+from compiler.prepare import Preparation
+from compiler.pruning import Prune
 from compiler.target import Target, target_names
 from runtime_sim.parts import Session
 from runtime_sim.session import clock
@@ -33,6 +35,8 @@ __all__ = [
     "PassManager",
     "PassPipeline",
     "Plan",
+    "Preparation",
+    "Prune",
     "Session",
     "Target",
     "__version__",

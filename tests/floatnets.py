@@ -93,7 +93,8 @@ def float_digits() -> onnx.ModelProto:
     graph = model.graph
     held = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
     names: dict[str, str] = {}
-    kept, stored = [], {}
+    kept: list[onnx.NodeProto] = []
+    stored: dict[str, Array] = {}
     for node in graph.node:
         source = names.get(node.input[0], node.input[0])
         if node.op_type == "DequantizeLinear" and node.input[0] in held:
@@ -101,6 +102,10 @@ def float_digits() -> onnx.ModelProto:
             spread = [-1] + [1] * (array.ndim - 1) if scale.ndim else []
             numbers = array.astype(np.float32) - zero.astype(np.float32).reshape(spread)
             stored[node.output[0]] = numbers * scale.reshape(spread)
+        elif node.op_type == "QuantizeLinear" and kept and source in kept[-1].output and not held[node.input[2]]:
+            # Its ReLUs are the saturation of uint8 at zero point 0.
+            names[node.output[0]] = f"{source}.relu"
+            kept.append(helper.make_node("Relu", [source], [f"{source}.relu"], f"{source}.relu"))
         elif node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             names[node.output[0]] = source
         else:

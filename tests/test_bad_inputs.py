@@ -32,7 +32,7 @@ def test_enough_kinds() -> None:
 
 
 def test_every_unsupported_node_is_listed(tmp_path: Path) -> None:
-    bad = next(one for one in CASES if one.name == "float_model")
+    bad = next(one for one in CASES if one.name == "float_layers")
     with pytest.raises(UnsupportedModel) as caught:
         import_onnx(bad.write(tmp_path))
     assert [one.place.name for one in caught.value.diagnostics] == ["first", "second"]  # type: ignore[union-attr]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +17,10 @@ from compiler.quantize.images import Preprocess
 from compiler.quantize.samples import Samples, samples_of, synthetic
 from tests.floatnets import DIGIT_IMAGES, Array, FloatNet
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow is the extra 'images'")
+
+def pillow() -> Any:
+    """Pillow's Image module; a test of images is skipped without it."""
+    return pytest.importorskip("PIL.Image", reason="Pillow is the extra 'images'")
 
 
 def model(*shape: int) -> onnx.ModelProto:
@@ -29,7 +33,7 @@ def image(path: Path, height: int, width: int, colour: tuple[int, int, int] = (2
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[:, : width // 2] = colour
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
+    pillow().fromarray(pixels).save(path)
     return path
 
 
@@ -60,6 +64,7 @@ def test_channels_may_come_last(tmp_path: Path) -> None:
 
 
 def test_one_channel_is_grey() -> None:
+    pillow()
     digits = samples_of(str(DIGIT_IMAGES), model(1, 1, 28, 28), None)
     assert first(digits).shape == (1, 1, 28, 28)
     assert 0 <= first(digits).min() < 0.1 < 0.9 < first(digits).max() <= 1
@@ -144,6 +149,7 @@ def test_bad_images(
     error: type[BsccError],
     says: str,
 ) -> None:
+    pillow()
     make(tmp_path)
     with pytest.raises(error, match=f"(?s){says}"):
         list(samples_of(str(tmp_path), model(*shape), how))

@@ -12,10 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests import pages
-from tests.bad_models import bad_cases
+from tests.floatnets import FloatNet
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "README.md"
@@ -23,7 +24,13 @@ BLOCK = re.compile(r"^```\n(\$ .*?)^```$", re.DOTALL | re.MULTILINE)
 PLACE = "/tmp"
 """Where the page's commands write."""
 
-COMMANDS = {"bscc": "compile", "bscc-sim": "simulate", "bscc-opt": "opt", "bscc-asm": "assemble"}
+COMMANDS = {
+    "bscc": "compile",
+    "bscc-sim": "simulate",
+    "bscc-opt": "opt",
+    "bscc-asm": "assemble",
+    "bscc-quantize": "quantize",
+}
 
 
 class Shell:
@@ -42,8 +49,12 @@ class Shell:
         path = f"{tools}{os.pathsep}{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
         (self.work / "examples").symlink_to(ROOT / "examples")
-        float_model = next(one for one in bad_cases() if one.name == "float_model")
-        float_model.write(self.work).rename(self.work / "float.onnx")
+        net = FloatNet((1, 3, 32, 32))
+        x = net.add("Relu", net.conv(net.x, 64))
+        x = net.add("Relu", net.add("Add", x, net.conv(net.add("Relu", net.norm(net.conv(x, 64))), 64)))
+        model = net.finish(net.gemm(net.add("GlobalAveragePool", x), 64, 10))
+        (self.work / "float.onnx").write_bytes(model.SerializeToString())
+        np.savez(self.work / "samples.npz", x=np.concatenate([one["x"] for one in net.samples(20)]))
 
     def __call__(self, command: str) -> str:
         """What the command prints, stderr too."""

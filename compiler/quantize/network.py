@@ -66,7 +66,8 @@ class Network:
 def is_quantised(model: onnx.ModelProto) -> bool:
     """Whether any operator of the model computes with integers that stand for floats."""
     nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
-    return any(node.op_type in QUANTISED or node.op_type.startswith("QLinear") for node in nodes)
+    kinds = [str(node.op_type) for node in nodes]  # protobuf gives bytes if they are no UTF-8: checked later
+    return any(kind in QUANTISED or kind.startswith("QLinear") for kind in kinds)
 
 
 def attribute(node: onnx.NodeProto, name: str, default: int) -> int:

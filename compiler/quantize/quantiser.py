@@ -121,12 +121,9 @@ def quantise(
     progress: Callable[[str], None] = lambda _: None,
 ) -> Quantised:
     """Fold batch norms, prune if asked, watch the samples, quantise; the model's shapes are static."""
-    names = [node.name for node in model.graph.node]
-    for name in settings.exclude:
-        if name not in names:
-            raise UsageError(Diagnostic("usage", f"--exclude: there is no node '{name}'", help=nearest(name, names)))
     progress("fold")
     source = folded(model)
+    _check_excluded(settings.exclude, model, source)
     unfolded = tuple(node.name for node in source.graph.node if node.op_type == "BatchNormalization")
     pruned = prune_model(source, prune) if prune is not None else None
     total, before = count_blocks(Network(source))
@@ -135,20 +132,32 @@ def quantise(
     network = Network(result)
     floats = [*settings.exclude, *_after_floats(network, settings.exclude)]
     tensors = _activations(network)
+    left = tuple((node.name, node.op_type) for node in result.graph.node if node.op_type not in KINDS)
     progress("calibrate")
     counted = _Counted(samples)
-    seen = watch(source, tensors, counted)
+    seen = watch(source, tensors, counted, counted=settings.activations.need_counts)
     progress("quantise")
     steps = _steps(network, seen, settings)
     overrides = {name: [_step(one, settings)] for name, one in steps.items()}
     overrides.update(_weight_overrides(network, steps, settings, floats))
     made = _run(result, seen, settings, floats, overrides)
-    left = tuple((node.name, node.op_type) for node in result.graph.node if node.op_type not in KINDS)
     expand(made, collapsed)
     made.producer_name, made.producer_version = "bscc-quantize", ""
     after = count_blocks(Network(made))[1]
     onnx.checker.check_model(made)
     return Quantised(made, source, settings, counted.count, (total, before, after), unfolded, left, pruned)
+
+
+def _check_excluded(names: Sequence[str], model: onnx.ModelProto, source: onnx.ModelProto) -> None:
+    """Every node that is to stay float is there, before and after folding."""
+    known, left = ([node.name for node in one.graph.node] for one in (model, source))
+    for name in names:
+        if name not in known:
+            text = f"--exclude: there is no node '{name}'"
+            raise UsageError(Diagnostic("usage", text, help=nearest(name, known)))
+        if name not in left:
+            text = f"--exclude: onnxruntime's optimiser has folded '{name}' into another node"
+            raise UsageError(Diagnostic("usage", text, help="exclude the node that it went into"))
 
 
 def _activations(network: Network) -> list[str]:

@@ -43,10 +43,12 @@ class Seen:
     exponent: int = -60
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
 
-    def add(self, values: NDArray[np.float32]) -> None:
-        """Count more values; the bins become wider by factors of two where they must."""
+    def add(self, values: NDArray[np.float32], *, counted: bool = True) -> None:
+        """Take more values; counted ones go into bins, which become wider by factors of two where they must."""
         low, high = float(values.min()), float(values.max())
         self.low, self.high = min(self.low, low), max(self.high, high)
+        if not counted:
+            return
         reach = max(-low, high)
         while reach > 0 and 2.0**self.exponent < reach:
             self._widen(int(np.ceil(np.log2(reach))))
@@ -76,8 +78,10 @@ class Seen:
         return max(self.low, min(low, 0.0)), min(self.high, max(high, 0.0))
 
 
-def watch(model: onnx.ModelProto, tensors: Sequence[str], samples: Iterable[Mapping[str, Array]]) -> dict[str, Seen]:
-    """Run the model on every sample and count what the tensors hold."""
+def watch(
+    model: onnx.ModelProto, tensors: Sequence[str], samples: Iterable[Mapping[str, Array]], *, counted: bool = True
+) -> dict[str, Seen]:
+    """Run the model on every sample and note what the tensors hold: extremes, and if `counted` a histogram."""
     network = Network(model)
     seen = {name: Seen() for name in tensors}
     given = [one.name for one in model.graph.input if one.name in seen]
@@ -93,7 +97,7 @@ def watch(model: onnx.ModelProto, tensors: Sequence[str], samples: Iterable[Mapp
         for name, array in values.items():
             if not np.isfinite(array).all():
                 raise _not_finite(network, name, number)
-            seen[name].add(np.asarray(array, np.float32))
+            seen[name].add(np.asarray(array, np.float32), counted=counted)
     return seen
 
 

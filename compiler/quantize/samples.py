@@ -92,7 +92,7 @@ def synthetic(model: onnx.ModelProto) -> Samples:
         rng = np.random.default_rng((SEED, index))
         return {name: rng.standard_normal(shape, np.float32) for name, shape in inputs.items()}
 
-    text = f"synthetic: {SYNTHETIC} samples of standard normal numbers, seed {SEED}"
+    text = f"synthetic: standard normal numbers, seed {SEED}"
     return Samples(SYNTHETIC, read, text, kinds={one.name: _kind(one) for one in model.graph.input}, synthetic=True)
 
 

@@ -34,6 +34,11 @@ class Activations:
     percentile: float = 99.99
 
     @property
+    def need_counts(self) -> bool:
+        """Whether a histogram decides; extremes alone do otherwise."""
+        return self.power_of_two or self.method is not Method.MINMAX
+
+    @property
     def limits(self) -> tuple[int, int]:
         return (-128, 127) if self.signed else (0, 255)
 

@@ -34,6 +34,7 @@ class Layer:
     axes: tuple[int, ...]
     scales: tuple[str, int]
     zero: str
+    groups: int = 1
     reason: str = ""
 
     def view(self, array: Array) -> Array:
@@ -81,7 +82,7 @@ def layers(network: Network) -> Iterator[Layer]:
 
 def count_blocks(network: Network) -> tuple[int, int]:
     """How many 8x8 blocks the layers with one group have, and how many of them are zero."""
-    parts = [one.nonzero(network) for one in layers(network) if not one.reason.startswith("it has")]
+    parts = [one.nonzero(network) for one in layers(network) if one.groups == 1]
     total = sum(one.size for one in parts)
     return total, total - sum(int(one.sum()) for one in parts)
 
@@ -113,7 +114,7 @@ def _layer(network: Network, node: onnx.NodeProto, first: bool) -> Layer | None:
         reason = f"{channels} input and {out} output channels: fewer than {MIN_CHANNELS}"
     else:
         reason = ""
-    return Layer(node.name, node.op_type, tensor, split, axes, scales, zero, reason)
+    return Layer(node.name, node.op_type, tensor, split, axes, scales, zero, groups, reason)
 
 
 def _stored(network: Network, node: onnx.NodeProto, linear: bool) -> tuple[str, tuple[str, int], str]:
