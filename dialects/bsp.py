@@ -23,6 +23,8 @@ from compiler.ir import (
     prop,
     result,
 )
+from dialects.bsp_moves import BlocksOp as BlocksOp
+from dialects.bsp_moves import InterleaveOp as InterleaveOp
 from dialects.nn import InputOp, OutputOp, concat_type
 from dialects.quant import Quant, check_bounds, check_image, quant_of, window_shape
 
@@ -199,7 +201,7 @@ class AddOp(Op):
 
 
 class MaxPoolOp(Op):
-    """y = clamp(rhe((max(x) - x_zero) * M / 2^shift) + y_zero, y_min, y_max); pads are never the largest."""
+    """y = clamp(rhe((max(x) - x_zero) * M / 2^shift) + y_zero, y_min, y_max); as in nn.max_pool pads never win."""
 
     name = "bsp.max_pool"
     pure = True
@@ -222,7 +224,7 @@ class MaxPoolOp(Op):
         check_image(self, self.x.type)
         check_ends(self, (self.x,), (self.x_zero,), self.quant, (self.y_zero, self.y_min, self.y_max))
         shape = self.x.type.shape
-        size = window_shape(self, shape[1:3], self.kernel, self.strides, self.pads, self.dilations)
+        size = window_shape(self, shape[1:3], self.kernel, self.strides, self.pads, self.dilations, crops=True)
         return (self.quant.tensor((1, *size, shape[3])),)
 
 
@@ -316,7 +318,7 @@ class RowsOp(Op):
 
     def verify(self) -> None:
         for user in self.y.users:
-            if isinstance(user, RowsOp | ConcatOp | StackOp | OutputOp):
+            if isinstance(user, RowsOp | BlocksOp | ConcatOp | StackOp | InterleaveOp | OutputOp):
                 raise self.error("rows", f"is read by '{user.name}', which needs a tensor and no view")
             if not isinstance(user, Conv2dOp | MaxPoolOp | AvgPoolOp) or user.operands[0] is not self.y:
                 continue
@@ -349,7 +351,7 @@ class StackOp(Op):
 
     def verify(self) -> None:
         for part in (inner for one in self.inputs for inner in parts_of(one)):
-            if not part.used_once or isinstance(part.op, InputOp | ConstantOp | StackOp):
+            if not part.used_once or isinstance(part.op, InputOp | ConstantOp | StackOp | BlocksOp):
                 raise self.error("stack", f"joins {part.type}, which is not written for it alone")
 
 
@@ -360,7 +362,9 @@ def parts_of(value: Value[TensorType]) -> tuple[Value[TensorType], ...]:
 
 
 def whole_of(value: Value[TensorType]) -> Value[TensorType]:
-    """The tensor whose buffer a value is written into: what it is joined into, or itself."""
+    """The tensor whose buffer a value lies in: what it is a view of, what it is joined into, or itself."""
+    if isinstance(value.op, BlocksOp | RowsOp):
+        return whole_of(value.op.x)
     for user in value.users:
         if isinstance(user, ConcatOp | StackOp):
             return whole_of(user.y)
@@ -381,9 +385,7 @@ def check_ends(
     check_bounds(op, quant, result[1], result[2])
 
 
-DIALECT = Dialect(
-    "bsp",
-    ops=(WeightOp, ConstantOp, Conv2dOp, AddOp, MaxPoolOp, AvgPoolOp, RequantizeOp, ConcatOp, RowsOp, StackOp),
-    attributes=(BlockMatrixType,),
-)
+_LAYERS = (WeightOp, ConstantOp, Conv2dOp, AddOp, MaxPoolOp, AvgPoolOp, RequantizeOp)
+_JOINS = (ConcatOp, RowsOp, StackOp, BlocksOp, InterleaveOp)
+DIALECT = Dialect("bsp", ops=(*_LAYERS, *_JOINS), attributes=(BlockMatrixType,))
 STAGE_OPS: tuple[type[Op], ...] = (InputOp, OutputOp, *DIALECT.ops)

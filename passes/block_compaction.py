@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.blocks import pack, padded
+from compiler.blocks import BLOCK, pack, padded
 from compiler.errors import Diagnostic, UnsupportedModel
 from compiler.ir import I8, FuncOp, Module, Op, Rewriter, TensorType, Type, Value
 from compiler.numerics import (
@@ -215,6 +215,27 @@ def lower_concat(op: nn.ConcatOp, low: Lowering, rw: Rewriter) -> Op:
     return bsp.ConcatOp(tuple(low.get(one) for one in op.inputs), loc=op.loc)
 
 
+def lower_pad(op: nn.PadOp, low: Lowering, rw: Rewriter) -> Op:
+    """pad -> the average of one pixel each, or of one counted pad, which is 0"""
+    quant, low_to_high = quant_of(op, op.x.type), quant_of(op, op.x.type).limits
+    window = ((1, 1), (1, 1), op.pads, op.pads, True)
+    return lower_average(nn.QAveragePoolOp(op.x, *window, quant, *low_to_high, loc=op.loc), low, rw)
+
+
+def lower_channels(op: nn.ChannelsOp, low: Lowering, rw: Rewriter) -> Op:
+    """channels -> blocks where they lie"""
+    if op.stretch is None or op.stretch[0] % BLOCK:
+        text = "takes channels that are no whole blocks as they lie"
+        raise UnsupportedModel(Diagnostic("channels", text, op.loc, help="'canonicalize' makes convolutions of such"))
+    first, last = op.stretch
+    return bsp.BlocksOp(low.get(op.x), first // BLOCK, last - first, loc=op.loc)
+
+
+def lower_interleave(op: nn.InterleaveOp, low: Lowering, rw: Rewriter) -> Op:
+    """interleave -> interleave"""
+    return bsp.InterleaveOp(tuple(low.get(one) for one in op.inputs), op.steps, loc=op.loc)
+
+
 def lower_constant(op: nn.ConstantOp, low: Lowering, rw: Rewriter) -> Op | None:
     """An activation stays a constant; weights and biases go where they are read."""
     return (
@@ -231,6 +252,9 @@ LOWERINGS: dict[type[Op], Callable[..., Op | None]] = {
     nn.QAveragePoolOp: lower_average,
     nn.RequantizeOp: lower_requantize,
     nn.ConcatOp: lower_concat,
+    nn.PadOp: lower_pad,
+    nn.ChannelsOp: lower_channels,
+    nn.InterleaveOp: lower_interleave,
     nn.ConstantOp: lower_constant,
 }
 

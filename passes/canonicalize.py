@@ -1,13 +1,19 @@
-"""`canonicalize`: integer operations that do nothing go, clamps join what computes their input."""
+"""`canonicalize`: integer operations that do nothing go, clamps join what computes their input, and what moves numbers
+joins what reads or makes them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
-from compiler.ir import Module, Rewriter, apply_patterns, fuse, rewrites
+import numpy as np
+
+from compiler.blocks import BLOCK
+from compiler.ir import I8, Module, Op, Rewriter, TensorType, Value, apply_patterns, fuse, module_of, rewrites
 from compiler.pass_manager import Pass, Stage
 from dialects import nn
+from dialects.quant import quant_of
 
 if TYPE_CHECKING:
     from compiler.target import Target
@@ -55,7 +61,204 @@ def concat_of_one(op: nn.ConcatOp, rw: Rewriter) -> bool:
     return True
 
 
-PATTERNS = (requantize_to_the_same, clamp_of_clamped, max_pool_of_one_pixel, concat_of_one)
+@rewrites(nn.InterleaveOp)
+def interleave_of_one(op: nn.InterleaveOp, rw: Rewriter) -> bool:
+    """interleave(x) -> x"""
+    if len(op.inputs) != 1:
+        return False
+    rw.replace(op, op.inputs[0])
+    return True
+
+
+@rewrites(nn.QConv2dOp)
+def conv_of_pad(op: nn.QConv2dOp, rw: Rewriter) -> bool:
+    """conv(pad(x)) -> conv(x) with both pads: a convolution, too, reads zeros around its image"""
+    pad = op.x.op
+    if not isinstance(pad, nn.PadOp):
+        return False
+    rw.replace(op, rw.copy(op, x=pad.x, pads=_sum(op.pads, pad.pads), loc=fuse(pad.loc, op.loc)))
+    return True
+
+
+@rewrites(nn.QAveragePoolOp)
+def average_of_pad(op: nn.QAveragePoolOp, rw: Rewriter) -> bool:
+    """average_pool(pad(x)) -> average_pool(x) with both pads, those of the pad counted in any case"""
+    pad = op.x.op
+    if not isinstance(pad, nn.PadOp):
+        return False
+    own = op.counted_pads if op.count_include_pad else (0, 0, 0, 0)
+    changes = {"pads": _sum(op.pads, pad.pads), "counted_pads": _sum(own, pad.pads), "count_include_pad": True}
+    rw.replace(op, rw.copy(op, x=pad.x, loc=fuse(pad.loc, op.loc), **changes))
+    return True
+
+
+@rewrites(nn.MaxPoolOp)
+def max_pool_of_pad(op: nn.MaxPoolOp, rw: Rewriter) -> bool:
+    """max_pool(pad(x)) -> max_pool(x) with both pads, if 0 is the smallest number: pads then win never"""
+    pad = op.x.op
+    if not isinstance(pad, nn.PadOp) or min(op.pads) < 0:
+        return False
+    quant = quant_of(op, op.x.type)
+    if quant.zero != quant.limits[0]:
+        return False
+    rw.replace(op, rw.copy(op, x=pad.x, pads=_sum(op.pads, pad.pads), loc=fuse(pad.loc, op.loc)))
+    return True
+
+
+def _sum(pads: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(one + other for one, other in zip(pads, others, strict=True))
+
+
+def picks(op: Op | None) -> bool:
+    """Whether an operation only takes some rows and columns of an image."""
+    return isinstance(op, nn.MaxPoolOp) and op.kernel == (1, 1) and max(op.pads) <= 0
+
+
+@rewrites(nn.MaxPoolOp)
+def pick_of_picked(op: nn.MaxPoolOp, rw: Rewriter) -> bool:
+    """pick(pick(x)) -> pick(x), of every s-th row or column from the o-th on: s = s1 * s2, o = o1 + s1 * o2"""
+    inner = op.x.op
+    if not isinstance(inner, nn.MaxPoolOp) or not picks(op) or not picks(inner) or not op.x.used_once:
+        return False
+    before, after, strides = [], [], []
+    for axis in range(2):
+        strides.append(inner.strides[axis] * op.strides[axis])
+        before.append(inner.pads[axis] + inner.strides[axis] * op.pads[axis])
+        last = strides[axis] * (op.y.type.shape[1 + axis] - 1) - before[axis]
+        after.append(last + 1 - inner.x.type.shape[1 + axis])
+    pads = (*before, *after)
+    rw.replace(op, rw.copy(op, x=inner.x, strides=tuple(strides), pads=pads, loc=fuse(inner.loc, op.loc)))
+    return True
+
+
+@rewrites(nn.QConv2dOp)
+def conv_of_picked(op: nn.QConv2dOp, rw: Rewriter) -> bool:
+    """conv1x1(pick(x)) -> conv1x1(x) with the strides of the pick, if that begins with the first pixel"""
+    pick = op.x.op
+    if not isinstance(pick, nn.MaxPoolOp) or not picks(pick) or any(pick.pads[:2]) or not op.x.used_once:
+        return False
+    if op.kernel != (1, 1) or op.strides != (1, 1) or any(op.pads):
+        return False
+    size = tuple((side - 1) // step + 1 for side, step in zip(pick.x.type.shape[1:3], pick.strides, strict=True))
+    if size != op.y.type.shape[1:3]:
+        return False
+    rw.replace(op, rw.copy(op, x=pick.x, strides=pick.strides, loc=fuse(pick.loc, op.loc)))
+    return True
+
+
+@rewrites(nn.ChannelsOp)
+def channels_of_all(op: nn.ChannelsOp, rw: Rewriter) -> bool:
+    """channels(x) -> x, where it takes all in their order"""
+    if op.stretch != (0, op.x.type.shape[3]):
+        return False
+    rw.replace(op, op.x)
+    return True
+
+
+@rewrites(nn.ChannelsOp)
+def channels_of_channels(op: nn.ChannelsOp, rw: Rewriter) -> bool:
+    """channels(channels(x)) -> channels(x)"""
+    inner = op.x.op
+    if not isinstance(inner, nn.ChannelsOp):
+        return False
+    index = tuple(-1 if one < 0 else inner.index[one] for one in op.index)
+    rw.replace(op, rw.copy(op, x=inner.x, index=index, loc=fuse(inner.loc, op.loc)))
+    return True
+
+
+@rewrites(nn.ConcatOp)
+def concat_of_neighbours(op: nn.ConcatOp, rw: Rewriter) -> bool:
+    """concat(x[a:b], x[b:c], y) -> concat(x[a:c], y)"""
+    for number, (left, right) in enumerate(pairwise(op.inputs)):
+        one, other = left.op, right.op
+        if not isinstance(one, nn.ChannelsOp) or not isinstance(other, nn.ChannelsOp) or one.x is not other.x:
+            continue
+        joined = nn.ChannelsOp(one.x, (*one.index, *other.index), loc=fuse(one.loc, other.loc))
+        if joined.stretch is None:
+            continue
+        rw.insert(joined)
+        inputs = (*op.inputs[:number], joined.y, *op.inputs[number + 2 :])
+        rw.replace(op, rw.copy(op, inputs=inputs))
+        return True
+    return False
+
+
+def is_view(op: nn.ChannelsOp) -> bool:
+    """Whether the result is whole blocks as they lie, and nobody wants them in a place of their own."""
+    stored = any(isinstance(user, nn.InterleaveOp) for user in op.y.users)
+    return not stored and op.stretch is not None and op.stretch[0] % BLOCK == 0
+
+
+@rewrites(nn.QConv2dOp)
+def channels_of_conv(conv: nn.QConv2dOp, rw: Rewriter) -> bool:
+    """channels(conv(x, w)) -> conv(x, rows of w) for all readers, if none reads the whole, or rows of another
+
+    Where all readers find their channels as they lie, the convolution stays whole.
+    """
+    readers = [one for one in conv.y.users if isinstance(one, nn.ChannelsOp)]
+    taken = [row for one in readers for row in one.index]
+    if not readers or len(readers) < len(conv.y.users) or -1 in taken or len(set(taken)) < len(taken):
+        return False
+    weight, bias = conv.weight.op, None if conv.bias is None else conv.bias.op
+    if not isinstance(weight, nn.ConstantOp) or weight.type.shape[3] != conv.x.type.shape[3]:
+        return False
+    if all(is_view(one) for one in readers):
+        return False
+    for one in readers:
+        changes = {"weight": rows_of(weight, one, rw)}
+        if isinstance(bias, nn.ConstantOp):
+            changes["bias"] = rows_of(bias, one, rw)
+        rw.replace(one, rw.copy(conv, loc=fuse(conv.loc, one.loc), **changes))
+    return True
+
+
+def rows_of(constant: nn.ConstantOp, channels: nn.ChannelsOp, rw: Rewriter) -> Value[TensorType]:
+    """Some rows of weights or of a bias, with their scales."""
+    store, rows = module_of(constant).store, list(channels.index)
+    symbol = store.add(f"{constant.symbol}.rows", store[constant.symbol][rows])
+    scales = None if constant.scales is None else store.add(f"{symbol}.scales", store[constant.scales][rows])
+    type = TensorType((len(rows), *constant.type.shape[1:]), constant.type.element)
+    made = nn.ConstantOp(symbol, store.digest(symbol), type, scales, loc=constant.loc)
+    return rw.insert_before(channels, made).y
+
+
+@rewrites(nn.ChannelsOp)
+def channels_by_conv(op: nn.ChannelsOp, rw: Rewriter) -> bool:
+    """channels(x) -> conv1x1 by ones and zeros, exact as no scale changes, where the result is no whole blocks of x"""
+    first = op.stretch
+    if first is not None and first[0] % BLOCK == 0:
+        return False
+    module, quant = module_of(op), quant_of(op, op.x.type)
+    weight = np.zeros((len(op.index), 1, 1, op.x.type.shape[3]), np.int8)
+    rows = np.flatnonzero(np.array(op.index) >= 0)
+    weight[rows, 0, 0, np.array(op.index)[rows]] = 1
+    symbol = module.store.add(f"channels{len(weight)}", weight)
+    scales = module.store.add(f"{symbol}.scales", np.ones(len(weight), np.float32))
+    constant = nn.ConstantOp(symbol, module.store.digest(symbol), TensorType(weight.shape, I8), scales, loc=op.loc)
+    # One way of scaling for all layers keeps the program of the cores small.
+    exact = any(one.exact for one in module.walk(nn.QConv2dOp)) or None
+    window = ((1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
+    rw.replace(op, nn.QConv2dOp(op.x, rw.insert(constant).y, None, *window, quant, *quant.limits, exact, loc=op.loc))
+    return True
+
+
+PATTERNS = (
+    requantize_to_the_same,
+    clamp_of_clamped,
+    max_pool_of_one_pixel,
+    concat_of_one,
+    interleave_of_one,
+    conv_of_pad,
+    average_of_pad,
+    max_pool_of_pad,
+    pick_of_picked,
+    conv_of_picked,
+    channels_of_all,
+    channels_of_channels,
+    concat_of_neighbours,
+)
+CONVOLVED = (channels_of_conv, channels_by_conv)
+"""What makes convolutions of channels, once it is known what is left of them."""
 
 
 @dataclass(frozen=True)
@@ -68,3 +271,4 @@ class Canonicalize(Pass):
 
     def run(self, module: Module, target: Target) -> None:
         apply_patterns(PATTERNS, module)
+        apply_patterns((*CONVOLVED, *PATTERNS), module)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from compiler.errors import Diagnostic, IRError, NodeLocation, UnsupportedModel
-from compiler.frontend import dense, simple
+from compiler.frontend import dense, moves, resize, simple, transposed
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, quant_from
@@ -22,22 +22,31 @@ HANDLERS: dict[str, Handler] = {
     "Clip": simple.clip,
     "Concat": simple.concat,
     "Conv": dense.conv,
+    "ConvTranspose": transposed.conv_transpose,
+    "DepthToSpace": moves.depth_to_space,
     "DequantizeLinear": simple.dequantize,
     "Dropout": simple.same,
     "Flatten": simple.reshape,
+    "Gather": moves.gather,
     "Gemm": dense.gemm,
     "GlobalAveragePool": simple.global_average_pool,
     "Identity": simple.same,
     "MatMul": dense.matmul,
     "MaxPool": simple.max_pool,
+    "Pad": moves.pad,
     "QLinearConv": dense.qlinear_conv,
     "QLinearMatMul": dense.qlinear_matmul,
     "QuantizeLinear": simple.quantize,
     "Relu": simple.relu,
     "Reshape": simple.reshape,
+    "Resize": resize.resize,
+    "Slice": moves.slice_of,
+    "SpaceToDepth": moves.space_to_depth,
+    "Split": moves.split,
     "Squeeze": simple.reshape,
     "Transpose": simple.transpose,
     "Unsqueeze": simple.reshape,
+    "Upsample": resize.resize,
 }
 # Operators behind which the numbers still are those of the tensor, so that its quantisation can be looked up.
 _CARRIERS = (
@@ -50,6 +59,14 @@ _CARRIERS = (
     "Squeeze",
     "Unsqueeze",
     "Relu",
+    "DepthToSpace",
+    "Gather",
+    "Pad",
+    "Resize",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Upsample",
 )
 _POINTWISE = ("QuantizeLinear", "DequantizeLinear", "Identity", "Relu", "Dropout")
 _RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
