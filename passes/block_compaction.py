@@ -14,13 +14,9 @@ from compiler.blocks import BLOCK, pack, padded
 from compiler.errors import Diagnostic, UnsupportedModel
 from compiler.ir import I8, FuncOp, Module, Op, Rewriter, TensorType, Type, Value
 from compiler.numerics import (
-    Requant,
     add_factors,
-    conv_factors,
-    conv_reach,
-    conv_requant,
     mean_factors,
-    narrow_requant,
+    requant_of,
     rescale_factor,
 )
 from compiler.pass_manager import Pass, Stage, option
@@ -81,6 +77,15 @@ class Lowering:
         self.weights[constant.symbol] = rw.insert(op)
         return op
 
+    def means(self, x: Quant, y: Quant, counts: list[int]) -> tuple[str, str]:
+        """A table of factors, one for each number of pixels of a mean: its name and its digest."""
+        symbol, store = self.symbol(), self.module.store
+        multipliers, shift = mean_factors(x.scale, y.scale, counts)
+        store[f"{symbol}.count"] = np.array(counts, np.int32)
+        store[f"{symbol}.multiplier"] = np.array(multipliers, np.int32)
+        store[f"{symbol}.shift"] = np.full(len(counts), shift, np.int32)
+        return symbol, store.table_digest(symbol, ("count", "multiplier", "shift"))
+
 
 def decide(mode: Mode, kept: int, total: int) -> tuple[bool, str]:
     """Whether to store all blocks, and why."""
@@ -105,7 +110,7 @@ def lower_conv(op: nn.QConv2dOp, low: Lowering, rw: Rewriter) -> Op:
     if op.bias is not None:
         assert isinstance(op.bias.op, nn.ConstantOp)
         bias = store[op.bias.op.symbol]
-    factors = factors_of(op, x, store[constant.symbol], store[constant.scales], bias)
+    factors = requant_of(store[constant.symbol], store[constant.scales], bias, x, op.quant, bool(op.exact))
     table = {"bias": bias, "multiplier": factors.multiplier, "shift": factors.shift}
     if factors.first is not None:
         table["first"] = factors.first
@@ -131,16 +136,6 @@ def lower_conv(op: nn.QConv2dOp, low: Lowering, rw: Rewriter) -> Op:
         exact=op.exact,
         loc=op.loc,
     )
-
-
-def factors_of(
-    op: nn.QConv2dOp, x: Quant, weights: NDArray[np.int8], scales: NDArray[np.float32], bias: NDArray[np.int32]
-) -> Requant:
-    """What a convolution multiplies its sums by, exactly or in 15 bits."""
-    if op.exact:
-        return conv_requant(x.scale, scales, op.quant.scale)
-    reach = conv_reach(weights, bias, x.zero, x.limits)
-    return narrow_requant(conv_factors(x.scale, scales, op.quant.scale), reach, op.quant.zero, op.quant.limits)
 
 
 def lower_add(op: nn.QAddOp, low: Lowering, rw: Rewriter) -> Op:
@@ -173,12 +168,8 @@ def counts_of(op: nn.QAveragePoolOp) -> list[int]:
 
 def lower_average(op: nn.QAveragePoolOp, low: Lowering, rw: Rewriter) -> Op:
     """qaverage_pool -> avg_pool with a factor for each count, all at one shift"""
-    quant, symbol, store = quant_of(op, op.x.type), low.symbol(), low.module.store
-    counts = counts_of(op)
-    multipliers, shift = mean_factors(quant.scale, op.quant.scale, counts)
-    store[f"{symbol}.count"] = np.array(counts, np.int32)
-    store[f"{symbol}.multiplier"] = np.array(multipliers, np.int32)
-    store[f"{symbol}.shift"] = np.full(len(counts), shift, np.int32)
+    quant = quant_of(op, op.x.type)
+    table = low.means(quant, op.quant, counts_of(op))
     return bsp.AvgPoolOp(
         low.get(op.x),
         op.kernel,
@@ -190,8 +181,7 @@ def lower_average(op: nn.QAveragePoolOp, low: Lowering, rw: Rewriter) -> Op:
         op.quant.zero,
         op.y_min,
         op.y_max,
-        symbol,
-        store.table_digest(symbol, ("count", "multiplier", "shift")),
+        *table,
         op.quant,
         loc=op.loc,
     )
@@ -217,9 +207,10 @@ def lower_concat(op: nn.ConcatOp, low: Lowering, rw: Rewriter) -> Op:
 
 def lower_pad(op: nn.PadOp, low: Lowering, rw: Rewriter) -> Op:
     """pad -> the average of one pixel each, or of one counted pad, which is 0"""
-    quant, low_to_high = quant_of(op, op.x.type), quant_of(op, op.x.type).limits
+    quant = quant_of(op, op.x.type)
     window = ((1, 1), (1, 1), op.pads, op.pads, True)
-    return lower_average(nn.QAveragePoolOp(op.x, *window, quant, *low_to_high, loc=op.loc), low, rw)
+    table = low.means(quant, quant, [1])
+    return bsp.AvgPoolOp(low.get(op.x), *window, quant.zero, quant.zero, *quant.limits, *table, quant, loc=op.loc)
 
 
 def lower_channels(op: nn.ChannelsOp, low: Lowering, rw: Rewriter) -> Op:

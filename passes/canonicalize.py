@@ -11,6 +11,7 @@ import numpy as np
 
 from compiler.blocks import BLOCK
 from compiler.ir import I8, Module, Op, Rewriter, TensorType, Value, apply_patterns, fuse, module_of, rewrites
+from compiler.numerics import requant_of
 from compiler.pass_manager import Pass, Stage
 from dialects import nn
 from dialects.quant import quant_of
@@ -173,10 +174,9 @@ def concat_of_neighbours(op: nn.ConcatOp, rw: Rewriter) -> bool:
         one, other = left.op, right.op
         if not isinstance(one, nn.ChannelsOp) or not isinstance(other, nn.ChannelsOp) or one.x is not other.x:
             continue
-        joined = nn.ChannelsOp(one.x, (*one.index, *other.index), loc=fuse(one.loc, other.loc))
-        if joined.stretch is None:
+        if one.stretch is None or other.stretch is None or one.stretch[1] != other.stretch[0]:
             continue
-        rw.insert(joined)
+        joined = rw.insert(nn.ChannelsOp(one.x, (*one.index, *other.index), loc=fuse(one.loc, other.loc)))
         inputs = (*op.inputs[:number], joined.y, *op.inputs[number + 2 :])
         rw.replace(op, rw.copy(op, inputs=inputs))
         return True
@@ -193,7 +193,8 @@ def is_view(op: nn.ChannelsOp) -> bool:
 def channels_of_conv(conv: nn.QConv2dOp, rw: Rewriter) -> bool:
     """channels(conv(x, w)) -> conv(x, rows of w) for all readers, if none reads the whole, or rows of another
 
-    Where all readers find their channels as they lie, the convolution stays whole.
+    Where all readers find their channels as they lie, the convolution stays whole.  So it does where results would be
+    rounded otherwise, as the 8 channels of a block share a shift.
     """
     readers = [one for one in conv.y.users if isinstance(one, nn.ChannelsOp)]
     taken = [row for one in readers for row in one.index]
@@ -202,7 +203,7 @@ def channels_of_conv(conv: nn.QConv2dOp, rw: Rewriter) -> bool:
     weight, bias = conv.weight.op, None if conv.bias is None else conv.bias.op
     if not isinstance(weight, nn.ConstantOp) or weight.type.shape[3] != conv.x.type.shape[3]:
         return False
-    if all(is_view(one) for one in readers):
+    if all(is_view(one) for one in readers) or not all(scale_alike(conv, weight, bias, one.index) for one in readers):
         return False
     for one in readers:
         changes = {"weight": rows_of(weight, one, rw)}
@@ -210,6 +211,24 @@ def channels_of_conv(conv: nn.QConv2dOp, rw: Rewriter) -> bool:
             changes["bias"] = rows_of(bias, one, rw)
         rw.replace(one, rw.copy(conv, loc=fuse(conv.loc, one.loc), **changes))
     return True
+
+
+def scale_alike(conv: nn.QConv2dOp, weight: nn.ConstantOp, bias: Op | None, index: tuple[int, ...]) -> bool:
+    """Whether rows by themselves are scaled by the very factors that they have in the whole."""
+    assert weight.scales is not None
+    store, x, y, rows = module_of(conv).store, quant_of(conv, conv.x.type), conv.quant, list(index)
+    weights, scales = store[weight.symbol], store[weight.scales]
+    added = store[bias.symbol] if isinstance(bias, nn.ConstantOp) else np.zeros(len(weights), np.int32)
+    exact = bool(conv.exact)
+
+    def columns(some: list[int]) -> list[list[int]]:
+        """Multipliers and shifts of a convolution that has some of the rows."""
+        found = requant_of(weights[some], scales[some], added[some], x, y, exact)
+        arrays = (found.multiplier, found.shift, found.first)
+        return [np.broadcast_to(one, (len(some),)).tolist() for one in arrays if one is not None]
+
+    whole = columns(list(range(len(weights))))
+    return [[one[row] for row in rows] for one in whole] == columns(rows)
 
 
 def rows_of(constant: nn.ConstantOp, channels: nn.ChannelsOp, rw: Rewriter) -> Value[TensorType]:

@@ -31,13 +31,10 @@ class Moves(Layers):
         node.output.extend(made[1:])
         self.nodes.append(node)
         return tuple(
-            Tensor(value, float_name=name, scale=x.scale, zero=x.zero)
-            for value, name in zip(values, made, strict=True)
+            Tensor(value, float_name=name, scale=x.scale, zero=x.zero) for value, name in zip(values, made, strict=True)
         )
 
-    def _values(
-        self, kind: str, x: Floats, names: Sequence[str], attributes: Attributes, outputs: int
-    ) -> list[Floats]:
+    def _values(self, kind: str, x: Floats, names: Sequence[str], attributes: Attributes, outputs: int) -> list[Floats]:
         """What onnxruntime makes of each sample, as pads and sizes are of one image."""
         constants = [one for one in self.constants if one.name in names]
         ends = [f"o{number}" for number in range(outputs)]
@@ -91,4 +88,3 @@ class Moves(Layers):
         }
         weight = self.draw_weight((x.channels, out // group, *kernel), 0.0)
         return self._dense("ConvTranspose", x, weight, attributes, bias, 1, None)
-

@@ -114,7 +114,7 @@ def gather(build: Build, node: Node) -> None:
     if axes_of(x)[axis] != "C" or indices.ndim != 1:
         raise Refusal(f"it gathers along axis {axis} by indices {list(indices.shape)}, only lists of channels can be")
     count = x.nhwc[2]
-    index = [int(one) + count * (one < 0) for one in indices]
+    index = [one + count if one < 0 else one for one in map(int, indices)]
     build.define(node, Tensor(taken(build, node, x.value, index), build.shape_of(node), x.layout))
 
 
