@@ -71,6 +71,24 @@ def interleave_of_one(op: nn.InterleaveOp, rw: Rewriter) -> bool:
     return True
 
 
+@rewrites(nn.InterleaveOp)
+def interleave_of_interleaved(op: nn.InterleaveOp, rw: Rewriter) -> bool:
+    """interleave(interleave(x, y), interleave(z, w)) -> interleave(x, y, z, w) with the product of the steps"""
+    inner = [one.op for one in op.inputs if isinstance(one.op, nn.InterleaveOp)]
+    (down, across), steps = op.steps, inner[0].steps if inner else ()
+    if len(inner) < len(op.inputs) or any(one.steps != steps for one in inner):
+        return False
+    rows, columns = down * steps[0], across * steps[1]
+    # Row down * k + i of a square is row k of part i; so are columns.
+    parts = [
+        inner[(row % down) * across + column % across].inputs[(row // down) * steps[1] + column // across]
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    rw.replace(op, rw.copy(op, inputs=tuple(parts), steps=(rows, columns)))
+    return True
+
+
 @rewrites(nn.QConv2dOp)
 def conv_of_pad(op: nn.QConv2dOp, rw: Rewriter) -> bool:
     """conv(pad(x)) -> conv(x) with both pads: a convolution, too, reads zeros around its image"""
@@ -267,6 +285,7 @@ PATTERNS = (
     max_pool_of_one_pixel,
     concat_of_one,
     interleave_of_one,
+    interleave_of_interleaved,
     conv_of_pad,
     average_of_pad,
     max_pool_of_pad,

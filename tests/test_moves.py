@@ -77,7 +77,10 @@ def option_a(net: Moves, x: Tensor) -> Tensor:
 
 
 RESIZES = (
-    Case("upsample_2x2", lambda n, x: n.upsample(conv(n, x))),
+    Case("upsample_2x2", lambda n, x: n.upsample(conv(n, x)), layers=1),
+    Case("upsample_twice", lambda n, x: n.upsample(n.upsample(conv(n, x, 8), 1, 3)), (8, 5, 3), layers=1),
+    Case("depth_to_space_upsampled", lambda n, x: n.upsample(n.same("DepthToSpace", conv(n, x, 32),
+         attributes={"blocksize": 2}), 1, 2), layers=4),
     Case("upsample_of_input", lambda n, x: n.upsample(x, 3, 2)),
     Case("upsample_rows", lambda n, x: n.upsample(conv(n, x, 24), 4, 1), style=INT8),
     Case("upsample_read_twice", lambda n, x: n.quant(n.concat(n.upsample(y := conv(n, x, 8)), n.upsample(y)))),

@@ -45,33 +45,33 @@ def scales_of(build: Build, node: Node, given: tuple[int, ...], result: tuple[in
     return scales
 
 
-def sources(build: Build, node: Node, size: int, result: int, scale: float) -> NDArray[np.int64]:
-    """The pixel that each pixel of the result is, along one axis, as ONNX's rules say it."""
+def sources(build: Build, node: Node, size: int, result: int, factor: float) -> NDArray[np.int64]:
+    """The pixel that each pixel of the result is, along one axis, by ONNX's rules in float32, as in onnxruntime.
+
+    https://onnx.ai/onnx/operators/onnx__Resize.html, `coordinate_transformation_mode` and `nearest_mode`.
+    """
     old = node.op_type == "Upsample" or build.graph.opset < 11
     rule = "asymmetric" if old else node.word("coordinate_transformation_mode", "half_pixel")
     rounding = "floor" if old else node.word("nearest_mode", "round_prefer_floor")
-    at = np.arange(result, dtype=np.float64)
+    at, scale, half = np.arange(result, dtype=np.float32), np.float32(factor), np.float32(0.5)
     if rule == "asymmetric":
         place = at / scale
     elif rule == "align_corners":
-        place = at * (size - 1) / (result - 1) if result > 1 else 0 * at
-    elif rule == "half_pixel_symmetric":
-        middle, adjusted = size / 2, result / (scale * size)
-        place = middle * (1 - adjusted) + (at + 0.5) / scale - 0.5
-    elif rule in ("half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn"):
-        shift = 0.0 if rule == "tf_half_pixel_for_nn" else 0.5
-        place = 0 * at if rule == "pytorch_half_pixel" and result == 1 else (at + 0.5) / scale - shift
+        place = at * np.float32(size - 1) / np.float32(result - 1) if result > 1 else 0 * at
+    elif rule in ("half_pixel", "pytorch_half_pixel"):
+        place = 0 * at if rule == "pytorch_half_pixel" and result == 1 else (at + half) / scale - half
     else:
-        raise Refusal(f"its coordinate_transformation_mode is {rule}, which looks beyond the image")
+        raise Refusal(f"its coordinate_transformation_mode is {rule}, which is not supported")
     rounds = {
-        "round_prefer_floor": np.ceil(place - 0.5),
-        "round_prefer_ceil": np.floor(place + 0.5),
+        "round_prefer_floor": np.ceil(place - half),
+        "round_prefer_ceil": np.floor(place + half),
         "floor": np.floor(place),
         "ceil": np.ceil(place),
     }
     if rounding not in rounds:
         raise Refusal(f"its nearest_mode is {rounding}")
-    return np.clip(rounds[rounding], 0, size - 1).astype(np.int64)
+    found: NDArray[np.int64] = np.clip(rounds[rounding], 0, size - 1).astype(np.int64)
+    return found
 
 
 def resized(build: Build, node: Node, x: Value[TensorType], axis: int, index: NDArray[np.int64]) -> Value[TensorType]:
@@ -85,4 +85,5 @@ def resized(build: Build, node: Node, x: Value[TensorType], axis: int, index: ND
     if step > 0 and np.array_equal(index, index[0] + step * np.arange(len(index))):
         kept, all_of = range(int(index[0]), int(index[-1]) + 1, step), range(x.type.shape[2 - axis])
         return picked(build, node, x, *((kept, all_of) if axis == 0 else (all_of, kept)))
-    raise Refusal(f"it makes {len(index)} of {size} pixels, expected a multiple of them or every s-th of them")
+    reason = f"it makes {len(index)} of {size} pixels, expected each of them equally often, or every s-th of them"
+    raise Refusal(reason, f"the first pixels of its result are those numbered {index[:6].tolist()}")
