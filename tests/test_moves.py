@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
+from compiler.cli.simulate import main as bscc_sim
 from compiler.driver import Options, compile_model
+from compiler.errors import UnsupportedModel
+from compiler.pipeline import DEFAULT_PIPELINE
 from runtime_sim.session import Session
 from tests.models import feeds
 from tests.netbuilder import Style, Tensor
 from tests.netmoves import Moves, integers
 from tests.reference_tools import onnxruntime_outputs
-from tests.test_end_to_end import same
+from tests.test_end_to_end import outputs_of, same
 
 Draw = Callable[[Moves, Tensor], Tensor]
 PAD1 = (1, 1, 1, 1)
@@ -162,15 +165,50 @@ NETWORKS = (
     Case("u_resize", lambda n, x: u_shape(n, x, resize=True), (3, 16, 12)),
 )
 
-CASES = (*RESIZES, *TRANSPOSED, *CHANNELS, *SQUARES, *PADS, *NETWORKS)
+
+def old_attributes(net: Moves, x: Tensor) -> Tensor:
+    """Split and Pad as they were in opset 10, their sizes attributes."""
+    y = net.moved("Pad", x, attributes={"pads": (0, 0, 1, 1, 0, 0, 1, 1), "mode": "constant"})[0]
+    first, second = net.moved("Split", y, attributes={"axis": 1, "split": (8, 8)}, outputs=2)
+    return net.quant(net.add(net.quant(first, like=x), net.quant(second, like=x)))
+
+
+def of_integers(net: Moves, x: Tensor) -> Tensor:
+    """Operators that take uint8 as they are, without DQ and Q around them."""
+    made = net.emit("Slice", [x.int_name, net.const(integers(1), "from"), net.const(integers(8), "to"),
+                              net.const(integers(2), "axes")])  # fmt: skip
+    made = net.emit("Pad", [made, net.const(integers(0, 0, 0, 1, 0, 0, 0, 0), "pads"), x.zero])
+    y = replace(x, value=np.pad(x.value[:, :, 1:8], ((0, 0), (0, 0), (0, 0), (1, 0))), int_name=made, float_name="")
+    return net.quant(net.conv(y, 8, (3, 3)))
+
+
+def last_axis(net: Moves, x: Tensor) -> Tensor:
+    """Channels that come last, as TensorFlow has them."""
+    y = net.move("Transpose", conv(net, x), {"perm": (0, 2, 3, 1)})
+    y = net.slice(y, [0, 8], [99, 16], [1, 3], [2, 1])
+    y = net.same("Pad", y, integers(0, 0, 1, 0, 0, 1, 0, 0))
+    return net.move("Transpose", y, {"perm": (0, 3, 1, 2)})
+
+
+FORMS = (
+    Case("old_attributes", old_attributes, style=Style(pow2=True, opset=10, per_channel=False)),
+    Case("opset_10", lambda n, x: n.quant(n.moved("Resize", conv(n, x), np.array([1, 1, 2, 3], np.float32))[0]),
+         style=Style(pow2=True, opset=10, per_channel=False)),
+    Case("integers", of_integers),
+    Case("last_axis", last_axis),
+)  # fmt: skip
+
+CASES = (*RESIZES, *TRANSPOSED, *CHANNELS, *SQUARES, *PADS, *FORMS, *NETWORKS)
 TARGETS = ("aie2-2x2", "aie2-3x3", "npu1", "aie2-2x2", "ve2802-2x4")
 
 
-def simulate(model: onnx.ModelProto, target: str, directory: Path, layers: int | None = None) -> None:
+def simulate(
+    model: onnx.ModelProto, target: str, directory: Path, layers: int | None = None, pipeline: str = DEFAULT_PIPELINE
+) -> None:
     """Compile with a check of all values after each pass, run, and compare with onnxruntime."""
     path = directory / "model.onnx"
     path.write_bytes(model.SerializeToString())
-    options = Options(target=target, compare_dense=False, verify_each=True)
+    options = Options(target=target, pipeline=pipeline, compare_dense=False, verify_each=True)
     plan, _ = compile_model(path, directory / "plan", options)
     if layers is not None:
         assert len(json.loads((directory / "plan" / "layers.json").read_text())) == layers
@@ -186,3 +224,53 @@ def simulate(model: onnx.ModelProto, target: str, directory: Path, layers: int |
 )
 def test_moves(case: Case, target: str, tmp_path: Path) -> None:
     simulate(case.build(), target, tmp_path, case.layers)
+
+
+ORDINARY = (*TRANSPOSED[1:3], *CHANNELS[:3], CHANNELS[-1], SQUARES[2], PADS[2], *NETWORKS)
+
+
+@pytest.mark.parametrize("case", [pytest.param(one, id=one.name) for one in ORDINARY])
+def test_moves_of_ordinary_scales(case: Case, tmp_path: Path) -> None:
+    """The bytes of the reference; onnxruntime's numbers but for some steps."""
+    model = replace(case, style=Style(dtype="int8")).build()
+    outputs = outputs_of(model, "aie2-2x2", 5, tmp_path)
+    outputs.check_bytes()
+    outputs.check_onnxruntime(exact=False)
+
+
+@pytest.mark.parametrize("case", [pytest.param(one, id=one.name) for one in (*NETWORKS, CHANNELS[-1], RESIZES[0])])
+def test_moves_beside_groups(case: Case, tmp_path: Path) -> None:
+    """Layers in strips before and behind what is interleaved, or viewed, which itself is in no group."""
+    pipeline = DEFAULT_PIPELINE.replace("depthwise-tiling", "depthwise-tiling{strips=2}")
+    simulate(case.build(), "aie2-2x2", tmp_path, pipeline=pipeline)
+
+
+@pytest.mark.slow
+def test_moves_at_instruction_level(tmp_path: Path) -> None:
+    """A core that executes its program gives the same bytes in the same cycles."""
+    case = next(one for one in CHANNELS if one.name == "slice_crop")
+    for number, one in enumerate((case, NETWORKS[0])):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        simulate(one.build(), "aie2-2x2", directory)
+        np.savez(directory / "x.npz", **feeds(one.build(), 7))  # type: ignore[arg-type]
+        words = [str(directory / "plan"), "--input", str(directory / "x.npz"), "--instructions", "all", "-q"]
+        assert bscc_sim(words) == 0
+
+
+def test_a_plan_with_parts_can_be_forced(tmp_path: Path) -> None:
+    """The mappings and homes of a plan give the same plan again."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(NETWORKS[1].build().SerializeToString())
+    plans = []
+    for name, mapping in (("free", ""), ("forced", str(tmp_path / "free" / "mapping.json"))):
+        compile_model(path, tmp_path / name, Options("aie2-2x2", compare_dense=False, mapping=mapping))
+        plans.append((tmp_path / name / "control.bin").read_bytes())
+    assert plans[0] == plans[1]
+
+
+def test_the_papers_estimate_knows_no_interleaving(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(RESIZES[0].build().SerializeToString())
+    with pytest.raises(UnsupportedModel, match="several layers write in turn"):
+        compile_model(path, tmp_path / "plan", Options("aie2-2x2", compare_dense=False, cost_model="paper"))

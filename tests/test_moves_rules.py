@@ -51,6 +51,13 @@ def test_nearest_pixels_are_those_of_onnxruntime(rule: str, rounding: str) -> No
         assert index.tolist() == found.reshape(-1).astype(int).tolist(), (size, result)
 
 
+def test_upsample_repeats_pixels() -> None:
+    """It is of opsets without QuantizeLinear, so no quantised model shows it."""
+    build, _, _ = of_resize(3, 6, "half_pixel", "floor")
+    node = Node("up", "Upsample", ("x", "scales"), ("y",), {})
+    assert sources(build, node, 3, 6, 2.0).tolist() == [0, 0, 1, 1, 2, 2]
+
+
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_phases_make_a_transposed_convolution(stride: int) -> None:
     """Along one axis, against the sum that ONNX says: y[s * i + k - p] += x[i] * w[k]."""
