@@ -18,7 +18,7 @@ from compiler.errors import UnsupportedModel
 from compiler.pipeline import DEFAULT_PIPELINE
 from runtime_sim.session import Session
 from tests.models import feeds
-from tests.netbuilder import Style, Tensor
+from tests.netbuilder import Attributes, Style, Tensor
 from tests.netmoves import Moves, integers
 from tests.reference_tools import onnxruntime_outputs
 from tests.test_end_to_end import outputs_of, same
@@ -226,6 +226,55 @@ def test_moves(case: Case, target: str, tmp_path: Path) -> None:
     simulate(case.build(), target, tmp_path, case.layers)
 
 
+def random_moves(seed: int) -> onnx.ModelProto:
+    """A chain of some operators that move numbers, with a convolution between them now and then."""
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.choice([3, 8, 12, 16, 24])), int(rng.integers(3, 12)), int(rng.integers(3, 12)))
+    net = Moves(seed, shape, Style(dtype=str(rng.choice(["int8", "uint8"])), pow2=True))
+    x = kept = net.x
+    for _ in range(int(rng.integers(3, 7))):
+        _, channels, height, width = x.shape
+        kinds = ["conv", "slice", "split", "pad", "gather", "save"]
+        kinds += ["up", "transposed"] if height * width < 150 else []
+        kinds += ["squares"] if channels % 4 == 0 and height * width < 150 else []
+        kinds += ["down"] if height % 2 == width % 2 == 0 else []
+        kinds += ["join"] if kept.shape[2:] == x.shape[2:] and channels < 64 else []
+        kind = str(rng.choice(kinds))
+        if kind == "conv":
+            x = conv(net, x, int(rng.choice([5, 8, 16, 32])), int(rng.choice([1, 3])))
+        elif kind == "slice":
+            start = [int(rng.integers(0, one)) for one in (channels, height, width)]
+            x = net.slice(x, start, [99] * 3, [1, 2, 3], [1, *rng.integers(1, 3, 2).tolist()])
+        elif kind == "split":
+            first = int(rng.integers(0, channels // 8 + 1)) * 8 or channels // 2
+            x = net.split(x, first, channels - first)[int(rng.integers(0, 2))] if 0 < first < channels else x
+        elif kind == "pad":
+            x = net.same("Pad", x, integers(0, *rng.integers(0, 3, 3).tolist(), 0, *rng.integers(0, 3, 3).tolist()))
+        elif kind == "gather":
+            index = integers(*rng.integers(0, channels, int(rng.integers(1, 20))).tolist())
+            x = net.same("Gather", x, index, attributes={"axis": 1})
+        elif kind == "up":
+            x = net.upsample(x, *rng.integers(1, 4, 2).tolist())
+        elif kind == "transposed":
+            sides, pads = rng.integers(1, 5, 2).tolist(), rng.integers(0, 2, 4).tolist()
+            out, strides = int(rng.choice([4, 8, 16])), rng.integers(2, 4, 2).tolist()
+            x = net.quant(net.conv_transpose(x, out, tuple(sides), strides=tuple(strides), pads=tuple(pads)))
+        elif kind == "squares":
+            attributes: Attributes = {"blocksize": 2, "mode": str(rng.choice(["DCR", "CRD"]))}
+            x = net.same("DepthToSpace", x, attributes=attributes)
+        elif kind == "down":
+            x = net.same("SpaceToDepth", x, attributes={"blocksize": 2})
+        elif kind == "join":
+            x = net.quant(net.concat(x, kept), like=x if rng.random() < 0.5 else None)
+        kept = x if kind == "save" else kept
+    return net.finish(x if x.int_name != "" and x is not net.x else conv(net, x))
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_random_moves(seed: int, tmp_path: Path) -> None:
+    simulate(random_moves(seed), TARGETS[seed % len(TARGETS)], tmp_path)
+
+
 ORDINARY = (*TRANSPOSED[1:3], *CHANNELS[:3], CHANNELS[-1], SQUARES[2], PADS[2], *NETWORKS)
 
 
@@ -238,7 +287,10 @@ def test_moves_of_ordinary_scales(case: Case, tmp_path: Path) -> None:
     outputs.check_onnxruntime(exact=False)
 
 
-@pytest.mark.parametrize("case", [pytest.param(one, id=one.name) for one in (*NETWORKS, CHANNELS[-1], RESIZES[0])])
+CROPPED = tuple(one for one in CHANNELS if one.name in ("slice_crop", "slice_strided"))
+
+
+@pytest.mark.parametrize("case", [pytest.param(one, id=one.name) for one in (*NETWORKS, *CROPPED, CHANNELS[-1])])
 def test_moves_beside_groups(case: Case, tmp_path: Path) -> None:
     """Layers in strips before and behind what is interleaved, or viewed, which itself is in no group."""
     pipeline = DEFAULT_PIPELINE.replace("depthwise-tiling", "depthwise-tiling{strips=2}")
@@ -248,8 +300,7 @@ def test_moves_beside_groups(case: Case, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_moves_at_instruction_level(tmp_path: Path) -> None:
     """A core that executes its program gives the same bytes in the same cycles."""
-    case = next(one for one in CHANNELS if one.name == "slice_crop")
-    for number, one in enumerate((case, NETWORKS[0])):
+    for number, one in enumerate((CROPPED[0], NETWORKS[0])):
         directory = tmp_path / str(number)
         directory.mkdir()
         simulate(one.build(), "aie2-2x2", directory)

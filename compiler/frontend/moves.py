@@ -125,7 +125,7 @@ def pad(build: Build, node: Node) -> None:
     mode = node.word("mode", "constant")
     if mode != "constant":
         raise Refusal(f"its mode is {mode}, only constant pads are supported")
-    given = numbers(build, node, 1, "pads", "pads") or node.integers("paddings")
+    given = numbers(build, node, 1, "pads", "pads") or ()
     axes = numbers(build, node, 3, "axes", "axes") or tuple(range(len(x.shape)))
     if len(given) != 2 * len(axes):
         raise Refusal(f"it has {len(given)} pads for {len(axes)} axes")

@@ -136,7 +136,7 @@ def own_fault(build: Build, node: Node) -> str:
     """What is wrong with a node whatever its input is."""
     if node.op_type in ("Conv", "QLinearConv") and node.integer("group", 1) != 1:
         return f"it has {node.integer('group', 1)} groups, only dense convolutions are supported"
-    if node.op_type in ("Conv", "Gemm", "MatMul"):
+    if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         weight = build.env.get(node.input(1))
         if isinstance(weight, Constant) and weight.scales is None:
             return f"it runs in float32: its weights are {weight.array.dtype.name}"
