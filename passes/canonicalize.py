@@ -113,7 +113,7 @@ def average_of_pad(op: nn.QAveragePoolOp, rw: Rewriter) -> bool:
 
 @rewrites(nn.MaxPoolOp)
 def max_pool_of_pad(op: nn.MaxPoolOp, rw: Rewriter) -> bool:
-    """max_pool(pad(x)) -> max_pool(x) with both pads, if 0 is the smallest number: pads then win never"""
+    """max_pool(pad(x)) -> max_pool(x) with both pads, if 0 is the smallest number: its pads then never win"""
     pad = op.x.op
     if not isinstance(pad, nn.PadOp) or min(op.pads) < 0:
         return False
@@ -262,8 +262,8 @@ def rows_of(constant: nn.ConstantOp, channels: nn.ChannelsOp, rw: Rewriter) -> V
 @rewrites(nn.ChannelsOp)
 def channels_by_conv(op: nn.ChannelsOp, rw: Rewriter) -> bool:
     """channels(x) -> conv1x1 by ones and zeros, exact as no scale changes, where the result is no whole blocks of x"""
-    first = op.stretch
-    if first is not None and first[0] % BLOCK == 0:
+    stretch = op.stretch
+    if stretch is not None and stretch[0] % BLOCK == 0:
         return False
     module, quant = module_of(op), quant_of(op, op.x.type)
     weight = np.zeros((len(op.index), 1, 1, op.x.type.shape[3]), np.int8)
@@ -301,7 +301,7 @@ CONVOLVED = (channels_of_conv, channels_by_conv)
 
 @dataclass(frozen=True)
 class Canonicalize(Pass):
-    """Remove integer operations that do nothing and join clamps."""
+    """Remove integer operations that do nothing; join clamps, pads and what picks numbers with their neighbours."""
 
     name: ClassVar[str] = "canonicalize"
     requires: ClassVar[Stage] = NN

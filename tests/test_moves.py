@@ -182,6 +182,14 @@ def of_integers(net: Moves, x: Tensor) -> Tensor:
     return net.quant(net.conv(y, 8, (3, 3)))
 
 
+def shuffle(net: Moves, x: Tensor) -> Tensor:
+    """ShuffleNet's change of channels between groups: Reshape, Transpose, Reshape."""
+    y = net.reshape(conv(net, x, 24), (1, 3, 8, *x.shape[2:]))
+    y = replace(y, value=y.value.reshape(-1, 3, 8, *x.shape[2:]))
+    y = net.reshape(net.move("Transpose", y, {"perm": (0, 2, 1, 3, 4)}), (1, 24, *x.shape[2:]))
+    return conv(net, replace(y, value=y.value.reshape(-1, 24, *x.shape[2:])), 8)
+
+
 def last_axis(net: Moves, x: Tensor) -> Tensor:
     """Channels that come last, as TensorFlow has them."""
     y = net.move("Transpose", conv(net, x), {"perm": (0, 2, 3, 1)})
@@ -196,6 +204,7 @@ FORMS = (
          style=Style(pow2=True, opset=10, per_channel=False)),
     Case("integers", of_integers),
     Case("last_axis", last_axis),
+    Case("shuffle", shuffle),
 )  # fmt: skip
 
 CASES = (*RESIZES, *TRANSPOSED, *CHANNELS, *SQUARES, *PADS, *FORMS, *NETWORKS)

@@ -118,6 +118,22 @@ def gather(build: Build, node: Node) -> None:
     build.define(node, Tensor(taken(build, node, x.value, index), build.shape_of(node), x.layout))
 
 
+def shuffled(build: Build, node: Node, x: Tensor, perm: tuple[int, ...]) -> Tensor | None:
+    """A Transpose among dimensions that channels were cut into, as ShuffleNet has it; None if it is another."""
+    height, width, channels = x.nhwc
+    inner = len(x.shape) - 2
+    cut = x.shape[:inner]
+    if (
+        x.layout is not Layout.NCHW
+        or inner < 2
+        or x.shape[inner:] != (height, width)
+        or perm[inner:] != (inner, inner + 1)
+    ):
+        return None
+    index = np.arange(channels).reshape(cut).transpose(perm[:inner]).reshape(-1).tolist()
+    return Tensor(taken(build, node, x.value, index), build.shape_of(node), Layout.NCHW)
+
+
 def pad(build: Build, node: Node) -> None:
     """Pad with zeros around images and channels; negative pads cut."""
     x = build.tensor(node, 0)
