@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,27 @@ def conv_reach(
     sizes = np.abs(weights.astype(np.int16)).sum(axis=tuple(range(1, weights.ndim)), dtype=np.int64)
     reach: Ints = sizes * max(x_limits[1] - x_zero, x_zero - x_limits[0]) + np.abs(bias.astype(np.int64))
     return reach
+
+
+class Scaled(Protocol):
+    """How integers are to be understood; `dialects.quant.Quant` is one."""
+
+    @property
+    def scale(self) -> float: ...
+    @property
+    def zero(self) -> int: ...
+    @property
+    def limits(self) -> tuple[int, int]: ...
+
+
+def requant_of(
+    weights: AnyInts, w_scales: NDArray[np.float32], bias: AnyInts, x: Scaled, y: Scaled, exact: bool
+) -> Requant:
+    """What a convolution multiplies its sums by, exactly or in 15 bits; channels first."""
+    if exact:
+        return conv_requant(x.scale, w_scales, y.scale)
+    reach = conv_reach(weights, bias, x.zero, x.limits)
+    return narrow_requant(conv_factors(x.scale, w_scales, y.scale), reach, y.zero, y.limits)
 
 
 def narrow_requant(factors: Sequence[tuple[int, int]], reach: AnyInts, zero: int, limits: tuple[int, int]) -> Requant:

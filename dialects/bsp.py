@@ -17,6 +17,8 @@ from compiler.ir import (
     prop,
     result,
 )
+from dialects.bsp_moves import BlocksOp as BlocksOp
+from dialects.bsp_moves import InterleaveOp as InterleaveOp
 from dialects.convolution import MATRIX, TABLE, BlockMatrixType, Conv2dOp, DepthwiseOp, WeightOp
 from dialects.nn import InputOp, OutputOp, concat_type
 from dialects.quant import Quant, check_ends, check_image, quant_of, window_shape
@@ -72,7 +74,7 @@ class AddOp(Op):
 
 
 class MaxPoolOp(Op):
-    """y = clamp(rhe((max(x) - x_zero) * M / 2^shift) + y_zero, y_min, y_max); pads are never the largest."""
+    """y = clamp(rhe((max(x) - x_zero) * M / 2^shift) + y_zero, y_min, y_max); as in nn.max_pool pads never win."""
 
     name = "bsp.max_pool"
     pure = True
@@ -95,7 +97,7 @@ class MaxPoolOp(Op):
         check_image(self, self.x.type)
         check_ends(self, (self.x,), (self.x_zero,), self.quant, (self.y_zero, self.y_min, self.y_max))
         shape = self.x.type.shape
-        size = window_shape(self, shape[1:3], self.kernel, self.strides, self.pads, self.dilations)
+        size = window_shape(self, shape[1:3], self.kernel, self.strides, self.pads, self.dilations, crops=True)
         return (self.quant.tensor((1, *size, shape[3])),)
 
 
@@ -189,7 +191,7 @@ class RowsOp(Op):
 
     def verify(self) -> None:
         for user in self.y.users:
-            if isinstance(user, RowsOp | ConcatOp | StackOp | OutputOp):
+            if isinstance(user, RowsOp | BlocksOp | ConcatOp | StackOp | InterleaveOp | OutputOp):
                 raise self.error("rows", f"is read by '{user.name}', which needs a tensor and no view")
             if not isinstance(user, WINDOWED) or user.operands[0] is not self.y:
                 continue
@@ -222,7 +224,7 @@ class StackOp(Op):
 
     def verify(self) -> None:
         for part in (inner for one in self.inputs for inner in parts_of(one)):
-            if not part.used_once or isinstance(part.op, InputOp | ConstantOp | StackOp):
+            if not part.used_once or isinstance(part.op, InputOp | ConstantOp | StackOp | BlocksOp):
                 raise self.error("stack", f"joins {part.type}, which is not written for it alone")
 
 
@@ -233,7 +235,9 @@ def parts_of(value: Value[TensorType]) -> tuple[Value[TensorType], ...]:
 
 
 def whole_of(value: Value[TensorType]) -> Value[TensorType]:
-    """The tensor whose buffer a value is written into: what it is joined into, or itself."""
+    """The tensor whose buffer a value lies in: what it is a view of, what it is joined into, or itself."""
+    if isinstance(value.op, BlocksOp | RowsOp):
+        return whole_of(value.op.x)
     for user in value.users:
         if isinstance(user, ConcatOp | StackOp):
             return whole_of(user.y)
@@ -243,23 +247,9 @@ def whole_of(value: Value[TensorType]) -> Value[TensorType]:
 WINDOWED = (Conv2dOp, DepthwiseOp, MaxPoolOp, AvgPoolOp)
 """What looks at pixels around its own, of its first operand: these may stand in a border."""
 
-DIALECT = Dialect(
-    "bsp",
-    ops=(
-        WeightOp,
-        ConstantOp,
-        Conv2dOp,
-        DepthwiseOp,
-        AddOp,
-        MaxPoolOp,
-        AvgPoolOp,
-        RequantizeOp,
-        ConcatOp,
-        RowsOp,
-        StackOp,
-    ),
-    attributes=(BlockMatrixType,),
-)
+_LAYERS = (WeightOp, ConstantOp, Conv2dOp, DepthwiseOp, AddOp, MaxPoolOp, AvgPoolOp, RequantizeOp)
+_JOINS = (ConcatOp, RowsOp, StackOp, BlocksOp, InterleaveOp)
+DIALECT = Dialect("bsp", ops=(*_LAYERS, *_JOINS), attributes=(BlockMatrixType,))
 STAGE_OPS: tuple[type[Op], ...] = (InputOp, OutputOp, *DIALECT.ops)
 
 __all__ = [

@@ -23,6 +23,9 @@ from compiler.ir import (
     prop,
     result,
 )
+from dialects.nn_moves import ChannelsOp as ChannelsOp
+from dialects.nn_moves import InterleaveOp as InterleaveOp
+from dialects.nn_moves import PadOp as PadOp
 from dialects.quant import Quant, check_bounds, check_image, is_quantised, quant_of, window_shape
 
 
@@ -210,7 +213,10 @@ class QConv2dOp(_Conv):
 
 
 class MaxPoolOp(Op):
-    """The largest of the pixels under a window; pads, those of ceil_mode among them, never win."""
+    """The largest of the pixels under a window; pads, those of ceil_mode among them, never win.
+
+    Negative pads take pixels away, so that a window of one pixel takes some rows and columns of an image.
+    """
 
     name = "nn.max_pool"
     pure = True
@@ -225,7 +231,8 @@ class MaxPoolOp(Op):
     def infer(self) -> tuple[Type, ...]:
         check_image(self, self.x.type)
         type = self.x.type
-        size = window_shape(self, type.shape[1:3], self.kernel, self.strides, self.pads, self.dilations)
+        image, window = type.shape[1:3], (self.kernel, self.strides, self.pads, self.dilations)
+        size = window_shape(self, image, *window, crops=True)
         return (TensorType((1, *size, type.shape[3]), type.element, type.encoding),)
 
 
@@ -367,6 +374,7 @@ FLOAT_OPS: tuple[type[Op], ...] = (
 )  # fmt: skip
 INTEGER_OPS: tuple[type[Op], ...] = (
     InputOp, OutputOp, ConstantOp, QConv2dOp, MaxPoolOp, QAveragePoolOp, QAddOp, ConcatOp, RequantizeOp,
+    PadOp, ChannelsOp, InterleaveOp,
 )  # fmt: skip
 
 DIALECT = Dialect("nn", ops=(*INTEGER_OPS, *FLOAT_OPS), attributes=(Quant, Layout))

@@ -86,14 +86,16 @@ def window_shape(
     strides: tuple[int, ...],
     pads: tuple[int, ...],
     dilations: tuple[int, ...],
+    *,
+    crops: bool = False,
 ) -> tuple[int, int]:
     """Height and width of the result: (size + pads - dilation * (kernel - 1) - 1) // stride + 1.
 
-    Pads are top, left, bottom, right.
+    Pads are top, left, bottom, right; with `crops` a negative one takes pixels away.
     """
     if [len(one) for one in (kernel, strides, pads, dilations)] != [2, 2, 4, 2]:
         raise op.error("window", "expects 2 kernel, 2 stride, 4 pad and 2 dilation numbers")
-    if min(*kernel, *strides, *dilations) < 1 or min(pads) < 0:
+    if min(*kernel, *strides, *dilations) < 1 or (min(pads) < 0 and not crops):
         raise op.error("window", "expects positive kernel, strides and dilations, and no negative pad")
     found = []
     for axis in range(2):
@@ -103,3 +105,16 @@ def window_shape(
             raise op.error("window", f"has a window of {reach} on {room} padded pixels")
         found.append((room - reach) // strides[axis] + 1)
     return found[0], found[1]
+
+
+def interleaved_type(op: Op, inputs: tuple[Value[TensorType], ...], steps: tuple[int, ...]) -> TensorType:
+    """The type of steps[0] * steps[1] tensors of one type whose pixels lie between each other's."""
+    if len(steps) != 2 or min(steps) < 1 or len(inputs) != steps[0] * steps[1]:
+        raise op.error("interleave", f"has {len(inputs)} inputs for the steps {steps}, expects their product")
+    first = inputs[0].type
+    for one in inputs:
+        check_image(op, one.type)
+        if one.type != first:
+            raise op.error("interleave", f"joins {first} and {one.type}, which differ")
+    _, height, width, channels = first.shape
+    return TensorType((1, steps[0] * height, steps[1] * width, channels), first.element, first.encoding)

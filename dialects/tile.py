@@ -91,7 +91,11 @@ class LoadOp(Op):
 
 
 class StoreOp(Op):
-    """Write a memory tile buffer to DDR: each column its share."""
+    """Write a memory tile buffer to DDR: each column its share.
+
+    With `spread` (sy, sx, i, j) it is a part of an interleaved tensor: pixel (y, x) becomes pixel (sy * y + i,
+    sx * x + j) of the whole, and its first block is block `at_block` there.  Else both lie alike.
+    """
 
     name = "tile.store"
 
@@ -99,6 +103,11 @@ class StoreOp(Op):
     into: Value[BufferType] = operand()
     at_block: int = prop()
     epoch: int = prop()
+    spread: tuple[int, ...] | None = prop(default=None)
+
+    def verify(self) -> None:
+        if self.spread is not None and len(self.spread) != 4:
+            raise self.error("spread", f"has {len(self.spread)} numbers of 'spread', expects 4")
 
 
 class RunOp(Op):

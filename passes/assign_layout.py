@@ -1,7 +1,7 @@
 """`assign-layout`: make every activation storable as blocks of 8 channels with one border value.
 
-Afterwards each part of a concatenation starts at a block and is written by one op that nobody else's buffer needs,
-and no tensor is read with two border values.
+Afterwards each part of a concatenation starts at a block and is written by one op that nobody else's buffer needs, each
+part of an interleaving by one that nobody else reads, and no tensor is read with two border values.
 """
 
 from __future__ import annotations
@@ -30,9 +30,13 @@ def border_value(op: Op, value: Value[TensorType]) -> int | None:
         return op.x_zero
     if isinstance(op, bsp.AvgPoolOp) and any(op.pads):
         return op.x_zero
-    if isinstance(op, bsp.MaxPoolOp) and any(op.pads):
+    if isinstance(op, bsp.MaxPoolOp) and max(op.pads) > 0:
         return quant_of(op, value.type).limits[0]
     return None
+
+
+NOT_WRITTEN = (InputOp, bsp.ConstantOp, bsp.ConcatOp, bsp.InterleaveOp, bsp.BlocksOp)
+"""What no kernel writes, at least not as a whole."""
 
 
 def copy_of(value: Value[TensorType], near: Op, rw: Rewriter) -> Value[TensorType]:
@@ -119,10 +123,22 @@ def own_parts(concat: bsp.ConcatOp) -> None:
     for number, part in enumerate(concat.inputs):
         users = part.users
         placed = sum(isinstance(one, bsp.ConcatOp) for one in users) > 1 or id(part) in seen
-        ends = isinstance(part.op, InputOp | bsp.ConstantOp | bsp.ConcatOp)
+        ends = isinstance(part.op, InputOp | bsp.ConstantOp | bsp.ConcatOp | bsp.BlocksOp)
         if placed or ends or any(isinstance(one, OutputOp) for one in users):
             rw.set_operand(concat, number, copy_of(part, concat, rw))
         seen.add(id(part))
+
+
+def own_pixels(join: bsp.InterleaveOp) -> None:
+    """What is no layer's result, or is read by others too, is copied once, to be stored wherever it comes."""
+    rw = Rewriter.at(join)
+    for part in dict.fromkeys(join.inputs):
+        if set(part.users) == {join} and not isinstance(part.op, NOT_WRITTEN):
+            continue
+        copy = copy_of(part, join, rw)
+        for number, one in enumerate(join.inputs):
+            if one is part:
+                rw.set_operand(join, number, copy)
 
 
 def split_borders(module: Module) -> None:
@@ -153,7 +169,7 @@ def own_outputs(module: Module) -> None:
 
 @dataclass(frozen=True)
 class AssignLayout(Pass):
-    """Align concatenations to blocks, give each tensor one border value and each output its own buffer."""
+    """Align concatenations to blocks, give each tensor one border value, outputs and parts writers of their own."""
 
     name: ClassVar[str] = "assign-layout"
     requires: ClassVar[Stage] = BSP
@@ -164,5 +180,7 @@ class AssignLayout(Pass):
         for concat in list(module.walk(bsp.ConcatOp)):
             if not align_concat(concat, module):
                 own_parts(concat)
+        for join in list(module.walk(bsp.InterleaveOp)):
+            own_pixels(join)
         own_outputs(module)
         split_borders(module)

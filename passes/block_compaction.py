@@ -14,13 +14,9 @@ from compiler.blocks import BLOCK, Weights, blocks_in_groups, distinct, pack, pa
 from compiler.errors import Diagnostic, UnsupportedModel
 from compiler.ir import I8, FuncOp, Module, Op, Rewriter, TensorType, Type, Value
 from compiler.numerics import (
-    Requant,
     add_factors,
-    conv_factors,
-    conv_reach,
-    conv_requant,
     mean_factors,
-    narrow_requant,
+    requant_of,
     rescale_factor,
 )
 from compiler.pass_manager import Pass, Stage, option
@@ -77,6 +73,15 @@ class Lowering:
             )
             self.weights[key] = rw.insert(op)
         return self.weights[key]
+
+    def means(self, x: Quant, y: Quant, counts: list[int]) -> tuple[str, str]:
+        """A table of factors, one for each number of pixels of a mean: its name and its digest."""
+        symbol, store = self.symbol(), self.module.store
+        multipliers, shift = mean_factors(x.scale, y.scale, counts)
+        store[f"{symbol}.count"] = np.array(counts, np.int32)
+        store[f"{symbol}.multiplier"] = np.array(multipliers, np.int32)
+        store[f"{symbol}.shift"] = np.full(len(counts), shift, np.int32)
+        return symbol, store.table_digest(symbol, ("count", "multiplier", "shift"))
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,7 @@ def lower_conv(op: nn.QConv2dOp, low: Lowering, rw: Rewriter) -> Op:
     if op.bias is not None:
         assert isinstance(op.bias.op, nn.ConstantOp)
         bias = store[op.bias.op.symbol]
-    factors = factors_of(op, x, store[constant.symbol], store[constant.scales], bias)
+    factors = requant_of(store[constant.symbol], store[constant.scales], bias, x, op.quant, bool(op.exact))
     table = {"bias": bias, "multiplier": factors.multiplier, "shift": factors.shift}
     if factors.first is not None:
         table["first"] = factors.first
@@ -175,16 +180,6 @@ def lower_conv(op: nn.QConv2dOp, low: Lowering, rw: Rewriter) -> Op:
     return bsp.Conv2dOp(
         low.get(op.x), weight.y, None, *window, *ends, *factors_at, op.quant, exact=op.exact, loc=op.loc
     )
-
-
-def factors_of(
-    op: nn.QConv2dOp, x: Quant, weights: Weights, scales: NDArray[np.float32], bias: NDArray[np.int32]
-) -> Requant:
-    """What a convolution multiplies its sums by, exactly or in 15 bits."""
-    if op.exact:
-        return conv_requant(x.scale, scales, op.quant.scale)
-    reach = conv_reach(weights, bias, x.zero, x.limits)
-    return narrow_requant(conv_factors(x.scale, scales, op.quant.scale), reach, op.quant.zero, op.quant.limits)
 
 
 def lower_add(op: nn.QAddOp, low: Lowering, rw: Rewriter) -> Op:
@@ -217,12 +212,8 @@ def counts_of(op: nn.QAveragePoolOp) -> list[int]:
 
 def lower_average(op: nn.QAveragePoolOp, low: Lowering, rw: Rewriter) -> Op:
     """qaverage_pool -> avg_pool with a factor for each count, all at one shift"""
-    quant, symbol, store = quant_of(op, op.x.type), low.symbol(), low.module.store
-    counts = counts_of(op)
-    multipliers, shift = mean_factors(quant.scale, op.quant.scale, counts)
-    store[f"{symbol}.count"] = np.array(counts, np.int32)
-    store[f"{symbol}.multiplier"] = np.array(multipliers, np.int32)
-    store[f"{symbol}.shift"] = np.full(len(counts), shift, np.int32)
+    quant = quant_of(op, op.x.type)
+    table = low.means(quant, op.quant, counts_of(op))
     return bsp.AvgPoolOp(
         low.get(op.x),
         op.kernel,
@@ -234,8 +225,7 @@ def lower_average(op: nn.QAveragePoolOp, low: Lowering, rw: Rewriter) -> Op:
         op.quant.zero,
         op.y_min,
         op.y_max,
-        symbol,
-        store.table_digest(symbol, ("count", "multiplier", "shift")),
+        *table,
         op.quant,
         loc=op.loc,
     )
@@ -259,6 +249,28 @@ def lower_concat(op: nn.ConcatOp, low: Lowering, rw: Rewriter) -> Op:
     return bsp.ConcatOp(tuple(low.get(one) for one in op.inputs), loc=op.loc)
 
 
+def lower_pad(op: nn.PadOp, low: Lowering, rw: Rewriter) -> Op:
+    """pad -> the average of one pixel each, or of one counted pad, which is 0"""
+    quant = quant_of(op, op.x.type)
+    window = ((1, 1), (1, 1), op.pads, op.pads, True)
+    table = low.means(quant, quant, [1])
+    return bsp.AvgPoolOp(low.get(op.x), *window, quant.zero, quant.zero, *quant.limits, *table, quant, loc=op.loc)
+
+
+def lower_channels(op: nn.ChannelsOp, low: Lowering, rw: Rewriter) -> Op:
+    """channels -> blocks where they lie"""
+    if op.stretch is None or op.stretch[0] % BLOCK:
+        text = "takes channels that are no whole blocks as they lie"
+        raise UnsupportedModel(Diagnostic("channels", text, op.loc, help="'canonicalize' makes convolutions of such"))
+    first, last = op.stretch
+    return bsp.BlocksOp(low.get(op.x), first // BLOCK, last - first, loc=op.loc)
+
+
+def lower_interleave(op: nn.InterleaveOp, low: Lowering, rw: Rewriter) -> Op:
+    """interleave -> interleave"""
+    return bsp.InterleaveOp(tuple(low.get(one) for one in op.inputs), op.steps, loc=op.loc)
+
+
 def lower_constant(op: nn.ConstantOp, low: Lowering, rw: Rewriter) -> Op | None:
     """An activation stays a constant; weights and biases go where they are read."""
     return (
@@ -275,6 +287,9 @@ LOWERINGS: dict[type[Op], Callable[..., Op | None]] = {
     nn.QAveragePoolOp: lower_average,
     nn.RequantizeOp: lower_requantize,
     nn.ConcatOp: lower_concat,
+    nn.PadOp: lower_pad,
+    nn.ChannelsOp: lower_channels,
+    nn.InterleaveOp: lower_interleave,
     nn.ConstantOp: lower_constant,
 }
 

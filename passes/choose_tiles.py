@@ -58,7 +58,8 @@ class Emitter:
     def emit(self) -> None:
         """Homes and ports first, then for each pass its loads, its run and its stores."""
         for tensor in self.plan.tensors:
-            self._home(tensor)
+            if not tensor.places:
+                self._home(tensor)
         for op, tensor in self.plan.ports:
             value = op.y if isinstance(op, InputOp) else op.x
             self.rw.insert(
@@ -114,16 +115,19 @@ class Emitter:
                 buffer = staged
             inputs.append(buffer)
             at.append(view.at)
-        home = self.homes[node.output.tensor.number]
-        out = home
-        if node.output.tensor.level == "ddr":
+        tensor = node.output.tensor
+        out = None if tensor.places else self.homes[tensor.number]
+        if tensor.level == "ddr":
             parts = [filled(node, one) for one in extents]
-            tensor = node.output.tensor
             size = room_bytes(tensor.storage, parts, max(one.rows[1] - one.rows[0] for one in extents))
             out = self._alloc(tensor, "mem", parts, f"{tensor.owner} of {node.number}.{piece}", size)
+        assert out is not None, "a part of an interleaved tensor goes to DDR"
         self._run(node, piece, tuple(inputs), out, (*at, node.output.at))
-        if out is not home:
-            self.rw.insert(tile.StoreOp(out, home, 0, self.epoch))
+        for place in tensor.places:
+            spread = (*place.spread.steps, *place.spread.phase)
+            self.rw.insert(tile.StoreOp(out, self.homes[place.whole.number], place.at, self.epoch, spread))
+        if tensor.level == "ddr" and not tensor.places:
+            self.rw.insert(tile.StoreOp(out, self.homes[tensor.number], 0, self.epoch))
         self.epoch += 1
 
     def _run(self, node: Node, piece: int, inputs: tuple[Buffer, ...], out: Buffer, at: tuple[int, ...]) -> None:

@@ -1,7 +1,7 @@
 """`fold-quantization`: floats between Q and DQ become integers with scales in their types.
 
-Q is monotone, so it moves up through max_pool, concat and clamps; DQ moves down through max_pool; then every
-float operation that is left stands between DQ and Q and has an integer twin.
+Q is monotone, so it moves up through max_pool, clamps and what only moves numbers; DQ moves down through the same;
+then every float operation that is left stands between DQ and Q and has an integer twin.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from compiler.ir import (
     TensorType,
     Value,
     apply_patterns,
+    module_of,
     rewrites,
 )
 from compiler.numerics import conv_factors, conv_reach, narrow_error, narrow_requant, quantize_input, room_of
@@ -79,36 +80,59 @@ def quantize_of_clip(q: nn.QuantizeOp, rw: Rewriter) -> bool:
     return True
 
 
+def keeps_zeros(op: Op, q: nn.QuantizeOp) -> bool:
+    """Whether the clamp of a quantisation leaves alone the zeros that an operation puts between numbers."""
+    zeros = isinstance(op, nn.PadOp) or (isinstance(op, nn.ChannelsOp) and -1 in op.index)
+    return not zeros or q.y_min <= q.quant.zero <= q.y_max
+
+
 @rewrites(nn.QuantizeOp)
-def quantize_of_max_pool(q: nn.QuantizeOp, rw: Rewriter) -> bool:
-    """Q(max_pool(x)) -> max_pool(Q(x)), unless x is DQ(...), which goes down first"""
-    pool = q.x.op
-    if not isinstance(pool, nn.MaxPoolOp) or isinstance(pool.x.op, nn.DequantizeOp):
+def quantize_of_moved(q: nn.QuantizeOp, rw: Rewriter) -> bool:
+    """Q(move(x)) -> move(Q(x)) for max_pool, pad and channels, unless x is DQ(...), which goes down first"""
+    move = q.x.op
+    if not isinstance(move, nn.MaxPoolOp | nn.PadOp | nn.ChannelsOp) or isinstance(move.x.op, nn.DequantizeOp):
         return False
-    inner = rw.insert(rw.copy(q, x=pool.x))
-    rw.replace(q, rw.copy(pool, x=inner.y))
+    if not keeps_zeros(move, q):
+        return False
+    inner = rw.insert(rw.copy(q, x=move.x))
+    rw.replace(q, rw.copy(move, x=inner.y))
     return True
 
 
 @rewrites(nn.QuantizeOp)
-def quantize_of_concat(q: nn.QuantizeOp, rw: Rewriter) -> bool:
-    """Q(concat(a, b)) -> concat(Q(a), Q(b))"""
-    concat = q.x.op
-    if not isinstance(concat, nn.ConcatOp):
+def quantize_of_joined(q: nn.QuantizeOp, rw: Rewriter) -> bool:
+    """Q(join(a, b)) -> join(Q(a), Q(b)) for concat and interleave, once for what is joined several times"""
+    join = q.x.op
+    if not isinstance(join, nn.ConcatOp | nn.InterleaveOp):
         return False
-    parts = tuple(rw.insert(rw.copy(q, x=one)).y for one in concat.inputs)
-    rw.replace(q, rw.copy(concat, inputs=parts))
+    parts = {one: rw.insert(rw.copy(q, x=one)).y for one in dict.fromkeys(join.inputs)}
+    rw.replace(q, rw.copy(join, inputs=tuple(parts[one] for one in join.inputs)))
     return True
 
 
-@rewrites(nn.MaxPoolOp)
-def max_pool_of_dequantize(pool: nn.MaxPoolOp, rw: Rewriter) -> bool:
-    """max_pool(DQ(x)) -> DQ(max_pool(x))"""
-    dq = pool.x.op
+@rewrites(Op)
+def moved_dequantize(move: Op, rw: Rewriter) -> bool:
+    """move(DQ(x)) -> DQ(move(x)) for max_pool, pad and channels"""
+    if not isinstance(move, nn.MaxPoolOp | nn.PadOp | nn.ChannelsOp):
+        return False
+    dq = move.x.op
     if not isinstance(dq, nn.DequantizeOp):
         return False
-    inner = rw.insert(rw.copy(pool, x=dq.x))
-    rw.replace(pool, rw.copy(dq, x=inner.y))
+    inner = rw.insert(rw.copy(move, x=dq.x))
+    rw.replace(move, rw.copy(dq, x=inner.y))
+    return True
+
+
+@rewrites(nn.InterleaveOp)
+def interleaved_dequantize(op: nn.InterleaveOp, rw: Rewriter) -> bool:
+    """interleave(DQ(x), DQ(y)) -> DQ(interleave(x, y)) of one quantisation, where more than Q reads it"""
+    parts = [one.op.x for one in op.inputs if isinstance(one.op, nn.DequantizeOp)]
+    if len(parts) < len(op.inputs) or len({one.type for one in parts}) > 1:
+        return False
+    if all(isinstance(one, nn.QuantizeOp) for one in op.y.users):
+        return False
+    inner = rw.insert(rw.copy(op, inputs=tuple(parts)))
+    rw.replace(op, nn.DequantizeOp(inner.y, loc=op.loc))
     return True
 
 
@@ -237,14 +261,6 @@ def _close(scales: NDArray[np.generic], unit: NDArray[np.float32]) -> bool:
     return bool(np.allclose(scales.astype(np.float64), unit.astype(np.float64), rtol=1e-6, atol=0.0))
 
 
-def module_of(op: Op) -> Module:
-    """The module around an operation."""
-    while op.parent is not None:
-        op = op.parent
-    assert isinstance(op, Module)
-    return op
-
-
 def fold_inputs(module: Module) -> None:
     """Q(input) -> an input of integers, which the host quantises; readers of other types stay floats."""
     for op in module.walk(nn.InputOp):
@@ -299,13 +315,14 @@ def float_diagnostic(op: Op) -> Diagnostic:
 
 
 PATTERNS = (
-    max_pool_of_dequantize,
+    moved_dequantize,
+    interleaved_dequantize,
     relu_of_dequantize,
     quantize_of_dequantize,
     quantize_of_relu,
     quantize_of_clip,
-    quantize_of_max_pool,
-    quantize_of_concat,
+    quantize_of_moved,
+    quantize_of_joined,
     quantize_of_conv,
     quantize_of_add,
     quantize_of_average,

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 Array = npt.NDArray[np.generic]
 Floats = npt.NDArray[np.float32]
-Attributes = Mapping[str, int | Sequence[int]]
+Attributes = Mapping[str, int | str | Sequence[int] | Sequence[float]]
 
 
 @dataclass(frozen=True)

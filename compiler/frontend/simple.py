@@ -9,6 +9,7 @@ import numpy as np
 from compiler.errors import IRError, fuse
 from compiler.frontend.dense import QUANTISE, bias_value
 from compiler.frontend.graph import Array, Node
+from compiler.frontend.moves import shuffled
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, plane, quant_from
 from compiler.frontend.windows import Window, window, with_ceil
 from compiler.ir import F32, TensorType, Value
@@ -269,5 +270,9 @@ def transpose(build: Build, node: Node) -> None:
         build.define(node, Tensor(x.value, shape, Layout.NHWC))
     elif perm == ROWS and height == 1 and x.has(Layout.NHWC) and x.shape == (1, width, channels):
         build.define(node, Tensor(x.value, shape, Layout.NCHW))
+    elif (mixed := shuffled(build, node, x, perm)) is not None:
+        build.define(node, mixed)
     else:
-        raise Refusal(f"perm {list(perm)} of {list(x.shape)} moves numbers, only NHWC <-> NCHW is supported")
+        raise Refusal(
+            f"perm {list(perm)} of {list(x.shape)} moves numbers, only NHWC <-> NCHW and channels are supported"
+        )

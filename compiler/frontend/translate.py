@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from compiler.errors import Diagnostic, IRError, Limit, NodeLocation, UnsupportedModel
-from compiler.frontend import dense, simple
+from compiler.frontend import dense, moves, resize, simple, transposed
 from compiler.frontend.advice import unknown_operator
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
@@ -26,20 +26,29 @@ HANDLERS: dict[str, Handler] = {
     "Clip": simple.clip,
     "Concat": simple.concat,
     "Conv": dense.conv,
+    "ConvTranspose": transposed.conv_transpose,
+    "DepthToSpace": moves.depth_to_space,
     "DequantizeLinear": simple.dequantize,
     "Dropout": simple.same,
     "Flatten": simple.reshape,
+    "Gather": moves.gather,
     "Gemm": dense.gemm,
     "GlobalAveragePool": simple.global_average_pool,
     "Identity": simple.same,
     "MatMul": dense.matmul,
     "MaxPool": simple.max_pool,
+    "Pad": moves.pad,
     "QuantizeLinear": simple.quantize,
     "Relu": simple.relu,
     "Reshape": simple.reshape,
+    "Resize": resize.resize,
+    "Slice": moves.slice_of,
+    "SpaceToDepth": moves.space_to_depth,
+    "Split": moves.split,
     "Squeeze": simple.reshape,
     "Transpose": simple.transpose,
     "Unsqueeze": simple.reshape,
+    "Upsample": resize.resize,
 }
 # Operators behind which the numbers still are those of the tensor, so that its quantisation can be looked up.
 _CARRIERS = (
@@ -52,6 +61,14 @@ _CARRIERS = (
     "Squeeze",
     "Unsqueeze",
     "Relu",
+    "DepthToSpace",
+    "Gather",
+    "Pad",
+    "Resize",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Upsample",
 )
 _POINTWISE = ("QuantizeLinear", "DequantizeLinear", "Identity", "Relu", "Dropout")
 _IN_A_ROW = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool")
@@ -121,7 +138,7 @@ def translate_node(build: Build, node: Node, found: dict[str, Diagnostic]) -> No
 
 def own_fault(build: Build, node: Node) -> str:
     """What is wrong with a node whatever its input is."""
-    if node.op_type in ("Conv", "Gemm", "MatMul"):
+    if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         weight = build.env.get(node.input(1))
         if isinstance(weight, Constant) and weight.scales is None:
             return f"it runs in float32: its weights are {weight.array.dtype.name}"

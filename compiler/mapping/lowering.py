@@ -51,7 +51,8 @@ from compiler.mapping.patterns import (
     packet_of,
     transfers_of,
 )
-from compiler.mapping.program import OutPacket, Step, broadcasts_acts, chunks
+from compiler.mapping.places import Spread, clipped, of_argument, spread_tasks
+from compiler.mapping.program import OutPacket, Region, Step, broadcasts_acts, chunks
 from compiler.mapping.setup import load_programs, set_up_cores
 from compiler.mapping.shapes import Storage
 from compiler.target import Target
@@ -116,12 +117,13 @@ class Lowering:
         runs = [op for op in ops if isinstance(op, tile.RunOp)]
         loads: dict[int, list[tile.LoadOp]] = defaultdict(list)
         stores: dict[Value[tile.BufferType], list[int]] = defaultdict(list)
+        by_epoch: dict[int, list[tile.StoreOp]] = defaultdict(list)
         for op in ops:
             if isinstance(op, tile.LoadOp):
                 loads[op.epoch].append(op)
             elif isinstance(op, tile.StoreOp):
                 stores[op.into].append(op.epoch)
-        by_epoch = {op.epoch: op for op in ops if isinstance(op, tile.StoreOp)}
+                by_epoch[op.epoch].append(op)
 
         def waits(load: tile.LoadOp) -> bool:
             """Whether what it reads is stored so late that it is not there while the run before goes on."""
@@ -139,8 +141,8 @@ class Lowering:
                         ahead += self._load(one, following)
             ahead = self._run(run, work, ahead)
             self._serve(run)
-            if run.epoch in by_epoch:
-                self._store(by_epoch[run.epoch])
+            for store in by_epoch[run.epoch]:
+                self._store(store)
         self.control.drain(len(runs) + 1)
         self.module.store[CONSTANTS] = self.constants.whole()
         load_programs(self.module, self.features)
@@ -177,13 +179,28 @@ class Lowering:
         self.control.drain(store.epoch)
         for column in range(self.target.columns):
             share = unshared_of(source, column)
-            if share.bytes == 0:
+            if store.spread is not None and share.bytes:
+                self._store_spread(store, column, share, store.spread)
+            if share.bytes == 0 or store.spread is not None:
                 continue
             spec = Spec(memtile_word(Side.OWN, local_bytes(source, column, share)), share.bytes // 4)
             send = self._memory_tile(column, Direction.MM2S, STORE_CHANNEL)
             write = Task(ddr_specs(into, share), 1, 0, 0)
             self.control.push(Channel.of_shim(column, Direction.S2MM, 0), write, store.epoch + 1)
             self.control.push(send, Task(packet_of((spec,), STORE_ID), 1, 0, 0), store.epoch + 1)
+
+    def _store_spread(self, store: tile.StoreOp, column: int, share: Region, numbers: Sequence[int]) -> None:
+        """A column's share of a part of an interleaved tensor; it is sent first, as to take it may need many tasks."""
+        source, into = alloc_of(store.source), alloc_of(store.into)
+        spread = Spread((numbers[0], numbers[1]), (numbers[2], numbers[3]))
+        part = clipped(source.storage, into.storage, share, spread)
+        if part.bytes == 0:
+            return
+        send = Task(packet_of(local_specs(source, Side.OWN, column, part), STORE_ID), 1, 0, 0)
+        self.control.push(self._memory_tile(column, Direction.MM2S, STORE_CHANNEL), send, store.epoch + 1)
+        for task in spread_tasks(source.storage, into.storage, part, store.at_block, spread, into.offset // 4):
+            write = of_argument(task, into.argument)
+            self.control.push(Channel.of_shim(column, Direction.S2MM, 0), write, store.epoch + 1)
 
     def _begin(self, run: tile.RunOp, ahead: Sequence[Ahead], loads: Sequence[tile.LoadOp]) -> None:
         """Wait for what a run needs: what was pushed ahead for it, and what the run before has just stored."""

@@ -6,13 +6,17 @@ from dataclasses import dataclass, field, replace
 
 from compiler.encoding.work import BLOCK
 from compiler.errors import UNKNOWN, Location
+from compiler.mapping.places import Spread
 from compiler.mapping.program import Extent, chunks, divide
 from compiler.mapping.shapes import Layer, Mapping, Storage, blocks_of, even_share
 
 
 @dataclass
 class Tensor:
-    """A stored activation; `level` may go from `mem` to `ddr` while the plan is made, never back."""
+    """A stored activation; `level` may go from `mem` to `ddr` while the plan is made, never back.
+
+    A part of interleaved tensors has `places` in these, and none of its own.
+    """
 
     number: int
     owner: str
@@ -22,6 +26,21 @@ class Tensor:
     data: str = ""
     writers: list[int] = field(default_factory=list)
     readers: list[int] = field(default_factory=list)
+    places: tuple[Place, ...] = ()
+
+    @property
+    def stored_in(self) -> tuple[Tensor, ...]:
+        """The tensors whose bytes are written with it."""
+        return tuple(one.whole for one in self.places) or (self,)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a part is stored: the whole, the block of it where the part's first block lies, and its pixels there."""
+
+    whole: Tensor
+    at: int
+    spread: Spread
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,11 @@ def _enter(op: Op, held: dict[Value[TensorType], list[int]], blocks: _Blocks) ->
             blocks.fix(own[-1:])
         if isinstance(op, bsp.ConcatOp):
             _enter_parts(op, own, held, blocks)
+        elif isinstance(op, bsp.InterleaveOp):
+            for part in op.inputs:
+                blocks.join(own, held[part])
+        elif isinstance(op, bsp.BlocksOp):
+            blocks.join(own, held[op.x][op.first : op.first + len(own)])
         elif isinstance(op, bsp.Conv2dOp):
             if op.residual is not None:
                 blocks.join(own, held[op.residual])

@@ -10,7 +10,8 @@ from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import FusedLocation, Location, Module, NodeLocation, Op, TensorType, Value
 from compiler.mapping.lanes import reach
 from compiler.mapping.layers import KERNEL_OPS, layer_of, result_of, tensors_of
-from compiler.mapping.network import Node, Tensor, View
+from compiler.mapping.network import Node, Place, Tensor, View
+from compiler.mapping.places import Spread, part_storage
 from compiler.mapping.shapes import Storage, groups_of
 from dialects import bsp
 from dialects.nn import InputOp, OutputOp
@@ -27,7 +28,7 @@ def _borders(values: Sequence[Value[TensorType]]) -> tuple[tuple[int, int, int, 
     for value in values:
         for op in value.users:
             if isinstance(op, bsp.WINDOWED) and op.operands[0] is value:
-                if not any(op.pads):
+                if max(op.pads) <= 0:
                     continue
                 widest = [max(pair) for pair in zip(widest, op.pads, strict=True)]
                 pad = quant_of(op, value.type).limits[0] if isinstance(op, bsp.MaxPoolOp) else op.x_zero
@@ -35,9 +36,11 @@ def _borders(values: Sequence[Value[TensorType]]) -> tuple[tuple[int, int, int, 
 
 
 def _aliases(value: Value[TensorType]) -> list[Value[TensorType]]:
-    """The value, all parts that are written straight into it, and the views of some of their rows."""
-    parts = bsp.parts_of(value)
-    return [*parts, *(user.y for part in parts for user in part.users if isinstance(user, bsp.RowsOp))]
+    """The value, all parts that are written straight into it, and the views of some of their rows or blocks."""
+    found = list(bsp.parts_of(value))
+    for one in found:
+        found += [user.y for user in one.users if isinstance(user, bsp.RowsOp | bsp.BlocksOp)]
+    return found
 
 
 def _reach(values: Sequence[Value[TensorType]]) -> int:
@@ -64,7 +67,7 @@ class Reader:
         self.nodes: list[Node] = []
         self.ports: list[tuple[InputOp | OutputOp, Tensor]] = []
         self.done: set[Op] = set()
-        joins = [op for op in module.walk(Op) if isinstance(op, bsp.ConcatOp | bsp.StackOp)]
+        joins = [op for op in module.walk(Op) if isinstance(op, bsp.ConcatOp | bsp.StackOp | bsp.InterleaveOp)]
         for join in reversed(joins):
             self._view(join.y)
         for op in list(module.walk(Op)):
@@ -85,13 +88,20 @@ class Reader:
             whole = self._view(value.op.x)
             self.views[value] = replace(whole, row=whole.row + value.op.first, height=value.type.shape[1])
             return self.views[value]
-        tensor = Tensor(len(self.tensors), f"t{len(self.tensors)}", self._storage(value))
-        self.tensors.append(tensor)
+        if isinstance(value.op, bsp.BlocksOp):
+            whole = self._view(value.op.x)
+            self.views[value] = replace(whole, at=whole.at + value.op.first, channels=value.op.channels)
+            return self.views[value]
+        tensor = self._tensor(self._storage(value))
         self._place(value, View(tensor, 0, tensor.storage.channels, 0, tensor.storage.height))
-        if any(isinstance(part.op, bsp.StackOp) for part in bsp.parts_of(value)):
+        if any(isinstance(part.op, bsp.StackOp | bsp.InterleaveOp) for part in bsp.parts_of(value)):
             # Its parts are divided over the columns each by itself, and not as the whole would be.
             tensor.level = "ddr"
         return self.views[value]
+
+    def _tensor(self, storage: Storage) -> Tensor:
+        self.tensors.append(Tensor(len(self.tensors), f"t{len(self.tensors)}", storage))
+        return self.tensors[-1]
 
     def _storage(self, value: Value[TensorType]) -> Storage:
         """How a value with all its parts is stored."""
@@ -127,6 +137,21 @@ class Reader:
             for part in value.op.inputs:
                 self._place(part, replace(view, row=row, height=part.type.shape[1]))
                 row += part.type.shape[1]
+        elif isinstance(value.op, bsp.InterleaveOp):
+            self._place_pixels(value.op, view)
+
+    def _place_pixels(self, join: bsp.InterleaveOp, view: View) -> None:
+        """A tensor for each part of an interleaving, with all its places in the whole."""
+        assert view.row == 0, "strips are not interleaved"
+        places: dict[Value[TensorType], list[Place]] = {}
+        for part, phase in zip(join.inputs, join.phases, strict=True):
+            spread = Spread((join.steps[0], join.steps[1]), phase)
+            places.setdefault(part, []).append(Place(view.tensor, view.at, spread))
+        for part, found in places.items():
+            spreads = tuple(one.spread for one in found)
+            tensor = self._tensor(part_storage(view.tensor.storage, spreads, view.channels))
+            tensor.level, tensor.places = "ddr", tuple(found)
+            self._place(part, View(tensor, 0, view.channels, 0, tensor.storage.height))
 
     def _in_place(self, result: Value[TensorType], operands: Sequence[Value[TensorType]]) -> None:
         """Let a sum take the place of its second operand if nobody reads that later: tiles are read, then written."""
@@ -135,7 +160,7 @@ class Reader:
         view, wanted = self.views[operands[1]], self._storage(result)
         tensor, found = view.tensor, view.tensor.storage
         dead = operands[0] is not operands[1] and all(user in self.done for user in operands[1].users)
-        part = isinstance(operands[1].op, bsp.ConcatOp | bsp.StackOp | bsp.RowsOp)
+        part = isinstance(operands[1].op, bsp.ConcatOp | bsp.StackOp | bsp.RowsOp | bsp.BlocksOp | bsp.InterleaveOp)
         whole = view.channels == found.channels and not part
         scratch = tensor.argument == SCRATCH and not tensor.data
         if not wanted.bordered:
@@ -165,6 +190,7 @@ class Reader:
         output = self._view(result_of(op))
         title = title_of(op.loc) or f"layer {number}"
         self.nodes.append(Node(number, title, layer_of(op), inputs, output, loc=op.loc))
-        output.tensor.writers.append(number)
+        for tensor in dict.fromkeys((output.tensor.number, *(one.number for one in output.tensor.stored_in))):
+            self.tensors[tensor].writers.append(number)
         for one in inputs:
             one.tensor.readers.append(number)

@@ -54,7 +54,7 @@ def steps_of(module: Module) -> list[Step]:
 def group_of(steps: Sequence[Step]) -> Group | None:
     """The group of some consecutive steps; None where they end in several tensors or share one with others.
 
-    A concatenation shares its buffer with its parts: all belong to a group, or none.
+    A concatenation shares its buffer with its parts: all belong to a group, or none; what is interleaved is in none.
     """
     inside = frozenset(steps)
     exits = []
@@ -63,7 +63,8 @@ def group_of(steps: Sequence[Step]) -> Group | None:
         if outer:
             exits.append(step.y)
         joins = isinstance(step, bsp.ConcatOp) and any(part.op not in inside for part in step.inputs)
-        if len(exits) > 1 or joins or any(isinstance(user, bsp.ConcatOp) for user in outer):
+        placed = any(isinstance(user, bsp.ConcatOp | bsp.InterleaveOp) for user in outer)
+        if len(exits) > 1 or joins or placed:
             return None
     if len(exits) != 1 or any(user in inside for user in exits[0].users):
         return None

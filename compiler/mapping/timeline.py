@@ -36,7 +36,8 @@ def passes_of(node: Node, choice: Choice, footprint: Footprint, target: Target, 
     for staged, ring in zip(footprint.staged(node), footprint.rings(node, work_bytes), strict=True):
         # With one slot packets come and go by turns.
         run = max(choice.cycles, choice.work * (2 if ring.slots == 1 else 1))
-        load, store = sum(staged.loads) / load_rate(target), staged.store / store_rate(target)
+        times = len(node.output.tensor.stored_in)
+        load, store = sum(staged.loads) / load_rate(target), times * staged.store / store_rate(target)
         found.append(Pass(node, choice, staged, ring, load, run, store))
     return found
 
@@ -50,7 +51,7 @@ def spans_of(passes: Sequence[Pass], target: Target) -> list[float]:
     """
     rate, idle, ends = load_rate(target), 0.0, [0.0]
     for i, one in enumerate(passes):
-        fresh = [other.node.output.tensor for other in passes[max(0, i - 2) : i]]
+        fresh = [one for other in passes[max(0, i - 2) : i] for one in other.node.output.tensor.stored_in]
         # What one of the two passes before stores, and what the first loads, nothing has time to load ahead.
         waits = [not i or view.tensor in fresh for view in one.node.inputs if view.tensor.level == "ddr"]
         loads = list(zip(one.staged.loads, waits, strict=True))

@@ -100,6 +100,11 @@ def rows(op: bsp.RowsOp, inputs: list[Array], module: Module) -> Array:
     return inputs[0][:, op.first : op.last]
 
 
+def blocks(op: bsp.BlocksOp, inputs: list[Array], module: Module) -> Array:
+    """Some channels of an activation."""
+    return inputs[0][..., 8 * op.first : 8 * op.first + op.channels]
+
+
 def stack(op: bsp.StackOp, inputs: list[Array], module: Module) -> Array:
     """Rows one below another."""
     return np.concatenate(inputs, axis=1)

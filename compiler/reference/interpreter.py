@@ -27,6 +27,9 @@ _COMPUTE: dict[type[Op], Compute] = {
     nn.QAveragePoolOp: nn_ops.average_pool,
     nn.RequantizeOp: nn_ops.requantize,
     nn.ConcatOp: nn_ops.concat,
+    nn.PadOp: nn_ops.pad,
+    nn.ChannelsOp: nn_ops.channels,
+    nn.InterleaveOp: nn_ops.interleave,
     nn.ConstantOp: nn_ops.constant,
     bsp.WeightOp: bsp_ops.weight,
     bsp.ConstantOp: nn_ops.constant,
@@ -39,6 +42,8 @@ _COMPUTE: dict[type[Op], Compute] = {
     bsp.ConcatOp: nn_ops.concat,
     bsp.RowsOp: bsp_ops.rows,
     bsp.StackOp: bsp_ops.stack,
+    bsp.BlocksOp: bsp_ops.blocks,
+    bsp.InterleaveOp: nn_ops.interleave,
 }
 
 

@@ -23,9 +23,11 @@ def windows(
     dilations: Sequence[int],
     fill: int,
 ) -> Array:
-    """A view [H, W, C, KH, KW] of [1, H, W, C], padded with `fill`."""
-    top, left, bottom, right = pads
-    padded = np.pad(x[0], ((top, bottom), (left, right), (0, 0)), constant_values=fill)
+    """A view [H, W, C, KH, KW] of [1, H, W, C], padded with `fill`; negative pads take pixels away."""
+    top, left, bottom, right = (max(0, one) for one in pads)
+    height, width = x.shape[1:3]
+    kept = x[0, max(0, -pads[0]) : height - max(0, -pads[2]), max(0, -pads[1]) : width - max(0, -pads[3])]
+    padded = np.pad(kept, ((top, bottom), (left, right), (0, 0)), constant_values=fill)
     reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True))
     view = sliding_window_view(padded, reach, axis=(0, 1))
     return view[:: strides[0], :: strides[1], :, :: dilations[0], :: dilations[1]]

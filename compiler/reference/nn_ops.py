@@ -82,3 +82,25 @@ def requantize(op: nn.RequantizeOp, inputs: list[Array], module: Module) -> Arra
 def concat(op: nn.ConcatOp | bsp.ConcatOp, inputs: list[Array], module: Module) -> Array:
     """Channels one after another."""
     return np.concatenate(inputs, axis=3)
+
+
+def pad(op: nn.PadOp, inputs: list[Array], module: Module) -> Array:
+    """Pixels of the zero point around an image."""
+    top, left, bottom, right = op.pads
+    return np.pad(inputs[0], ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=quant(op.x).zero)
+
+
+def channels(op: nn.ChannelsOp, inputs: list[Array], module: Module) -> Array:
+    """Some channels in some order, and zero points."""
+    index = np.array(op.index)
+    return np.where(index < 0, np.array(quant(op.x).zero, inputs[0].dtype), inputs[0][..., index])
+
+
+def interleave(op: nn.InterleaveOp | bsp.InterleaveOp, inputs: list[Array], module: Module) -> Array:
+    """Pixels of each input sy rows and sx columns apart."""
+    down, across = op.steps
+    _, height, width, count = op.y.type.shape
+    whole = np.empty((1, height, width, count), inputs[0].dtype)
+    for number, part in enumerate(inputs):
+        whole[:, number // across :: down, number % across :: across] = part
+    return whole

@@ -1,0 +1,213 @@
+"""Slice, Split, Gather, Pad, DepthToSpace and SpaceToDepth: numbers move, none of them changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from compiler.frontend.graph import Node
+from compiler.frontend.values import Build, Refusal, Tensor, image
+from compiler.ir import TensorType, Value
+from dialects import nn
+from dialects.nn import Layout
+from dialects.quant import Quant
+
+NONE = (0, 0, 0, 0)
+
+
+def axes_of(x: Tensor) -> str:
+    """What each dimension of a tensor is: N, C, H or W."""
+    height, width, channels = x.nhwc
+    if x.shape == (1, channels, height, width) and x.has(Layout.NCHW):
+        return "NCHW"
+    if x.shape == (1, height, width, channels) and x.has(Layout.NHWC):
+        return "NHWC"
+    if x.shape[-1:] == (channels,) and height * width == 1:
+        return "N" * (len(x.shape) - 1) + "C"
+    raise Refusal(f"its input {list(x.shape)} was reordered in memory, by a Reshape that is not a layout change")
+
+
+def numbers(build: Build, node: Node, index: int, name: str, what: str) -> tuple[int, ...] | None:
+    """Integers that an input says, or, before it was one, an attribute; None if neither is there."""
+    if node.input(index):
+        return tuple(int(one) for one in build.constant(node, index, what).array.reshape(-1))
+    return node.integers(name) if name in node.attributes else None
+
+
+def picked(build: Build, node: Node, x: Value[TensorType], rows: range, columns: range) -> Value[TensorType]:
+    """Every s-th row and column of an image, by a window of one pixel."""
+    _, height, width, _ = x.type.shape
+    if (len(rows), len(columns)) == (height, width):
+        return x
+    pads = (-rows[0], -columns[0], rows[-1] + 1 - height, columns[-1] + 1 - width)
+    return build.insert(lambda: nn.MaxPoolOp(x, (1, 1), (rows.step, columns.step), pads, (1, 1), loc=node.loc))
+
+
+def taken(build: Build, node: Node, x: Value[TensorType], index: Sequence[int]) -> Value[TensorType]:
+    """Some channels in some order."""
+    return build.insert(lambda: nn.ChannelsOp(x, tuple(index), loc=node.loc))
+
+
+def slice_of(build: Build, node: Node) -> None:
+    """Slice of channels, rows and columns; backwards of channels only."""
+    x = build.tensor(node, 0)
+    kinds = axes_of(x)
+    starts = numbers(build, node, 1, "starts", "starts")
+    ends = numbers(build, node, 2, "ends", "ends")
+    if starts is None or ends is None or len(starts) != len(ends):
+        raise Refusal("its starts or ends are left out, or are not equally many")
+    axes = numbers(build, node, 3, "axes", "axes") or tuple(range(len(starts)))
+    steps = numbers(build, node, 4, "steps", "steps") or (1,) * len(starts)
+    if len(axes) != len(starts) or len(steps) != len(starts) or 0 in steps:
+        raise Refusal(f"it has {len(starts)} starts, axes {list(axes)} and steps {list(steps)}")
+    found = {kind: range(size) for kind, size in zip(kinds, x.shape, strict=True)}
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        size = x.shape[axis]
+        kept = range(*slice(start, end, step).indices(size))
+        kind = kinds[axis]
+        if not kept:
+            raise Refusal(f"it takes nothing of the {size} numbers along axis {axis}")
+        if kind == "N" and size > 1:
+            raise Refusal(f"it cuts axis {axis}, only channels, rows and columns can be cut")
+        if kind in "HW" and step < 0:
+            raise Refusal(f"its step along axis {axis} is {step}: an image cannot be turned round")
+        found[kind] = kept
+    value = x.value
+    if "H" in found:
+        value = picked(build, node, value, found["H"], found["W"])
+    index = found["C"]
+    if index != range(x.nhwc[2]):
+        value = taken(build, node, value, index)
+    build.define(node, Tensor(value, build.shape_of(node), x.layout))
+
+
+def split(build: Build, node: Node) -> None:
+    """Split along channels, rows or columns: one slice for each result."""
+    x = build.tensor(node, 0)
+    axis = node.integer("axis") % len(x.shape)
+    kind = axes_of(x)[axis]
+    if kind == "N":
+        raise Refusal(f"it splits axis {axis}, only channels, rows and columns can be split")
+    start = 0
+    _, height, width, _ = x.value.type.shape
+    for name in node.outputs:
+        shape = build.graph.shapes.get(name)
+        if shape is None:
+            raise Refusal("the shape of its results is not known")
+        part = range(start, start + shape[axis])
+        start = part.stop
+        if kind == "C":
+            value = taken(build, node, x.value, part)
+        else:
+            rows, columns = (part, range(width)) if kind == "H" else (range(height), part)
+            value = picked(build, node, x.value, rows, columns)
+        if name:
+            build.env[name] = Tensor(value, shape, x.layout)
+
+
+def gather(build: Build, node: Node) -> None:
+    """Gather of channels by a list that never changes."""
+    x = build.tensor(node, 0)
+    axis = node.integer("axis") % len(x.shape)
+    indices = build.constant(node, 1, "list of indices").array
+    if axes_of(x)[axis] != "C" or indices.ndim != 1:
+        raise Refusal(f"it gathers along axis {axis} by indices {list(indices.shape)}, only lists of channels can be")
+    count = x.nhwc[2]
+    index = [one + count if one < 0 else one for one in map(int, indices)]
+    build.define(node, Tensor(taken(build, node, x.value, index), build.shape_of(node), x.layout))
+
+
+def shuffled(build: Build, node: Node, x: Tensor, perm: tuple[int, ...]) -> Tensor | None:
+    """A Transpose among dimensions that channels were cut into, as ShuffleNet has it; None if it is another."""
+    height, width, channels = x.nhwc
+    inner = len(x.shape) - 2
+    cut = x.shape[:inner]
+    if (
+        x.layout is not Layout.NCHW
+        or inner < 2
+        or x.shape[inner:] != (height, width)
+        or perm[inner:] != (inner, inner + 1)
+    ):
+        return None
+    index = np.arange(channels).reshape(cut).transpose(perm[:inner]).reshape(-1).tolist()
+    return Tensor(taken(build, node, x.value, index), build.shape_of(node), Layout.NCHW)
+
+
+def pad(build: Build, node: Node) -> None:
+    """Pad with zeros around images and channels; negative pads cut."""
+    x = build.tensor(node, 0)
+    kinds = axes_of(x)
+    mode = node.word("mode", "constant")
+    if mode != "constant":
+        raise Refusal(f"its mode is {mode}, only constant pads are supported")
+    given = numbers(build, node, 1, "pads", "pads") or ()
+    axes = numbers(build, node, 3, "axes", "axes") or tuple(range(len(x.shape)))
+    if len(given) != 2 * len(axes):
+        raise Refusal(f"it has {len(given)} pads for {len(axes)} axes")
+    ends = {kinds[axis]: (given[number], given[number + len(axes)]) for number, axis in enumerate(axes)}
+    if any(ends.get("N", ())):
+        raise Refusal("it pads the batch")
+    check_value(build, node, x)
+    value = x.value
+    (top, bottom), (left, right) = ends.get("H", (0, 0)), ends.get("W", (0, 0))
+    _, height, width, channels = value.type.shape
+    rows, columns = range(max(0, -top), height + min(0, bottom)), range(max(0, -left), width + min(0, right))
+    first, last = ends.get("C", (0, 0))
+    if not rows or not columns or channels + min(0, first) + min(0, last) < 1:
+        raise Refusal(f"its negative pads {list(given)} leave nothing")
+    value = picked(build, node, value, rows, columns)
+    around = tuple(max(0, one) for one in (top, left, bottom, right))
+    if any(around):
+        inner = value
+        value = build.insert(lambda: nn.PadOp(inner, around, loc=node.loc))
+    if first or last:
+        kept = range(max(0, -first), channels + min(0, last))
+        value = taken(build, node, value, [-1] * max(0, first) + list(kept) + [-1] * max(0, last))
+    build.define(node, Tensor(value, build.shape_of(node), x.layout))
+
+
+def check_value(build: Build, node: Node, x: Tensor) -> None:
+    """What is padded with must mean 0, the only border that a tensor of any quantisation can have."""
+    found: float = node.number("value", 0.0)
+    if node.input(2):
+        constant = build.constant(node, 2, "value")
+        array = constant.array.reshape(-1).astype(np.float64)
+        scale = 1.0 if constant.scales is None else float(constant.scales[0])
+        found = float((array[0] - constant.zero) * scale) if array.size else 0.0
+    encoding = x.value.type.encoding
+    zero = encoding.zero if isinstance(encoding, Quant) else 0
+    if found != zero:
+        raise Refusal(f"it pads with {found:g}, expected {zero}, which means 0")
+
+
+def depth_to_space(build: Build, node: Node) -> None:
+    """DepthToSpace: pixel (i, j) of each square has its own channels."""
+    x, size = build.tensor(node, 0), node.integer("blocksize")
+    value, mode = image(x), node.word("mode", "DCR")
+    channels = x.nhwc[2]
+    if size < 1 or channels % (size * size):
+        raise Refusal(f"it makes squares of {size} x {size} pixels of {channels} channels")
+    count = channels // (size * size)
+    parts = []
+    for phase in range(size * size):
+        index = range(phase * count, (phase + 1) * count) if mode == "DCR" else range(phase, channels, size * size)
+        parts.append(taken(build, node, value, index))
+    y = build.insert(lambda: nn.InterleaveOp(tuple(parts), (size, size), loc=node.loc))
+    build.define(node, Tensor(y, build.shape_of(node), Layout.NCHW))
+
+
+def space_to_depth(build: Build, node: Node) -> None:
+    """SpaceToDepth: pixels (i, j) of all squares, one image of them behind another."""
+    x, size = build.tensor(node, 0), node.integer("blocksize")
+    value = image(x)
+    height, width, _ = x.nhwc
+    if size < 1 or height % size or width % size:
+        raise Refusal(f"it takes squares of {size} x {size} pixels from {height} x {width}")
+    parts = [
+        picked(build, node, value, range(i, height, size), range(j, width, size))
+        for i in range(size)
+        for j in range(size)
+    ]
+    y = build.insert(lambda: nn.ConcatOp(tuple(parts), loc=node.loc))
+    build.define(node, Tensor(y, build.shape_of(node), Layout.NCHW))

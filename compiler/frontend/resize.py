@@ -1,0 +1,89 @@
+"""Resize and Upsample by the nearest pixel: repeated pixels, or some of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.frontend.graph import Node
+from compiler.frontend.moves import picked
+from compiler.frontend.values import Build, Refusal, Tensor, image
+from compiler.ir import TensorType, Value
+from dialects import nn
+from dialects.nn import Layout
+
+LINEAR = "between pixels it rounds sums of products that no kernel of the array has; mode 'nearest' is supported"
+
+
+def resize(build: Build, node: Node) -> None:
+    """Resize of opset 10 and later, Upsample before."""
+    x = build.tensor(node, 0)
+    value, shape = image(x), build.shape_of(node)
+    mode = node.word("mode", "nearest")
+    if mode != "nearest":
+        raise Refusal(f"its mode is {mode}, only nearest is supported", LINEAR)
+    if len(shape) != 4 or shape[:2] != x.shape[:2]:
+        raise Refusal(f"it resizes {list(x.shape)} to {list(shape)}, only height and width can change")
+    scales = scales_of(build, node, x.shape, shape)
+    for axis, (size, result) in enumerate(zip(x.shape[2:], shape[2:], strict=True), 2):
+        value = resized(build, node, value, axis - 2, sources(build, node, size, result, scales[axis]))
+    build.define(node, Tensor(value, shape, Layout.NCHW))
+
+
+def scales_of(build: Build, node: Node, given: tuple[int, ...], result: tuple[int, ...]) -> list[float]:
+    """The factor of each dimension, as the node says it or as the sizes have it."""
+    index = 1 if node.op_type == "Upsample" or build.graph.opset < 11 else 2
+    if node.input(index):
+        found = [float(one) for one in build.constant(node, index, "scales").array.reshape(-1)]
+    else:
+        numbers = node.attributes.get("scales")
+        found = [float(str(one)) for one in numbers] if isinstance(numbers, tuple) else []
+    scales = [size / before for size, before in zip(result, given, strict=True)]
+    axes = node.integers("axes", tuple(range(len(given))))
+    for axis, scale in zip(axes, found, strict=len(found) > 0):
+        scales[axis] = scale
+    return scales
+
+
+def sources(build: Build, node: Node, size: int, result: int, factor: float) -> NDArray[np.int64]:
+    """The pixel that each pixel of the result is, along one axis, by ONNX's rules in float32, as in onnxruntime.
+
+    https://onnx.ai/onnx/operators/onnx__Resize.html, `coordinate_transformation_mode` and `nearest_mode`.
+    """
+    old = node.op_type == "Upsample" or build.graph.opset < 11
+    rule = "asymmetric" if old else node.word("coordinate_transformation_mode", "half_pixel")
+    rounding = "floor" if old else node.word("nearest_mode", "round_prefer_floor")
+    at, scale, half = np.arange(result, dtype=np.float32), np.float32(factor), np.float32(0.5)
+    if rule == "asymmetric":
+        place = at / scale
+    elif rule == "align_corners":
+        place = at * np.float32(size - 1) / np.float32(result - 1) if result > 1 else 0 * at
+    elif rule in ("half_pixel", "pytorch_half_pixel"):
+        place = 0 * at if rule == "pytorch_half_pixel" and result == 1 else (at + half) / scale - half
+    else:
+        raise Refusal(f"its coordinate_transformation_mode is {rule}, which is not supported")
+    rounds = {
+        "round_prefer_floor": np.ceil(place - half),
+        "round_prefer_ceil": np.floor(place + half),
+        "floor": np.floor(place),
+        "ceil": np.ceil(place),
+    }
+    if rounding not in rounds:
+        raise Refusal(f"its nearest_mode is {rounding}")
+    found: NDArray[np.int64] = np.clip(rounds[rounding], 0, size - 1).astype(np.int64)
+    return found
+
+
+def resized(build: Build, node: Node, x: Value[TensorType], axis: int, index: NDArray[np.int64]) -> Value[TensorType]:
+    """The pixels at these rows, or columns: each several times, or every s-th."""
+    size = x.type.shape[1 + axis]
+    times, rest = divmod(len(index), size)
+    if not rest and np.array_equal(index, np.arange(len(index)) // times):
+        steps = (times, 1) if axis == 0 else (1, times)
+        return x if times == 1 else build.insert(lambda: nn.InterleaveOp((x,) * times, steps, loc=node.loc))
+    step = int(index[1] - index[0]) if len(index) > 1 else 1
+    if step > 0 and np.array_equal(index, index[0] + step * np.arange(len(index))):
+        kept, all_of = range(int(index[0]), int(index[-1]) + 1, step), range(x.type.shape[2 - axis])
+        return picked(build, node, x, *((kept, all_of) if axis == 0 else (all_of, kept)))
+    reason = f"it makes {len(index)} of {size} pixels, expected each of them equally often, or every s-th of them"
+    raise Refusal(reason, f"the first pixels of its result are those numbered {index[:6].tolist()}")

@@ -1,0 +1,336 @@
+"""Operators that move numbers, from ONNX bytes to the simulator's outputs: the same as onnxruntime, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from compiler.cli.simulate import main as bscc_sim
+from compiler.driver import Options, compile_model
+from compiler.errors import UnsupportedModel
+from compiler.pipeline import DEFAULT_PIPELINE
+from runtime_sim.session import Session
+from tests.models import feeds
+from tests.netbuilder import Attributes, Style, Tensor
+from tests.netmoves import Moves, integers
+from tests.reference_tools import onnxruntime_outputs
+from tests.test_end_to_end import outputs_of, same
+
+Draw = Callable[[Moves, Tensor], Tensor]
+PAD1 = (1, 1, 1, 1)
+POW2 = Style(pow2=True)
+INT8 = Style(dtype="int8", pow2=True)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model that is always the same: its name seeds its numbers."""
+
+    name: str
+    draw: Draw
+    shape: tuple[int, int, int] = (16, 9, 7)
+    style: Style = POW2
+    layers: int | None = None
+    """How many layers the plan has, where that is the point."""
+
+    def build(self) -> onnx.ModelProto:
+        net = Moves(zlib.crc32(self.name.encode()), self.shape, self.style)
+        return net.finish(self.draw(net, net.x), name=self.name)
+
+
+def conv(net: Moves, x: Tensor, out: int = 16, kernel: int = 1) -> Tensor:
+    side = kernel // 2
+    return net.quant(net.relu(net.conv(x, out, (kernel, kernel), pads=(side,) * 4)))
+
+
+def transposed(out: int, kernel: tuple[int, int], **more: object) -> Draw:
+    return lambda n, x: n.quant(n.conv_transpose(x, out, kernel, **more))  # type: ignore[arg-type]
+
+
+def u_shape(net: Moves, x: Tensor, *, resize: bool) -> Tensor:
+    """Down, up again, joined with what was before: a small U-Net."""
+    skip = conv(net, x, 16, 3)
+    low = conv(net, net.max_pool(skip, {"kernel_shape": (2, 2), "strides": (2, 2)}), 32, 3)
+    up = net.upsample(low) if resize else net.quant(net.conv_transpose(low, 16))
+    return net.quant(net.conv(net.quant(net.concat(up, skip)), 8, (3, 3), pads=PAD1))
+
+
+def c2f(net: Moves, x: Tensor) -> Tensor:
+    """YOLOv8's block: half of the channels pass, the other half goes through a bottleneck, too; all are joined."""
+    first, second = net.split(conv(net, x, 32), 16, 16)
+    inner = conv(net, conv(net, second, 16, 3), 16, 3)
+    last = net.quant(net.add(inner, second), like=second)
+    return conv(net, net.quant(net.concat(first, second, last), like=second), 24)
+
+
+def option_a(net: Moves, x: Tensor) -> Tensor:
+    """The shortcut of CIFAR ResNets: every second pixel, zeros for the channels that are new."""
+    y = net.quant(net.relu(net.conv(x, 16, strides=(2, 2), pads=PAD1)))
+    y = net.quant(net.conv(y, 32, pads=PAD1))
+    half = net.moved("Slice", x, integers(0, 0), integers(99, 99), integers(2, 3), integers(2, 2))[0]
+    wide = net.moved("Pad", half, integers(0, 8, 0, 0, 0, 8, 0, 0))[0]
+    return net.quant(net.relu(net.add(y, net.quant(wide, like=x))))
+
+
+RESIZES = (
+    Case("upsample_2x2", lambda n, x: n.upsample(conv(n, x)), layers=1),
+    Case("upsample_twice", lambda n, x: n.upsample(n.upsample(conv(n, x, 8), 1, 3)), (8, 5, 3), layers=1),
+    Case("depth_to_space_upsampled", lambda n, x: n.upsample(n.same("DepthToSpace", conv(n, x, 32),
+         attributes={"blocksize": 2}), 1, 2), layers=4),
+    Case("upsample_of_input", lambda n, x: n.upsample(x, 3, 2)),
+    Case("upsample_rows", lambda n, x: n.upsample(conv(n, x, 24), 4, 1), style=INT8),
+    Case("upsample_read_twice", lambda n, x: n.quant(n.concat(n.upsample(y := conv(n, x, 8)), n.upsample(y)))),
+    Case("upsample_then_3x3", lambda n, x: conv(n, n.upsample(conv(n, x)), 8, 3), (16, 10, 12)),
+    Case("upsample_then_7x7", lambda n, x: conv(n, n.upsample(conv(n, x, 20)), 8, 7), (5, 6, 6)),
+    Case("upsample_wide", lambda n, x: n.upsample(conv(n, x, 40)), (8, 33, 70)),
+    Case("upsample_half_pixel", lambda n, x: n.upsample(
+        x, coordinate_transformation_mode="half_pixel", nearest_mode="round_prefer_floor")),
+    Case("downsample", lambda n, x: n.same("Resize", x, None, np.array([1, 1, 0.5, 0.25], np.float32), attributes={
+        "mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}), (16, 8, 8)),
+    Case("upsample_relu_behind", lambda n, x: n.quant(n.relu(n.moved("Resize", x, None, None, integers(1, 16, 18, 14),
+        attributes={"mode": "nearest"})[0]))),
+)  # fmt: skip
+
+TRANSPOSED = (
+    Case("transposed_2x2", transposed(8, (2, 2))),
+    Case("transposed_2x2_relu", lambda n, x: n.quant(n.relu(n.conv_transpose(conv(n, x), 16)))),
+    Case("transposed_3x3_pads", transposed(16, (3, 3), pads=PAD1, more=(1, 1))),
+    Case("transposed_3x3_odd", transposed(16, (3, 3), pads=PAD1)),
+    Case("transposed_3x3_no_pads", transposed(8, (3, 3), bias=False), (8, 5, 6), INT8),
+    Case("transposed_4x4", transposed(24, (4, 4), pads=PAD1), (24, 6, 5)),
+    Case("transposed_4x4_then_3x3", lambda n, x: conv(n, n.quant(n.conv_transpose(x, 16, (4, 4), pads=PAD1)), 8, 3)),
+    Case("transposed_stride1", transposed(8, (3, 3), strides=(1, 1), pads=PAD1)),
+    Case("transposed_stride3_2", transposed(8, (3, 5), strides=(3, 2), pads=(0, 2, 1, 1))),
+    Case("transposed_gaps", transposed(8, (1, 1), strides=(2, 2), more=(1, 1))),
+    Case("transposed_large_pads", transposed(8, (5, 5), pads=(3, 4, 4, 3), more=(1, 1))),
+    Case("transposed_same_upper", transposed(8, (3, 3), extra={"auto_pad": "SAME_UPPER"})),
+    Case("transposed_shape", transposed(8, (3, 3), extra={"output_shape": (18, 14)})),
+)
+
+CHANNELS = (
+    Case("split_halves", lambda n, x: n.quant(n.concat(*(conv(n, one, 8) for one in n.split(conv(n, x), 8, 8)))),
+         layers=4),
+    Case("split_between_blocks", lambda n, x: conv(n, n.split(n.max_pool(x, {"kernel_shape": (2, 2)}), 5, 4, 7)[1])),
+    Case("split_of_conv_between_blocks",
+         lambda n, x: n.quant(n.concat(*(conv(n, one, 8) for one in n.split(conv(n, x, 20), 12, 8))))),
+    Case("slice_channels", lambda n, x: n.slice(x, [8], [16], [1])),
+    Case("slice_channels_backwards", lambda n, x: n.slice(x, [-1], [-99], [1], [-3])),
+    Case("gather", lambda n, x: n.same("Gather", x, integers(3, -1, 3, 0), attributes={"axis": 1})),
+    Case("slice_crop", lambda n, x: conv(n, n.slice(conv(n, x), [2, 1], [8, -2], [2, 3]), 8, 3)),
+    Case("slice_strided", lambda n, x: n.slice(x, [1, 0], [99, 99], [2, 3], [3, 2])),
+    Case("slice_one_row", lambda n, x: n.slice(x, [8], [9], [2])),
+    Case("split_rows", lambda n, x: n.quant(n.add(*n.split(x, 4, 4, axis=2))), (16, 8, 7)),
+    Case("option_a", option_a, (16, 8, 8), Style(symmetric=True, dtype="int8", pow2=True)),
+    Case("c2f", c2f, layers=4),
+)  # fmt: skip
+
+SQUARES = (
+    Case("depth_to_space", lambda n, x: n.same("DepthToSpace", conv(n, x, 32), attributes={"blocksize": 2})),
+    Case("depth_to_space_of_input", lambda n, x: n.same("DepthToSpace", x, attributes={"blocksize": 2}), (32, 5, 6)),
+    Case("depth_to_space_crd", lambda n, x: n.same("DepthToSpace", conv(n, x, 32),
+         attributes={"blocksize": 2, "mode": "CRD"}), layers=4),
+    Case("depth_to_space_3_channels", lambda n, x: n.same("DepthToSpace", conv(n, x, 27, 3),
+         attributes={"blocksize": 3, "mode": "CRD"})),
+    Case("space_to_depth", lambda n, x: conv(n, n.same("SpaceToDepth", x, attributes={"blocksize": 2}), 8),
+         (8, 8, 6)),
+    Case("space_to_depth_3_channels", lambda n, x: n.same("SpaceToDepth", x, attributes={"blocksize": 2}), (3, 8, 6)),
+)  # fmt: skip
+
+
+def pad(net: Moves, x: Tensor, *pads: int) -> Tensor:
+    return net.same("Pad", x, integers(*pads))
+
+
+PADS = (
+    Case("pad_conv", lambda n, x: n.quant(n.conv(pad(n, x, 0, 0, 1, 2, 0, 0, 1, 0), 8)), layers=1),
+    Case("pad_alone", lambda n, x: pad(n, conv(n, x), 0, 0, 1, 2, 0, 0, 3, 0), style=INT8),
+    Case("pad_channels", lambda n, x: pad(n, x, 0, 3, 1, 0, 0, 5, 0, 1)),
+    Case("pad_negative", lambda n, x: pad(n, x, 0, -3, -1, 1, 0, 2, 2, -1)),
+    Case("pad_average", lambda n, x: n.quant(n.average_pool(
+        pad(n, x, 0, 0, 1, 1, 0, 0, 1, 1), {"kernel_shape": (3, 3), "strides": (2, 2)})), layers=1),
+    Case("pad_max", lambda n, x: n.max_pool(pad(n, x, 0, 0, 1, 1, 0, 0, 1, 1), {"kernel_shape": (3, 3)})),
+    Case("pad_max_of_relu", lambda n, x: n.max_pool(pad(n, conv(n, x), 0, 0, 1, 1, 0, 0, 1, 1),
+         {"kernel_shape": (3, 3), "strides": (2, 2)}), layers=2),
+)  # fmt: skip
+
+NETWORKS = (
+    Case("u_transposed", lambda n, x: u_shape(n, x, resize=False), (3, 16, 12)),
+    Case("u_resize", lambda n, x: u_shape(n, x, resize=True), (3, 16, 12)),
+)
+
+
+def old_attributes(net: Moves, x: Tensor) -> Tensor:
+    """Split and Pad as they were in opset 10, their sizes attributes."""
+    y = net.moved("Pad", x, attributes={"pads": (0, 0, 1, 1, 0, 0, 1, 1), "mode": "constant"})[0]
+    first, second = net.moved("Split", y, attributes={"axis": 1, "split": (8, 8)}, outputs=2)
+    return net.quant(net.add(net.quant(first, like=x), net.quant(second, like=x)))
+
+
+def of_integers(net: Moves, x: Tensor) -> Tensor:
+    """Operators that take uint8 as they are, without DQ and Q around them."""
+    made = net.emit("Slice", [x.int_name, net.const(integers(1), "from"), net.const(integers(8), "to"),
+                              net.const(integers(2), "axes")])  # fmt: skip
+    made = net.emit("Pad", [made, net.const(integers(0, 0, 0, 1, 0, 0, 0, 0), "pads"), x.zero])
+    y = replace(x, value=np.pad(x.value[:, :, 1:8], ((0, 0), (0, 0), (0, 0), (1, 0))), int_name=made, float_name="")
+    return net.quant(net.conv(y, 8, (3, 3)))
+
+
+def shuffle(net: Moves, x: Tensor) -> Tensor:
+    """ShuffleNet's change of channels between groups: Reshape, Transpose, Reshape."""
+    y = net.reshape(conv(net, x, 24), (1, 3, 8, *x.shape[2:]))
+    y = replace(y, value=y.value.reshape(-1, 3, 8, *x.shape[2:]))
+    y = net.reshape(net.move("Transpose", y, {"perm": (0, 2, 1, 3, 4)}), (1, 24, *x.shape[2:]))
+    return conv(net, replace(y, value=y.value.reshape(-1, 24, *x.shape[2:])), 8)
+
+
+def last_axis(net: Moves, x: Tensor) -> Tensor:
+    """Channels that come last, as TensorFlow has them."""
+    y = net.move("Transpose", conv(net, x), {"perm": (0, 2, 3, 1)})
+    y = net.slice(y, [0, 8], [99, 16], [1, 3], [2, 1])
+    y = net.same("Pad", y, integers(0, 0, 1, 0, 0, 1, 0, 0))
+    return net.move("Transpose", y, {"perm": (0, 3, 1, 2)})
+
+
+FORMS = (
+    Case("old_attributes", old_attributes, style=Style(pow2=True, opset=10, per_channel=False)),
+    Case("opset_10", lambda n, x: n.quant(n.moved("Resize", conv(n, x), np.array([1, 1, 2, 3], np.float32))[0]),
+         style=Style(pow2=True, opset=10, per_channel=False)),
+    Case("integers", of_integers),
+    Case("last_axis", last_axis),
+    Case("shuffle", shuffle),
+)  # fmt: skip
+
+CASES = (*RESIZES, *TRANSPOSED, *CHANNELS, *SQUARES, *PADS, *FORMS, *NETWORKS)
+TARGETS = ("aie2-2x2", "aie2-3x3", "npu1", "aie2-2x2", "ve2802-2x4")
+
+
+def simulate(
+    model: onnx.ModelProto, target: str, directory: Path, layers: int | None = None, pipeline: str = DEFAULT_PIPELINE
+) -> None:
+    """Compile with a check of all values after each pass, run, and compare with onnxruntime."""
+    path = directory / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    options = Options(target=target, pipeline=pipeline, compare_dense=False, verify_each=True)
+    plan, _ = compile_model(path, directory / "plan", options)
+    if layers is not None:
+        assert len(json.loads((directory / "plan" / "layers.json").read_text())) == layers
+    fed = feeds(model, 7)
+    simulated = Session(plan).execute(fed).outputs
+    for name, array in onnxruntime_outputs(model, fed).items():
+        same(simulated[name], array, name)
+
+
+@pytest.mark.parametrize(
+    ("case", "target"),
+    [pytest.param(one, TARGETS[number % len(TARGETS)], id=one.name) for number, one in enumerate(CASES)],
+)
+def test_moves(case: Case, target: str, tmp_path: Path) -> None:
+    simulate(case.build(), target, tmp_path, case.layers)
+
+
+def random_moves(seed: int) -> onnx.ModelProto:
+    """A chain of some operators that move numbers, with a convolution between them now and then."""
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.choice([3, 8, 12, 16, 24])), int(rng.integers(3, 12)), int(rng.integers(3, 12)))
+    net = Moves(seed, shape, Style(dtype=str(rng.choice(["int8", "uint8"])), pow2=True))
+    x = kept = net.x
+    for _ in range(int(rng.integers(3, 7))):
+        _, channels, height, width = x.shape
+        kinds = ["conv", "slice", "split", "pad", "gather", "save"]
+        kinds += ["up", "transposed"] if height * width < 150 else []
+        kinds += ["squares"] if channels % 4 == 0 and height * width < 150 else []
+        kinds += ["down"] if height % 2 == width % 2 == 0 else []
+        kinds += ["join"] if kept.shape[2:] == x.shape[2:] and channels < 64 else []
+        kind = str(rng.choice(kinds))
+        if kind == "conv":
+            x = conv(net, x, int(rng.choice([5, 8, 16, 32])), int(rng.choice([1, 3])))
+        elif kind == "slice":
+            start = [int(rng.integers(0, one)) for one in (channels, height, width)]
+            x = net.slice(x, start, [99] * 3, [1, 2, 3], [1, *rng.integers(1, 3, 2).tolist()])
+        elif kind == "split":
+            first = int(rng.integers(0, channels // 8 + 1)) * 8 or channels // 2
+            x = net.split(x, first, channels - first)[int(rng.integers(0, 2))] if 0 < first < channels else x
+        elif kind == "pad":
+            x = net.same("Pad", x, integers(0, *rng.integers(0, 3, 3).tolist(), 0, *rng.integers(0, 3, 3).tolist()))
+        elif kind == "gather":
+            index = integers(*rng.integers(0, channels, int(rng.integers(1, 20))).tolist())
+            x = net.same("Gather", x, index, attributes={"axis": 1})
+        elif kind == "up":
+            x = net.upsample(x, *rng.integers(1, 4, 2).tolist())
+        elif kind == "transposed":
+            sides, pads = rng.integers(1, 5, 2).tolist(), rng.integers(0, 2, 4).tolist()
+            out, strides = int(rng.choice([4, 8, 16])), rng.integers(2, 4, 2).tolist()
+            x = net.quant(net.conv_transpose(x, out, tuple(sides), strides=tuple(strides), pads=tuple(pads)))
+        elif kind == "squares":
+            attributes: Attributes = {"blocksize": 2, "mode": str(rng.choice(["DCR", "CRD"]))}
+            x = net.same("DepthToSpace", x, attributes=attributes)
+        elif kind == "down":
+            x = net.same("SpaceToDepth", x, attributes={"blocksize": 2})
+        elif kind == "join":
+            x = net.quant(net.concat(x, kept), like=x if rng.random() < 0.5 else None)
+        kept = x if kind == "save" else kept
+    return net.finish(x if x.int_name != "" and x is not net.x else conv(net, x))
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_random_moves(seed: int, tmp_path: Path) -> None:
+    simulate(random_moves(seed), TARGETS[seed % len(TARGETS)], tmp_path)
+
+
+ORDINARY = (*TRANSPOSED[1:3], *CHANNELS[:3], CHANNELS[-1], SQUARES[2], PADS[2], *NETWORKS)
+
+
+@pytest.mark.parametrize("case", [pytest.param(one, id=one.name) for one in ORDINARY])
+def test_moves_of_ordinary_scales(case: Case, tmp_path: Path) -> None:
+    """The bytes of the reference; onnxruntime's numbers but for some steps."""
+    model = replace(case, style=Style(dtype="int8")).build()
+    outputs = outputs_of(model, "aie2-2x2", 5, tmp_path)
+    outputs.check_bytes()
+    outputs.check_onnxruntime(exact=False)
+
+
+CROPPED = tuple(one for one in CHANNELS if one.name in ("slice_crop", "slice_strided"))
+
+
+@pytest.mark.parametrize("case", [pytest.param(one, id=one.name) for one in (*NETWORKS, *CROPPED, CHANNELS[-1])])
+def test_moves_beside_groups(case: Case, tmp_path: Path) -> None:
+    """Layers in strips before and behind what is interleaved, or viewed, which itself is in no group."""
+    pipeline = DEFAULT_PIPELINE.replace("depthwise-tiling", "depthwise-tiling{strips=2}")
+    simulate(case.build(), "aie2-2x2", tmp_path, pipeline=pipeline)
+
+
+@pytest.mark.slow
+def test_moves_at_instruction_level(tmp_path: Path) -> None:
+    """A core that executes its program gives the same bytes in the same cycles."""
+    for number, one in enumerate((CROPPED[0], NETWORKS[0])):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        simulate(one.build(), "aie2-2x2", directory)
+        np.savez(directory / "x.npz", **feeds(one.build(), 7))  # type: ignore[arg-type]
+        words = [str(directory / "plan"), "--input", str(directory / "x.npz"), "--instructions", "all", "-q"]
+        assert bscc_sim(words) == 0
+
+
+def test_a_plan_with_parts_can_be_forced(tmp_path: Path) -> None:
+    """The mappings and homes of a plan give the same plan again."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(NETWORKS[1].build().SerializeToString())
+    plans = []
+    for name, mapping in (("free", ""), ("forced", str(tmp_path / "free" / "mapping.json"))):
+        compile_model(path, tmp_path / name, Options("aie2-2x2", compare_dense=False, mapping=mapping))
+        plans.append((tmp_path / name / "control.bin").read_bytes())
+    assert plans[0] == plans[1]
+
+
+def test_the_papers_estimate_knows_no_interleaving(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(RESIZES[0].build().SerializeToString())
+    with pytest.raises(UnsupportedModel, match="several layers write in turn"):
+        compile_model(path, tmp_path / "plan", Options("aie2-2x2", compare_dense=False, cost_model="paper"))
