@@ -203,8 +203,8 @@ def byte_factors(ratios: Sequence[float]) -> tuple[tuple[int, ...], int] | None:
 
 
 def fits_bytes(factors: Sequence[int], shift: int) -> bool:
-    """Whether these are factors of `byte_factors`: then no sum of two products and a zero point leaves 32 bits."""
-    return shift <= MAX_NARROW_SHIFT and all(0 <= m <= NARROW_LIMIT for m in factors)
+    """Whether these are factors of `byte_factors`, or negative ones: then no sum of two products and a zero point leaves 32 bits."""
+    return shift <= MAX_NARROW_SHIFT and all(abs(m) <= NARROW_LIMIT for m in factors)
 
 
 def rescale_factor(x_scale: float, y_scale: float, exact: bool = False) -> tuple[int, int]:
@@ -240,6 +240,27 @@ def add_factors(a_scale: float, b_scale: float, y_scale: float, exact: bool = Fa
         return 0, 0, 0
     ma, mb = (round(Fraction(one) * (1 << shift)) for one in ratios)
     return ma, mb, shift
+
+
+def product_factors(
+    a: tuple[float, int, tuple[int, int]], b: tuple[float, int, tuple[int, int]], y: tuple[float, int, tuple[int, int]]
+) -> tuple[int, int, int]:
+    """(M, first, second) of a product: the narrow factor of its scale, float32(a_scale * b_scale) / y_scale.
+
+    Of both operands and the result are given the scale, the zero point and the limits of the type.
+    """
+    scales = conv_factors(a[0], np.array([b[0]], np.float32), y[0])
+    reach = math.prod(room_of(zero, limits) - 1 for _, zero, limits in (a, b))
+    found = narrow_requant(scales, np.array([reach], np.int64), y[1], y[2])
+    assert found.first is not None
+    return int(found.multiplier[0]), int(found.first[0]), int(found.shift[0])
+
+
+def product_requantise(a: AnyInts, b: AnyInts, factors: tuple[int, ...], zero: int, low: int, high: int) -> Ints:
+    """The product of two operands without their zero points, scaled as `requantise_narrow` does."""
+    multiplier, first, second = factors
+    product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
+    return requantise_narrow(product, first, multiplier, second, zero, low, high)
 
 
 def mean_factors(x_scale: float, y_scale: float, counts: Sequence[int]) -> tuple[list[int], int]:

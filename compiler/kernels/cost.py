@@ -66,6 +66,16 @@ def combine_cycles(costs: KernelCosts, groups: Number, blocks: Number, *, narrow
     return costs.combine_call + SET * ceil_div(groups * blocks, SET) * costs.combine_group
 
 
+def multiply_cycles(costs: KernelCosts, groups: Number, blocks: Number) -> Number:
+    """A product of two operands."""
+    return costs.multiply_call + groups * blocks * costs.multiply_group
+
+
+def expand_cycles(costs: KernelCosts, groups: Number, blocks: Number) -> Number:
+    """A pixel made a tile."""
+    return costs.expand_call + groups * blocks * costs.expand_group
+
+
 def lookup_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
     """A table look-up for each byte."""
     return costs.lookup_call + groups * blocks * costs.lookup_group
