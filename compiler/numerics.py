@@ -203,7 +203,7 @@ def byte_factors(ratios: Sequence[float]) -> tuple[tuple[int, ...], int] | None:
 
 
 def fits_bytes(factors: Sequence[int], shift: int) -> bool:
-    """Whether these are factors of `byte_factors`, or negative ones: then no sum of two products and a zero point leaves 32 bits."""
+    """Whether these are factors of `byte_factors`, or negative ones: with a zero point both fit 32 bits."""
     return shift <= MAX_NARROW_SHIFT and all(abs(m) <= NARROW_LIMIT for m in factors)
 
 

@@ -23,8 +23,11 @@ from compiler.ir import (
     prop,
     result,
 )
+from dialects.bsp_pairs import PAIRS
+from dialects.bsp_pairs import AddOp as AddOp
+from dialects.bsp_pairs import MulOp as MulOp
 from dialects.nn import InputOp, OutputOp, concat_type
-from dialects.quant import Quant, check_bounds, check_image, quant_of, window_shape
+from dialects.quant import Quant, check_ends, check_image, quant_of, window_shape
 
 BLOCK_ORDER = "bscc.block_order"
 """Note of an operation whose result has its blocks of 8 channels in another order than the model's: for each, the
@@ -168,34 +171,6 @@ class Conv2dOp(Op):
             raise self.error("residual", f"adds {self.residual.type} to {self.y.type} by {self.add}")
         if quant_of(self, self.residual.type).zero != self.r_zero:
             raise self.error("residual", f"takes off {self.r_zero} from {self.residual.type}")
-
-
-class AddOp(Op):
-    """y = clamp(rhe(((a - a_zero) * Ma + (b - b_zero) * Mb) / 2^s) + y_zero, y_min, y_max).
-
-    `add` is (Ma, Mb, s).
-    """
-
-    name = "bsp.add"
-    pure = True
-
-    a: Value[TensorType] = operand()
-    b: Value[TensorType] = operand()
-    a_zero: int = prop()
-    b_zero: int = prop()
-    y_zero: int = prop()
-    y_min: int = prop()
-    y_max: int = prop()
-    add: tuple[int, ...] = prop()
-    quant: Quant = prop()
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        zeros = (self.a_zero, self.b_zero)
-        check_ends(self, (self.a, self.b), zeros, self.quant, (self.y_zero, self.y_min, self.y_max))
-        if self.a.type.shape != self.b.type.shape or len(self.add) != 3:
-            raise self.error("shapes", f"expects equal shapes, got {self.a.type} and {self.b.type}")
-        return (self.quant.tensor(self.a.type.shape),)
 
 
 class MaxPoolOp(Op):
@@ -367,23 +342,9 @@ def whole_of(value: Value[TensorType]) -> Value[TensorType]:
     return value
 
 
-def check_ends(
-    op: Op,
-    inputs: tuple[Value[TensorType], ...],
-    zeros: tuple[int, ...],
-    quant: Quant,
-    result: tuple[int, int, int],
-) -> None:
-    """Zero points agree with the types, and the clamp lies within the type of the result."""
-    wanted = (*(quant_of(op, one.type).zero for one in inputs), quant.zero)
-    if wanted != (*zeros, result[0]):
-        raise op.error("zero-point", f"has the zero points {(*zeros, result[0])}, its types say {wanted}")
-    check_bounds(op, quant, result[1], result[2])
-
-
 DIALECT = Dialect(
     "bsp",
-    ops=(WeightOp, ConstantOp, Conv2dOp, AddOp, MaxPoolOp, AvgPoolOp, RequantizeOp, ConcatOp, RowsOp, StackOp),
+    ops=(WeightOp, ConstantOp, Conv2dOp, *PAIRS, MaxPoolOp, AvgPoolOp, RequantizeOp, ConcatOp, RowsOp, StackOp),
     attributes=(BlockMatrixType,),
 )
 STAGE_OPS: tuple[type[Op], ...] = (InputOp, OutputOp, *DIALECT.ops)

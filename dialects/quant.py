@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from compiler.ir import I8, UI8, DialectAttribute, Op, TensorType, Type
+from compiler.ir import I8, UI8, DialectAttribute, Op, TensorType, Type, Value
 
 INT8_RANGE = (-128, 127)
 UINT8_RANGE = (0, 255)
@@ -63,6 +63,37 @@ def check_bounds(op: Op, quant: Quant, low: int, high: int) -> None:
     first, last = quant.limits
     if not first <= low <= high <= last:
         raise op.error("bounds", f"clamps to [{low}, {high}], the type holds [{first}, {last}]")
+
+
+def check_ends(
+    op: Op,
+    inputs: tuple[Value[TensorType], ...],
+    zeros: tuple[int, ...],
+    quant: Quant,
+    result: tuple[int, int, int],
+) -> None:
+    """Zero points agree with the types, and the clamp lies within the type of the result."""
+    wanted = (*(quant_of(op, one.type).zero for one in inputs), quant.zero)
+    if wanted != (*zeros, result[0]):
+        raise op.error("zero-point", f"has the zero points {(*zeros, result[0])}, its types say {wanted}")
+    check_bounds(op, quant, result[1], result[2])
+
+
+def is_pixel(type: TensorType) -> bool:
+    """Whether an image is one pixel."""
+    return type.shape[1:3] == (1, 1)
+
+
+def pair_shape(op: Op, a: TensorType, b: TensorType) -> tuple[int, ...]:
+    """The shape of what two activations give pixel by pixel, channel by channel; one of them may be one pixel."""
+    if a.shape == b.shape:
+        return a.shape
+    for one in (a, b):
+        check_image(op, one)
+    if a.shape[3] != b.shape[3] or not (is_pixel(a) or is_pixel(b)):
+        help = "one of them may be a pixel, [1, 1, 1, C], that all pixels of the other meet"
+        raise op.error("shapes", f"expects equal shapes, got {a} and {b}", help)
+    return b.shape if is_pixel(a) else a.shape
 
 
 def window_shape(

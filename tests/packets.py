@@ -345,7 +345,6 @@ class Maker:
         fields |= {"add_a": a, "add_b": b, "add_shift": shift, "y_min": low, "y_max": high, "y_odd": y_zero % 2 == 1}
         return np.clip(rhe((x - x_zero) * a + (second - r_zero) * b, shift) + y_zero, low, high)
 
-
     def _product(self, x: Ints, zeros: tuple[int, int, int], low: int, high: int) -> Ints:
         """A shift to 16 bits, a factor of 15 and a second shift, of the product around its zero points."""
         draw, fields, (x_zero, r_zero, y_zero) = self.draw, self.fields, zeros

@@ -166,9 +166,9 @@ class WorkHeader(Record):
     `taps` are the table entries that all output blocks share, 0 if each has its own; `blocks_back` says the same of the
     weights.  Some words stand ready for a core: `result_sign` for crSRSSign, 0 if clipped and else `q_signed`;
     `rounding` for crRnd where sums become bytes on the way; `narrow_conf`, by which 16-bit numbers are multiplied; and
-    the `ready` bytes, which say for a combining step what flags say.  The `product` fields are of packets that `multiply`:
-    the zero points of both operands, that of the second negative, and by how much products are shifted to 16 bits.  Who
-    loads the words that they share needs no other part of them.
+    the `ready` bytes, which say for a combining step what flags say.  The `product` fields are of packets that
+    `multiply`: the zero points of both operands, that of the second negative, and how far products are shifted to 16
+    bits.  In other packets they are 0, so that who wants the rest of their words may load these whole.
     """
 
     WORDS: ClassVar[int] = 32

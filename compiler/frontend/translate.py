@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from compiler.errors import Diagnostic, IRError, NodeLocation, UnsupportedModel
-from compiler.frontend import dense, simple
+from compiler.frontend import arithmetic, dense, simple
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, quant_from
@@ -17,12 +17,14 @@ from dialects.quant import Quant
 Handler = Callable[[Build, Node], None]
 
 HANDLERS: dict[str, Handler] = {
-    "Add": simple.add,
+    "Add": arithmetic.add,
     "AveragePool": simple.average_pool,
+    "BatchNormalization": arithmetic.batch_normalization,
     "Clip": simple.clip,
     "Concat": simple.concat,
     "Conv": dense.conv,
     "DequantizeLinear": simple.dequantize,
+    "Div": arithmetic.divide,
     "Dropout": simple.same,
     "Flatten": simple.reshape,
     "Gemm": dense.gemm,
@@ -30,12 +32,14 @@ HANDLERS: dict[str, Handler] = {
     "Identity": simple.same,
     "MatMul": dense.matmul,
     "MaxPool": simple.max_pool,
+    "Mul": arithmetic.multiply,
     "QLinearConv": dense.qlinear_conv,
     "QLinearMatMul": dense.qlinear_matmul,
     "QuantizeLinear": simple.quantize,
     "Relu": simple.relu,
     "Reshape": simple.reshape,
     "Squeeze": simple.reshape,
+    "Sub": arithmetic.subtract,
     "Transpose": simple.transpose,
     "Unsqueeze": simple.reshape,
 }

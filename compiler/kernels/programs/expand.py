@@ -1,7 +1,7 @@
 """One pixel of each output block made a whole tile in the out slot, where it is combined with another operand.
 
-The pixel is the first of a group.  Its pointer stays for a row of a block, steps on to the next block, and goes back for
-another row.
+The pixel is the first of a group.  Its pointer stays for a row of a block, steps on to the next block, and goes back
+for another row.
 """
 
 from __future__ import annotations
