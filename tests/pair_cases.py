@@ -25,11 +25,11 @@ def with_numbers(net: Layers, kind: str, x: Tensor, numbers: Floats, *, first: b
 def quantised(net: Layers, kind: str, x: Tensor, numbers: Floats, *, first: bool = False) -> Tensor:
     """The same with the constant through DequantizeLinear."""
     scale, zero = net.parameters([numbers])
-    step, middle = net.constant(scale), net.constant(zero)
-    limits = np.iinfo(middle.dtype)
-    rounded = np.rint(numbers / step.astype(np.float32)) + middle.astype(np.int64)
-    integers: Array = np.asarray(np.clip(rounded, limits.min, limits.max), middle.dtype)
-    real = np.asarray((integers.astype(np.float32) - middle.astype(np.float32)) * step, np.float32)
+    step, middle = float(net.constant(scale)), int(net.constant(zero))
+    low, high = (-128, 127) if net.style.dtype == "int8" else (0, 255)
+    rounded = np.clip(np.rint(numbers / step) + middle, low, high)
+    integers: Array = np.asarray(rounded, net.style.dtype)
+    real = np.asarray((rounded - middle) * step, np.float32)
     name = net.emit("DequantizeLinear", [net.const(integers, "constant"), scale, zero])
     value = net.evaluate(kind, [real, x.value] if first else [x.value, real])
     names = [net.read(x), name]
@@ -72,7 +72,8 @@ def one_number(net: Layers, x: Tensor) -> Tensor:
 
 def numbers_of(net: Layers, shape: Sequence[int], scale: float = 1.0) -> Floats:
     """Sixteenths, so that sums of powers of two stay exact."""
-    return (scale * np.rint(16 * net.rng.standard_normal(tuple(shape))) / 16).astype(np.float32)
+    drawn = scale * np.rint(16 * net.rng.standard_normal(tuple(shape))) / 16
+    return np.asarray(drawn).astype(np.float32)
 
 
 def powers_of(net: Layers, channels: int) -> Floats:
@@ -83,15 +84,15 @@ def powers_of(net: Layers, channels: int) -> Floats:
 
 
 def batch_norm(net: Layers, x: Tensor) -> Tensor:
-    """Of a power of two in each block: the variance is that much, and epsilon nothing to speak of."""
+    """By a power of two in each block: the variance and ONNX's own epsilon make 1."""
     channels = x.channels
     scale = np.abs(powers_of(net, channels)).reshape(-1)
     signs = net.rng.choice([-1.0, 1.0], channels)
     parts = [(scale * signs).astype(np.float32), numbers_of(net, (channels,)), numbers_of(net, (channels,))]
-    parts.append(np.ones(channels, np.float32))
-    value = net.evaluate("BatchNormalization", [x.value, *parts], {"epsilon": 1e-12})
+    parts.append(np.full(channels, 1 - 1e-5, np.float32))
+    value = net.evaluate("BatchNormalization", [x.value, *parts])
     names = [net.const(part, "norm") for part in parts]
-    return Tensor(value, float_name=net.emit("BatchNormalization", [net.read(x), *names], {"epsilon": 1e-12}))
+    return Tensor(value, float_name=net.emit("BatchNormalization", [net.read(x), *names]))
 
 
 def affine(net: Layers, x: Tensor) -> Tensor:
