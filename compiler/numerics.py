@@ -249,9 +249,12 @@ def product_factors(
 
     Of both operands and the result are given the scale, the zero point and the limits of the type.
     """
-    scales = conv_factors(a[0], np.array([b[0]], np.float32), y[0])
+    with np.errstate(over="ignore"):
+        ratio = float(np.float32(a[0]) * np.float32(b[0]) / np.float32(y[0]))
+    if ratio >= NARROW_LIMIT:  # what is not 0 saturates
+        return NARROW_LIMIT, 0, 0
     reach = math.prod(room_of(zero, limits) - 1 for _, zero, limits in (a, b))
-    found = narrow_requant(scales, np.array([reach], np.int64), y[1], y[2])
+    found = narrow_requant([factor(ratio)], np.array([reach], np.int64), y[1], y[2])
     assert found.first is not None
     return int(found.multiplier[0]), int(found.first[0]), int(found.shift[0])
 

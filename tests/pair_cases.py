@@ -73,14 +73,16 @@ def one_number(net: Layers, x: Tensor) -> Tensor:
 def numbers_of(net: Layers, shape: Sequence[int], scale: float = 1.0) -> Floats:
     """Sixteenths, so that sums of powers of two stay exact."""
     drawn = scale * np.rint(16 * net.rng.standard_normal(tuple(shape))) / 16
-    return np.asarray(drawn).astype(np.float32)
+    rounded: Floats = np.asarray(drawn, np.float32)
+    return rounded
 
 
 def powers_of(net: Layers, channels: int) -> Floats:
     """One power of two for each block of 8 channels, of either sign in each of them."""
     blocks = 2.0 ** net.rng.integers(-2, 2, -(-channels // 8))
     signs = net.rng.choice([-1.0, 1.0], channels)
-    return (np.repeat(blocks, 8)[:channels] * signs).astype(np.float32).reshape(-1, 1, 1)
+    drawn: Floats = np.asarray(np.repeat(blocks, 8)[:channels] * signs, np.float32)
+    return drawn.reshape(-1, 1, 1)
 
 
 def batch_norm(net: Layers, x: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ def network_of(module: Module) -> Network:
     """The layers in the order of the module.
 
     A change of scale is no layer, as in the paper, where it is folded; constants are activations like others.  A
-    dilated window counts as one without gaps: the paper says that it rewrites them, and not how.
+    product counts as the sum that the paper has, and a pixel that meets an image as one of its size.  A dilated window
+    counts as one without gaps: the paper says that it rewrites them, and not how.
     """
     network = Network()
     views: dict[Value[TensorType], View] = {}
@@ -33,7 +34,7 @@ def network_of(module: Module) -> Network:
                 if view.tensor in parted:
                     views[value] = network.moved(view, whole)
             views[op.y] = whole
-        elif isinstance(op, bsp.Conv2dOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp):
+        elif isinstance(op, bsp.Conv2dOp | bsp.AddOp | bsp.MulOp | bsp.MaxPoolOp | bsp.AvgPoolOp):
             _, height, width, channels = op.y.type.shape
             views[op.y] = network.tensor(height, width, channels)
             network.layers.append(_layer(op, views))
@@ -42,9 +43,11 @@ def network_of(module: Module) -> Network:
     return network
 
 
-def _layer(op: bsp.Conv2dOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp, views: dict[Value[TensorType], View]) -> Layer:
+def _layer(
+    op: bsp.Conv2dOp | bsp.AddOp | bsp.MulOp | bsp.MaxPoolOp | bsp.AvgPoolOp, views: dict[Value[TensorType], View]
+) -> Layer:
     name, y = title_of(op.loc), views[op.y]
-    if isinstance(op, bsp.AddOp):
+    if isinstance(op, bsp.AddOp | bsp.MulOp):
         return Layer(name, "add", (views[op.a], views[op.b]), y)
     kind = {bsp.Conv2dOp: "conv", bsp.MaxPoolOp: "max_pool", bsp.AvgPoolOp: "avg_pool"}[type(op)]
     dilations = (1, 1) if isinstance(op, bsp.AvgPoolOp) else op.dilations
