@@ -78,6 +78,7 @@ def test_each_pass_on_the_command_line(tmp_path: Path) -> None:
     model = tmp_path / "model.onnx"
     model.write_bytes(case_of("squeeze_and_excitation").build().SerializeToString())
     words = [str(model), "-o", str(tmp_path / "plan"), "--target", "aie2-2x2", "--no-compare-dense", "--verify-each"]
+    words += ["--cost-model", "paper"]
     assert bscc([*words, "-q"]) == 0
 
 
