@@ -109,7 +109,12 @@ class Scaled(Protocol):
 
 
 def requant_of(
-    weights: AnyInts, w_scales: NDArray[np.float32], bias: AnyInts, x: Scaled, y: Scaled, exact: bool
+    weights: NDArray[np.int8] | NDArray[np.int16],
+    w_scales: NDArray[np.float32],
+    bias: AnyInts,
+    x: Scaled,
+    y: Scaled,
+    exact: bool,
 ) -> Requant:
     """What a convolution multiplies its sums by, exactly or in 15 bits; channels first."""
     if exact:
@@ -226,8 +231,8 @@ def byte_factors(ratios: Sequence[float]) -> tuple[tuple[int, ...], int] | None:
 
 
 def fits_bytes(factors: Sequence[int], shift: int) -> bool:
-    """Whether these are factors of `byte_factors`: then no sum of two products and a zero point leaves 32 bits."""
-    return shift <= MAX_NARROW_SHIFT and all(0 <= m <= NARROW_LIMIT for m in factors)
+    """Whether these are factors of `byte_factors`, or negative ones: with a zero point both fit 32 bits."""
+    return shift <= MAX_NARROW_SHIFT and all(abs(m) <= NARROW_LIMIT for m in factors)
 
 
 def rescale_factor(x_scale: float, y_scale: float, exact: bool = False) -> tuple[int, int]:
@@ -263,6 +268,30 @@ def add_factors(a_scale: float, b_scale: float, y_scale: float, exact: bool = Fa
         return 0, 0, 0
     ma, mb = (round(Fraction(one) * (1 << shift)) for one in ratios)
     return ma, mb, shift
+
+
+def product_factors(
+    a: tuple[float, int, tuple[int, int]], b: tuple[float, int, tuple[int, int]], y: tuple[float, int, tuple[int, int]]
+) -> tuple[int, int, int]:
+    """(M, first, second) of a product: the narrow factor of its scale, float32(a_scale * b_scale) / y_scale.
+
+    Of both operands and the result are given the scale, the zero point and the limits of the type.
+    """
+    with np.errstate(over="ignore"):
+        ratio = float(np.float32(a[0]) * np.float32(b[0]) / np.float32(y[0]))
+    if ratio >= NARROW_LIMIT:  # what is not 0 saturates
+        return NARROW_LIMIT, 0, 0
+    reach = math.prod(room_of(zero, limits) - 1 for _, zero, limits in (a, b))
+    found = narrow_requant([factor(ratio)], np.array([reach], np.int64), y[1], y[2])
+    assert found.first is not None
+    return int(found.multiplier[0]), int(found.first[0]), int(found.shift[0])
+
+
+def product_requantise(a: AnyInts, b: AnyInts, factors: tuple[int, ...], zero: int, low: int, high: int) -> Ints:
+    """The product of two operands without their zero points, scaled as `requantise_narrow` does."""
+    multiplier, first, second = factors
+    product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
+    return requantise_narrow(product, first, multiplier, second, zero, low, high)
 
 
 def mean_factors(x_scale: float, y_scale: float, counts: Sequence[int]) -> tuple[list[int], int]:

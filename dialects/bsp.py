@@ -19,6 +19,9 @@ from compiler.ir import (
 )
 from dialects.bsp_moves import BlocksOp as BlocksOp
 from dialects.bsp_moves import InterleaveOp as InterleaveOp
+from dialects.bsp_pairs import PAIRS
+from dialects.bsp_pairs import AddOp as AddOp
+from dialects.bsp_pairs import MulOp as MulOp
 from dialects.convolution import MATRIX, TABLE, BlockMatrixType, Conv2dOp, DepthwiseOp, WeightOp
 from dialects.nn import InputOp, OutputOp, concat_type
 from dialects.quant import Quant, check_ends, check_image, quant_of, window_shape
@@ -43,34 +46,6 @@ class ConstantOp(Op):
         check_image(self, self.type)
         quant_of(self, self.type)
         return (self.type,)
-
-
-class AddOp(Op):
-    """y = clamp(rhe(((a - a_zero) * Ma + (b - b_zero) * Mb) / 2^s) + y_zero, y_min, y_max).
-
-    `add` is (Ma, Mb, s).
-    """
-
-    name = "bsp.add"
-    pure = True
-
-    a: Value[TensorType] = operand()
-    b: Value[TensorType] = operand()
-    a_zero: int = prop()
-    b_zero: int = prop()
-    y_zero: int = prop()
-    y_min: int = prop()
-    y_max: int = prop()
-    add: tuple[int, ...] = prop()
-    quant: Quant = prop()
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        zeros = (self.a_zero, self.b_zero)
-        check_ends(self, (self.a, self.b), zeros, self.quant, (self.y_zero, self.y_min, self.y_max))
-        if self.a.type.shape != self.b.type.shape or len(self.add) != 3:
-            raise self.error("shapes", f"expects equal shapes, got {self.a.type} and {self.b.type}")
-        return (self.quant.tensor(self.a.type.shape),)
 
 
 class MaxPoolOp(Op):
@@ -247,7 +222,7 @@ def whole_of(value: Value[TensorType]) -> Value[TensorType]:
 WINDOWED = (Conv2dOp, DepthwiseOp, MaxPoolOp, AvgPoolOp)
 """What looks at pixels around its own, of its first operand: these may stand in a border."""
 
-_LAYERS = (WeightOp, ConstantOp, Conv2dOp, DepthwiseOp, AddOp, MaxPoolOp, AvgPoolOp, RequantizeOp)
+_LAYERS = (WeightOp, ConstantOp, Conv2dOp, DepthwiseOp, *PAIRS, MaxPoolOp, AvgPoolOp, RequantizeOp)
 _JOINS = (ConcatOp, RowsOp, StackOp, BlocksOp, InterleaveOp)
 DIALECT = Dialect("bsp", ops=(*_LAYERS, *_JOINS), attributes=(BlockMatrixType,))
 STAGE_OPS: tuple[type[Op], ...] = (InputOp, OutputOp, *DIALECT.ops)

@@ -26,6 +26,12 @@ from compiler.ir import (
 from dialects.nn_moves import ChannelsOp as ChannelsOp
 from dialects.nn_moves import InterleaveOp as InterleaveOp
 from dialects.nn_moves import PadOp as PadOp
+from dialects.nn_pairs import FLOAT_PAIRS, INTEGER_PAIRS
+from dialects.nn_pairs import AddOp as AddOp
+from dialects.nn_pairs import MulOp as MulOp
+from dialects.nn_pairs import QAddOp as QAddOp
+from dialects.nn_pairs import QMulOp as QMulOp
+from dialects.nn_pairs import SubOp as SubOp
 from dialects.quant import Quant, check_bounds, check_image, is_quantised, quant_of, window_shape
 
 
@@ -282,47 +288,6 @@ class QAveragePoolOp(_AveragePool):
         return (self.quant.tensor(self.shape()),)
 
 
-class AddOp(Op):
-    """a + b on floats of one shape."""
-
-    name = "nn.add"
-    pure = True
-
-    a: Value[TensorType] = operand()
-    b: Value[TensorType] = operand()
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        if self.a.type.shape != self.b.type.shape:
-            raise self.error("shapes", f"expects equal shapes, got {self.a.type} and {self.b.type}")
-        return (self.a.type,)
-
-
-class QAddOp(Op):
-    """y = clamp(rhe((a - a_zero) * a_scale / y_scale + (b - b_zero) * b_scale / y_scale) + y_zero, ...).
-
-    The factors have 15 bits (docs/numerics.md) unless they are `exact`.
-    """
-
-    name = "nn.qadd"
-    pure = True
-
-    a: Value[TensorType] = operand()
-    b: Value[TensorType] = operand()
-    quant: Quant = prop()
-    y_min: int = prop()
-    y_max: int = prop()
-    exact: bool | None = prop(default=None)
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        quant_of(self, self.a.type), quant_of(self, self.b.type)
-        check_bounds(self, self.quant, self.y_min, self.y_max)
-        if self.a.type.shape != self.b.type.shape:
-            raise self.error("shapes", f"expects equal shapes, got {self.a.type} and {self.b.type}")
-        return (self.quant.tensor(self.a.type.shape),)
-
-
 class ConcatOp(Op):
     """Channels of tensors one after another, floats or integers of one quantisation."""
 
@@ -370,10 +335,10 @@ def concat_type(op: Op, inputs: tuple[Value[TensorType], ...]) -> TensorType:
 
 
 FLOAT_OPS: tuple[type[Op], ...] = (
-    QuantizeOp, DequantizeOp, ReluOp, ClipOp, Conv2dOp, AveragePoolOp, AddOp,
+    QuantizeOp, DequantizeOp, ReluOp, ClipOp, Conv2dOp, AveragePoolOp, *FLOAT_PAIRS,
 )  # fmt: skip
 INTEGER_OPS: tuple[type[Op], ...] = (
-    InputOp, OutputOp, ConstantOp, QConv2dOp, MaxPoolOp, QAveragePoolOp, QAddOp, ConcatOp, RequantizeOp,
+    InputOp, OutputOp, ConstantOp, QConv2dOp, MaxPoolOp, QAveragePoolOp, *INTEGER_PAIRS, ConcatOp, RequantizeOp,
     PadOp, ChannelsOp, InterleaveOp,
 )  # fmt: skip
 

@@ -79,6 +79,23 @@ def check_ends(
     check_bounds(op, quant, result[1], result[2])
 
 
+def is_pixel(type: TensorType) -> bool:
+    """Whether an image is one pixel."""
+    return type.shape[1:3] == (1, 1)
+
+
+def pair_shape(op: Op, a: TensorType, b: TensorType) -> tuple[int, ...]:
+    """The shape of what two activations give pixel by pixel, channel by channel; one of them may be one pixel."""
+    if a.shape == b.shape:
+        return a.shape
+    for one in (a, b):
+        check_image(op, one)
+    if a.shape[3] != b.shape[3] or not (is_pixel(a) or is_pixel(b)):
+        help = "one of them may be a pixel, [1, 1, 1, C], that all pixels of the other meet"
+        raise op.error("shapes", f"expects equal shapes, got {a} and {b}", help)
+    return b.shape if is_pixel(a) else a.shape
+
+
 def window_shape(
     op: Op,
     size: tuple[int, ...],

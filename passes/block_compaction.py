@@ -16,6 +16,7 @@ from compiler.ir import I8, FuncOp, Module, Op, Rewriter, TensorType, Type, Valu
 from compiler.numerics import (
     add_factors,
     mean_factors,
+    product_factors,
     requant_of,
     rescale_factor,
 )
@@ -183,11 +184,25 @@ def lower_conv(op: nn.QConv2dOp, low: Lowering, rw: Rewriter) -> Op:
 
 
 def lower_add(op: nn.QAddOp, low: Lowering, rw: Rewriter) -> Op:
-    """qadd -> add with one common shift"""
+    """qadd -> add with one common shift, what is one pixel second"""
     a, b = quant_of(op, op.a.type), quant_of(op, op.b.type)
-    factors = add_factors(a.scale, b.scale, op.quant.scale, bool(op.exact))
-    clamp = (op.quant.zero, op.y_min, op.y_max)
-    return bsp.AddOp(low.get(op.a), low.get(op.b), a.zero, b.zero, *clamp, factors, op.quant, loc=op.loc)
+    ma, mb, shift = add_factors(a.scale, b.scale, op.quant.scale, bool(op.exact))
+    if op.subtract:
+        mb = -mb
+    x, y, zeros, factors = low.get(op.a), low.get(op.b), (a.zero, b.zero), (ma, mb, shift)
+    if x.type.shape != op.y.type.shape:
+        x, y, zeros, factors = y, x, (b.zero, a.zero), (mb, ma, shift)
+    return bsp.AddOp(x, y, *zeros, op.quant.zero, op.y_min, op.y_max, factors, op.quant, loc=op.loc)
+
+
+def lower_mul(op: nn.QMulOp, low: Lowering, rw: Rewriter) -> Op:
+    """qmul -> mul with a narrow factor, what is one pixel second"""
+    a, b = (quant_of(op, one.type) for one in (op.a, op.b))
+    factors = product_factors(*((one.scale, one.zero, one.limits) for one in (a, b, op.quant)))
+    x, y, zeros = low.get(op.a), low.get(op.b), (a.zero, b.zero)
+    if x.type.shape != op.y.type.shape:
+        x, y, zeros = y, x, (b.zero, a.zero)
+    return bsp.MulOp(x, y, *zeros, op.quant.zero, op.y_min, op.y_max, factors, op.quant, loc=op.loc)
 
 
 def lower_max_pool(op: nn.MaxPoolOp, low: Lowering, rw: Rewriter) -> Op:
@@ -283,6 +298,7 @@ def lower_constant(op: nn.ConstantOp, low: Lowering, rw: Rewriter) -> Op | None:
 LOWERINGS: dict[type[Op], Callable[..., Op | None]] = {
     nn.QConv2dOp: lower_conv,
     nn.QAddOp: lower_add,
+    nn.QMulOp: lower_mul,
     nn.MaxPoolOp: lower_max_pool,
     nn.QAveragePoolOp: lower_average,
     nn.RequantizeOp: lower_requantize,

@@ -37,7 +37,7 @@ def clamp_of_clamped(op: nn.RequantizeOp, rw: Rewriter) -> bool:
     maker = op.x.op
     if op.x.type != op.y.type or not op.x.used_once:
         return False
-    if not isinstance(maker, nn.QConv2dOp | nn.QAddOp | nn.QAveragePoolOp | nn.RequantizeOp):
+    if not isinstance(maker, nn.QConv2dOp | nn.QAddOp | nn.QMulOp | nn.QAveragePoolOp | nn.RequantizeOp):
         return False
     low, high = (min(max(one, op.y_min), op.y_max) for one in (maker.y_min, maker.y_max))
     rw.replace(op, rw.copy(maker, y_min=low, y_max=high, loc=fuse(maker.loc, op.loc)))

@@ -50,8 +50,9 @@ class Strip:
     def _layer(self, step: Kernels) -> Activation:
         reads = reads_of(step, self.rows[bsp.whole_of(step.y)])
         first, *others = (self._view(one) for one in reads)
-        if isinstance(step, bsp.AddOp):
-            return self.rw.insert(self.rw.copy(step, a=first, b=others[0])).y
+        if isinstance(step, bsp.AddOp | bsp.MulOp):
+            a, b = (others[0], first) if step.expands else (first, others[0])
+            return self.rw.insert(self.rw.copy(step, a=a, b=b)).y
         if isinstance(step, bsp.RequantizeOp):
             return self.rw.insert(self.rw.copy(step, x=first)).y
         above, below = reads[0].pads

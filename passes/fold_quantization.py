@@ -195,14 +195,29 @@ def quantize_of_conv(q: nn.QuantizeOp, rw: Rewriter) -> bool:
 
 @rewrites(nn.QuantizeOp)
 def quantize_of_add(q: nn.QuantizeOp, rw: Rewriter) -> bool:
-    """Q(DQ(a) + DQ(b)) -> qadd"""
+    """Q(DQ(a) + DQ(b)) -> qadd, and the same of a difference"""
     add = q.x.op
-    if not isinstance(add, nn.AddOp):
+    if not isinstance(add, nn.AddOp | nn.SubOp):
         return False
     a, b = add.a.op, add.b.op
     if not isinstance(a, nn.DequantizeOp) or not isinstance(b, nn.DequantizeOp):
         return False
-    rw.replace(q, nn.QAddOp(a.x, b.x, q.quant, q.y_min, q.y_max, loc=fuse(add.loc, *outer(q))))
+    minus = isinstance(add, nn.SubOp) or None
+    place = fuse(add.loc, *outer(q))
+    rw.replace(q, nn.QAddOp(a.x, b.x, q.quant, q.y_min, q.y_max, subtract=minus, loc=place))
+    return True
+
+
+@rewrites(nn.QuantizeOp)
+def quantize_of_mul(q: nn.QuantizeOp, rw: Rewriter) -> bool:
+    """Q(DQ(a) * DQ(b)) -> qmul"""
+    mul = q.x.op
+    if not isinstance(mul, nn.MulOp):
+        return False
+    a, b = mul.a.op, mul.b.op
+    if not isinstance(a, nn.DequantizeOp) or not isinstance(b, nn.DequantizeOp):
+        return False
+    rw.replace(q, nn.QMulOp(a.x, b.x, q.quant, q.y_min, q.y_max, loc=fuse(mul.loc, *outer(q))))
     return True
 
 
@@ -325,6 +340,7 @@ PATTERNS = (
     quantize_of_joined,
     quantize_of_conv,
     quantize_of_add,
+    quantize_of_mul,
     quantize_of_average,
 )
 

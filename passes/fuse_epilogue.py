@@ -23,7 +23,7 @@ def add_of_conv(add: bsp.AddOp, rw: Rewriter) -> bool:
     The new convolution stands where the addition was, so that r is defined before it.
     """
     a, b = fusible(add.a), fusible(add.b)
-    if add.a is add.b or (a is None and b is None):
+    if add.expands or add.a is add.b or (a is None and b is None):
         return False
     first = b is None or (a is not None and comes_after(a, b))
     conv = a if first else b

@@ -72,6 +72,14 @@ def _combine(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts)
     return costs.combine_call + -(-groups // SET) * SET * costs.combine_group
 
 
+def _multiply(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    return costs.multiply_call + call.groups * header.out_blocks * costs.multiply_group
+
+
+def _expand(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    return costs.expand_call + call.groups * header.out_blocks * costs.expand_group
+
+
 def _lookup(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
     return costs.lookup_call + call.groups * header.out_blocks * costs.lookup_group
 
@@ -87,6 +95,8 @@ _CYCLES: dict[Phase, Callable[[Bytes, WorkHeader, CallRecord, KernelCosts], int]
     Phase.MEAN: _mean,
     Phase.MAX: _max,
     Phase.LOOKUP: _lookup,
+    Phase.EXPAND: _expand,
     Phase.COMBINE: _combine,
+    Phase.MULTIPLY: _multiply,
     Phase.FILL: _fill,
 }

@@ -25,6 +25,8 @@ from compiler.encoding.work import (
 )
 from compiler.numerics import (
     FACTOR_LIMIT,
+    MAX_FIRST_SHIFT,
+    MAX_NARROW_SHIFT,
     MAX_SHIFT,
     fits_bytes,
     requantise,
@@ -236,28 +238,69 @@ def _combine(core: _Core) -> None:
     header = core.header
     _check_limits(header.y_min, header.y_max, header.y_signed)
     constant = _narrow_start(header) if header.combine_narrow else _wide_start(core)
-    tile = core.out[: core.tile_bytes]
-    first = (
-        _typed(tile, header.q_signed) if header.in_place else _typed(core.compact(core.call.x_offset), header.x_signed)
-    )
-    total = constant + header.add_a * first.astype(np.int64)
+    total = constant + header.add_a * _first(core)
     if header.add_b:
-        total += header.add_b * _typed(core.compact(core.call.r_offset), header.r_signed).astype(np.int64)
+        total += header.add_b * _second(core)
     rounded = _rounded(total, header.add_shift, header.y_odd)
-    tile[...] = np.clip(rounded, header.y_min, header.y_max).astype(np.uint8)
+    core.out[: core.tile_bytes] = np.clip(rounded, header.y_min, header.y_max).astype(np.uint8)
+
+
+def _first(core: _Core) -> Ints:
+    """The first operand of what combines two."""
+    if core.header.in_place:
+        return _typed(core.out[: core.tile_bytes], core.header.q_signed).astype(np.int64)
+    return _typed(core.compact(core.call.x_offset), core.header.x_signed).astype(np.int64)
+
+
+def _second(core: _Core) -> Ints:
+    return _typed(core.compact(core.call.r_offset), core.header.r_signed).astype(np.int64)
+
+
+def _multiply(core: _Core) -> None:
+    header = core.header
+    _check_limits(header.y_min, header.y_max, header.y_signed)
+    _check_ready(header)
+    factor, second = header.add_a, header.add_shift
+    zero = header.add_start >> second if second <= MAX_NARROW_SHIFT else 0
+    if not fits_bytes((factor,), second) or factor < 0 or header.product_shift > MAX_FIRST_SHIFT:
+        text = f"products are shifted by {header.product_shift}, multiplied by {factor} and shifted by {second}"
+        raise fault("work-header", f"{text}, expected a factor of 15 bits, shifts of at most {MAX_FIRST_SHIFT} and 22")
+    zeros = header.product_x_zero, -header.product_r_less
+    if max(map(abs, zeros)) >= 256 or not -128 <= zero < 256 or zero << second != header.add_start:
+        raise fault("work-header", f"a product has the zero points {zeros}, and {zero} from {header.add_start}")
+    products = (_first(core) - zeros[0]) * (_second(core) - zeros[1])
+    ends = zero, header.y_min, header.y_max
+    core.out[: core.tile_bytes] = requantise_narrow(products, header.product_shift, factor, second, *ends).astype(
+        np.uint8
+    )
+
+
+def _expand(core: _Core) -> None:
+    """The first pixel of each output block's group as all pixels of the tile."""
+    blocks = core.header.out_blocks
+    end = core.call.x_offset + blocks * GROUP_BYTES
+    if end > core.act.size or core.call.x_offset % GROUP_BYTES:
+        text = f"{blocks} pixels lie in groups {core.call.x_offset}..{end - 1} of an act slot of {core.act.size}"
+        raise fault("kernel-read", f"{text}, expected inside and at a multiple of {GROUP_BYTES}")
+    groups = core.act[core.call.x_offset : end].reshape(blocks, LANES, BLOCK)
+    core.store(np.broadcast_to(groups[:, None, :1], (blocks, core.call.groups, LANES, BLOCK)))
 
 
 def _narrow_start(header: WorkHeader) -> int:
     """What sums of two products start from; all of a narrow packet stands in its header."""
     a, b, start = header.add_a, header.add_b, header.add_start
-    if not fits_bytes((a, b), header.add_shift) or abs(start) + 255 * (a + b) >= 1 << 31:
+    if not fits_bytes((a, b), header.add_shift) or abs(start) + 255 * (abs(a) + abs(b)) >= 1 << 31:
         text = f"operands are multiplied by {a} and {b}, shifted by {header.add_shift}, from {start} on"
         raise fault("work-header", f"{text}, expected factors of 15 bits and sums of 32")
+    _check_ready(header)
+    return start
+
+
+def _check_ready(header: WorkHeader) -> None:
     signed = header.q_signed if header.in_place else header.x_signed
     wanted = signed, header.r_signed, header.y_signed, HALF_TO_EVEN + header.y_odd
     if wanted != (header.ready_x, header.ready_r, header.ready_y, header.ready_round):
         raise fault("work-header", f"the ready bytes contradict the flags, expected {tuple(map(int, wanted))}")
-    return start
 
 
 def _wide_start(core: _Core) -> int:
@@ -293,7 +336,9 @@ _RUN: dict[Phase, Callable[[_Core], None]] = {
     Phase.MEAN: _mean,
     Phase.MAX: _max,
     Phase.LOOKUP: _lookup,
+    Phase.EXPAND: _expand,
     Phase.COMBINE: _combine,
+    Phase.MULTIPLY: _multiply,
     Phase.FILL: _fill,
 }
 

@@ -18,7 +18,9 @@ class Phase(Enum):
     MEAN = auto()
     MAX = auto()
     LOOKUP = auto()
+    EXPAND = auto()
     COMBINE = auto()
+    MULTIPLY = auto()
     FILL = auto()
 
 
@@ -33,8 +35,10 @@ def phases_of(header: WorkHeader, call: CallRecord) -> tuple[Phase, ...]:
         phases.append(Phase.MAX)
     elif header.kernel == Kernel.LOOKUP:
         phases.append(Phase.LOOKUP)
+    elif header.kernel == Kernel.EXPAND:
+        phases.append(Phase.EXPAND)
     if call.last and header.combine:
-        phases.append(Phase.COMBINE)
+        phases.append(Phase.MULTIPLY if header.multiply else Phase.COMBINE)
     if call.last and call.pad_bytes:
         phases.append(Phase.FILL)
     return tuple(phases)

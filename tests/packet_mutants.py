@@ -27,7 +27,10 @@ from tests.packets import Case
 from tests.program_mutants import Verdict
 from tests.program_runs import HALF, LEAST_CYCLES, plain, random_state
 
-COMBINING = {Step.COMBINE, Step.COMBINE_NARROW}
+COMBINING = {Step.COMBINE, Step.COMBINE_NARROW, Step.MULTIPLY}
+BYTEWISE = (Kernel.ADD, Kernel.REQUANTIZE, Kernel.MULTIPLY, Kernel.EXPAND)
+"""Kernels whose packets have neither tables nor jumps."""
+
 RESCALING = {Step.STAGED, Step.SCALE, Step.MEAN}
 DATA = 4  # fills of the activations that a fault in a packet is tried with
 NUMBERS = (
@@ -84,7 +87,7 @@ def packet_mutants(case: Case) -> Iterator[PacketMutant]:
     yield from _fields(packet, CallRecord, header.calls_offset)
     sections = [("table", header.table_offset, header.taps if header.kernel == Kernel.MAX_POOL else entries(case))]
     sections.append(("jumps", header.jumps_offset, SET * (-(-case.call.groups // SET) + 1)))
-    if header.kernel in (Kernel.ADD, Kernel.REQUANTIZE):
+    if header.kernel in BYTEWISE:
         return
     for name, start, count in sections:
         for index in range(count):
@@ -210,8 +213,18 @@ def _no_combine(bench: PacketBench) -> bool:
 
 
 def _narrow(bench: PacketBench) -> bool:
-    """Whether the call combines by narrow factors, which goes by the ready bytes of the header."""
-    return not _no_combine(bench) and bench.case.header.combine_narrow
+    """Whether the call combines by narrow factors, or multiplies, which goes by the ready bytes of the header."""
+    header = bench.case.header
+    return not _no_combine(bench) and (header.combine_narrow or header.multiply)
+
+
+def _one_operand(bench: PacketBench) -> bool:
+    """Whether the second one is read, but comes to nothing."""
+    return bench.case.header.add_b == 0 and not bench.case.header.multiply
+
+
+def _no_product(bench: PacketBench) -> bool:
+    return _no_combine(bench) or not bench.case.header.multiply
 
 
 def _clips(bench: PacketBench) -> bool:
@@ -220,7 +233,7 @@ def _clips(bench: PacketBench) -> bool:
 
 
 def _no_sums(bench: PacketBench) -> bool:
-    return bench.case.header.kernel in (Kernel.ADD, Kernel.REQUANTIZE, Kernel.MAX_POOL)
+    return bench.case.header.kernel in (*BYTEWISE, Kernel.MAX_POOL)
 
 
 def _on_the_way(bench: PacketBench) -> bool:
@@ -235,8 +248,8 @@ def _unscaled(bench: PacketBench) -> bool:
 
 UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     # A second operand of factor 0 is read anyhow.
-    "r_signed": lambda bench: _no_combine(bench) or _narrow(bench) or bench.case.header.add_b == 0,
-    "ready_r": lambda bench: not _narrow(bench) or bench.case.header.add_b == 0,
+    "r_signed": lambda bench: _no_combine(bench) or _narrow(bench) or _one_operand(bench),
+    "ready_r": lambda bench: not _narrow(bench) or _one_operand(bench),
     "y_signed": lambda bench: _no_combine(bench) or _narrow(bench),
     # Vectors of the header are read for what else is in them.
     "conf": _no_sums,
@@ -247,6 +260,8 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "pad_word": lambda bench: not bench.case.call.pad_bytes,
     **dict.fromkeys(("ready_x", "ready_y", "ready_round", "add_start"), lambda bench: not _narrow(bench)),
     "in_place": _no_combine,
+    **dict.fromkeys(("product_shift", "product_x_zero", "product_r_less"), _no_product),
+    "add_b": lambda bench: _no_combine(bench) or bench.case.header.multiply,
     # How a multiply reads its input is said by its configuration word.
     "x_signed": lambda bench: bench.case.header.kernel != Kernel.MAX_POOL and (_no_combine(bench) or _narrow(bench)),
     # Who makes bytes of sums goes by `result_sign`; a sum of two tensors asks only if it is made in place.
@@ -256,7 +271,7 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "r_offset": _no_combine,
     # For people and for the simulator: the core goes by the steps; reads beyond the last weights may touch them.
     **dict.fromkeys(
-        ("kernel", "direct", "narrow", "staged", "mean", "clipped", "combine", "combine_narrow"),
+        ("kernel", "direct", "narrow", "staged", "mean", "clipped", "combine", "combine_narrow", "multiply"),
         lambda bench: True,
     ),
     **dict.fromkeys(

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.encoding.work import CallRecord, Kernel, WorkHeader, with_steps
-from tests.packet_tools import Bytes, Draw, Ints, Parts, limits, rhe
+from compiler.encoding.work import COMBINING, CallRecord, Kernel, WorkHeader, with_steps
+from tests.packet_tools import Bytes, Draw, Ints, Parts, limits, rhe, tiled
 
 CONF = {True: 776, False: 264}
 ELEMENTWISE_CONF = {True: 808, False: 296}
@@ -50,7 +50,9 @@ class Maker:
         self.fields |= {"groups_wide": shape.wide, "pad_word": 0x01010101 * draw.pick(0, 255)}
         for name in ("x_signed", "r_signed", "q_signed", "y_signed"):
             self.fields[name] = draw.coin(name)
-        self.image = draw.typed(self.fields["x_signed"], *shape.image)
+        # What is expanded is one pixel, the first of a group.
+        size = (1, 4, shape.image[2]) if kernel is Kernel.EXPAND else shape.image
+        self.image = draw.typed(self.fields["x_signed"], *size)
         self.pixels = shape.rows, 4 * shape.wide, 8 * shape.out_blocks
         self.first = self.last = True
         self.scales_offset = 0
@@ -63,7 +65,8 @@ class Maker:
     def _lay_act(self) -> None:
         """The input tile and a second operand somewhere in an act packet of arbitrary bytes."""
         draw, shape = self.draw, self.shape
-        tile = shape.input_tile(self.image)
+        expands = self.kernel is Kernel.EXPAND
+        tile = tiled(self.image, np.arange(4)[None]) if expands else shape.input_tile(self.image)
         self.second = draw.typed(self.fields["r_signed"], *self.pixels)
         other = shape.output_tile(self.second)
         self.x_offset = 32 * draw.pick(0, 4)
@@ -127,7 +130,7 @@ class Maker:
 
     def _result(self) -> Ints:
         """What lies in the tile before it is combined, or would."""
-        if self.kernel in (Kernel.ADD, Kernel.REQUANTIZE):
+        if self.kernel in COMBINING:
             self.fields["combine"] = True
             if self.kernel is Kernel.REQUANTIZE:
                 self.r_offset = self.x_offset
@@ -142,6 +145,9 @@ class Maker:
         self.fields["combine"] = self.fields["in_place"] = self.draw.coin("combine", 0.3)
         if self.kernel is Kernel.MAX_POOL:
             return self._maximum()
+        if self.kernel is Kernel.EXPAND:
+            self.fields["q_signed"] = self.fields["x_signed"]
+            return np.broadcast_to(self.image[:, :1], self.pixels)
         return self._multiplied()
 
     def _add_jumps(self) -> None:
@@ -319,6 +325,8 @@ class Maker:
         draw, fields = self.draw, self.fields
         x_zero, r_zero = draw.pick(*limits(fields["x_signed"])), draw.pick(*limits(fields["r_signed"]))
         y_zero, low, high = draw.zero_and_limits(fields["y_signed"])
+        if self.kernel is Kernel.MULTIPLY or (self.kernel is Kernel.EXPAND and draw.coin("multiply")):
+            return self._product(x, (x_zero, r_zero, y_zero), low, high)
         narrow = draw.coin("combine_narrow")
         bits = draw.pick(1, 15 if narrow else 30)
         a, b = draw.pick(0, (1 << bits) - 1), draw.pick(0, (1 << bits) - 1)
@@ -326,15 +334,36 @@ class Maker:
         second = self.second
         if self.kernel is Kernel.REQUANTIZE or draw.coin("rescale", 0.2):
             b, second = 0, np.zeros_like(second)
+        if draw.coin("negative", 0.3):
+            a, b = draw.rng.choice([[-a, b], [a, -b]]).tolist()
         constant = -(x_zero * a + r_zero * b) + (y_zero << shift)
         if narrow:
-            signed = fields["q_signed" if fields.get("in_place") else "x_signed"]
-            fields |= {"combine_narrow": True, "add_start": constant, "ready_x": signed, "ready_r": fields["r_signed"]}
-            fields |= {"ready_y": fields["y_signed"], "ready_round": 12 + y_zero % 2}
+            fields |= {"combine_narrow": True, "add_start": constant}
+            self._ready(y_zero % 2)
         else:
             self.parts.add("constants", np.full(4, constant, np.int64), 32)
         fields |= {"add_a": a, "add_b": b, "add_shift": shift, "y_min": low, "y_max": high, "y_odd": y_zero % 2 == 1}
         return np.clip(rhe((x - x_zero) * a + (second - r_zero) * b, shift) + y_zero, low, high)
+
+    def _product(self, x: Ints, zeros: tuple[int, int, int], low: int, high: int) -> Ints:
+        """A shift to 16 bits, a factor of 15 and a second shift, of the product around its zero points."""
+        draw, fields, (x_zero, r_zero, y_zero) = self.draw, self.fields, zeros
+        products = (x - x_zero) * (self.second - r_zero)
+        power = draw.coin("power", 0.3)
+        first = draw.pick(4, 12) if power else draw.pick(0, 2)
+        factor, second = (1, 0) if power else (draw.pick(1 << 10, (1 << 15) - 1), draw.pick(14, 22))
+        fields |= {"multiply": True, "product_x_zero": x_zero, "product_r_less": -r_zero, "product_shift": first}
+        fields |= {"add_a": factor, "add_shift": second, "add_start": y_zero << second, "y_min": low, "y_max": high}
+        self._ready(0)
+        held = np.clip(rhe(products, first), -32768, 32767)
+        return np.clip(rhe(held * factor + (y_zero << second), second), low, high)
+
+    def _ready(self, odd: int) -> None:
+        """Bytes of the header that stand ready for control registers."""
+        fields = self.fields
+        signed = fields["q_signed" if fields.get("in_place") else "x_signed"]
+        fields |= {"ready_x": signed, "ready_r": fields["r_signed"], "ready_y": fields["y_signed"]}
+        fields["ready_round"] = 12 + odd
 
 
 def balanced(factor: Ints) -> tuple[Ints, Ints]:

@@ -16,6 +16,7 @@ Wanted = tuple[Kernel, dict[str, Any]]
 FIRST = frozenset({Feature.DIRECT, Feature.SCALE, Feature.PARTS, Feature.COMBINE})
 SECOND = frozenset({Feature.NARROW, Feature.MEAN, Feature.MAX, Feature.COMBINE_NARROW})
 THIRD = frozenset({Feature.NARROW, Feature.STAGED, Feature.CLIPPED, Feature.COMBINE, Feature.COMBINE_NARROW})
+FOURTH = frozenset({Feature.COMBINE_NARROW, Feature.MULTIPLY, Feature.EXPAND})
 
 # Blocks of more periods than any loop holds in flight, and three sets.
 LONG: dict[str, Any] = {"kept": 9, "window": (2, 3), "in_blocks": 2, "out_blocks": 3, "dilation": (1, 1)}
@@ -67,6 +68,16 @@ CALLS: dict[frozenset[Feature], list[Wanted]] = {
         *((Kernel.ADD, {"combine_narrow": True, "rows": rows} | SMALL) for rows in (1, 2)),
         (Kernel.REQUANTIZE, {}),
     ],
+    FOURTH: [
+        *((Kernel.MULTIPLY, {"power": power}) for power in (False, True)),
+        *((Kernel.MULTIPLY, {"rows": rows} | SMALL) for rows in (1, 2)),
+        *(
+            (Kernel.EXPAND, {"multiply": multiply, "combine": True, "combine_narrow": True})
+            for multiply in (False, True)
+        ),
+        (Kernel.EXPAND, {"multiply": True, "combine": True, "rows": 1} | SMALL),
+        (Kernel.ADD, {"combine_narrow": True}),
+    ],
 }
 
 PLAIN: dict[str, Any] = {"combine": False, "clamped": False, "wild": False, "any_shift": False, "pads": True}
@@ -92,6 +103,11 @@ PACKETS: dict[frozenset[Feature], list[Wanted]] = {
         (Kernel.CONV, ONCE | {"clipped": False} | LONG | PLAIN),
         (Kernel.CONV, STAGED | {"clipped": False} | LONG | PLAIN),
         (Kernel.ADD, PLAIN | {"combine_narrow": True}),
+    ],
+    FOURTH: [
+        (Kernel.MULTIPLY, PLAIN),
+        (Kernel.EXPAND, PLAIN | {"combine": True, "multiply": True}),
+        (Kernel.EXPAND, PLAIN | {"combine": True, "multiply": False, "combine_narrow": True}),
     ],
 }
 MOST_ALIKE = 0.5

@@ -37,7 +37,11 @@ def compiled(case: Case, costs: KernelCosts) -> int:
         cycles += cost.max_cycles(costs, groups, blocks, header.taps)
     if kernel == Kernel.LOOKUP:
         cycles += cost.lookup_cycles(costs, groups, blocks)
-    if call.last and header.combine:
+    if kernel == Kernel.EXPAND:
+        cycles += cost.expand_cycles(costs, groups, blocks)
+    if call.last and header.multiply:
+        cycles += cost.multiply_cycles(costs, groups, blocks)
+    elif call.last and header.combine:
         cycles += cost.combine_cycles(costs, groups, blocks, narrow=header.combine_narrow)
     return cycles + cost.fill_cycles(costs, call.pad_bytes)
 

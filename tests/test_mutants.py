@@ -14,7 +14,7 @@ import pytest
 from compiler.encoding.work import Kernel
 from compiler.kernels.programs.resident import Feature
 from tests.packet_mutants import PacketBench, packet_mutants
-from tests.program_calls import CALLS, FIRST, SECOND, THIRD, Wanted, telling
+from tests.program_calls import CALLS, FIRST, FOURTH, SECOND, THIRD, Wanted, telling
 from tests.program_mutants import (
     Bench,
     Mutant,
@@ -28,7 +28,7 @@ from tests.program_mutants import (
 )
 from tests.program_pieces import recorded
 
-PROGRAMS = {"first": FIRST, "second": SECOND, "third": THIRD}
+PROGRAMS = {"first": FIRST, "second": SECOND, "third": THIRD, "fourth": FOURTH}
 EACH = 2  # calls of every kind
 SAMPLED, SWEPT = 110, 700  # faults of a program beside those of its locks
 PACKET_SAMPLED, PACKET_SWEPT = 40, 1000
@@ -36,6 +36,8 @@ ALONE: dict[str, Any] = {"combine": False}
 QUICK: dict[frozenset[Feature], list[Wanted]] = {
     frozenset({Feature.COMBINE}): [(Kernel.ADD, {}), (Kernel.REQUANTIZE, {})],
     frozenset({Feature.COMBINE_NARROW}): [(Kernel.ADD, {}), (Kernel.REQUANTIZE, {})],
+    frozenset({Feature.MULTIPLY}): [(Kernel.MULTIPLY, {"power": power}) for power in (False, True)],
+    frozenset({Feature.EXPAND}): [(Kernel.EXPAND, ALONE), (Kernel.EXPAND, ALONE | {"rows": 3})],
     frozenset({Feature.MAX}): [(Kernel.MAX_POOL, ALONE), (Kernel.MAX_POOL, ALONE | {"window": (2, 3)})],
 }
 
@@ -74,7 +76,7 @@ def test_calls_of_the_benches_end_well(name: str) -> None:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_faults_in_programs(name: str) -> None:
     found = bench(PROGRAMS[name])
-    settle([judge(found, one) for one in sampled(code_mutants(found.made), SAMPLED, 1)], 150)
+    settle([judge(found, one) for one in sampled(code_mutants(found.made), SAMPLED, 1)], 140)
 
 
 @pytest.mark.sweep

@@ -17,6 +17,7 @@ from compiler.blocks import pack, padded, unpack
 from compiler.errors import UnsupportedModel
 
 SCALES = st.floats(2**-20, 2**4, width=32)
+Quantised = tuple[float, int, tuple[int, int]]
 ACCS = st.integers(-(2**31), 2**31 - 1)
 
 
@@ -177,6 +178,43 @@ def test_means_of_one_layer_share_a_shift(counts: list[int], scale: float) -> No
     for count, multiplier in zip(counts, multipliers, strict=True):
         assert multiplier == rhe(Fraction(scale) / count * (1 << shift)) < numerics.FACTOR_LIMIT
     assert max(multipliers) >= numerics.FACTOR_LIMIT // 4
+
+
+QUANTS = st.tuples(SCALES, st.integers(-128, 127)).map(lambda one: (one[0], one[1], (-128, 127))) | st.tuples(
+    SCALES, st.integers(0, 255)
+).map(lambda one: (one[0], one[1], (0, 255)))
+
+
+def product_of(a: int, b: int, one: Quantised, other: Quantised, y: Quantised) -> int:
+    """The rule of the page."""
+    factors = numerics.product_factors(one, other, y)
+    found = numerics.product_requantise(np.array(a - one[1]), np.array(b - other[1]), factors, y[1], *y[2])
+    return int(found)
+
+
+@given(QUANTS, QUANTS, QUANTS, st.data())
+def test_products_are_a_64th_of_a_step_off_before_their_rounding(
+    one: Quantised, other: Quantised, y: Quantised, data: st.DataObject
+) -> None:
+    a, b = data.draw(st.integers(*one[2])), data.draw(st.integers(*other[2]))
+    ratio = np.float32(np.float32(one[0]) * np.float32(other[0])) / np.float32(y[0])
+    exact = (a - one[1]) * (b - other[1]) * Fraction(float(ratio)) + y[1]
+    found = product_of(a, b, one, other, y)
+    near = {min(max(rhe(exact + off * Fraction(1, 64)), y[2][0]), y[2][1]) for off in (-1, 0, 1)}
+    # Ties go to an even result, the zero point in it.
+    assert found in near
+
+
+@given(st.integers(-12, 4), st.integers(-12, 4), st.integers(-12, 4), QUANTS, QUANTS, QUANTS, st.data())
+def test_products_of_powers_of_two_are_exact(
+    a: int, b: int, y: int, one: Quantised, other: Quantised, to: Quantised, data: st.DataObject
+) -> None:
+    parts = [
+        (2.0**exponent, zero, limits) for exponent, (_, zero, limits) in zip((a, b, y), (one, other, to), strict=True)
+    ]
+    x, z = data.draw(st.integers(*one[2])), data.draw(st.integers(*other[2]))
+    exact = rhe((x - one[1]) * (z - other[1]) * Fraction(2) ** (a + b - y)) + to[1]
+    assert product_of(x, z, parts[0], parts[1], parts[2]) == min(max(exact, to[2][0]), to[2][1])
 
 
 def test_int32_wraps() -> None:

@@ -135,7 +135,11 @@ def test_cycles(kernel: Kernel, seed: int) -> None:
         expected += cost.max_call + blocks * (cost.max_block + sets * (4 * h.taps + cost.max_set))
     if kernel is Kernel.LOOKUP:
         expected += cost.lookup_call + groups * blocks * cost.lookup_group
-    if call.last and h.combine:
+    if kernel is Kernel.EXPAND:
+        expected += cost.expand_call + groups * blocks * cost.expand_group
+    if call.last and h.multiply:
+        expected += cost.multiply_call + groups * blocks * cost.multiply_group
+    elif call.last and h.combine:
         wide = cost.combine_call + cost.combine_group * 4 * -(-groups * blocks // 4)
         narrow = cost.combine_narrow_call + cost.combine_narrow_pair * -(-groups * blocks // 2)
         expected += narrow if h.combine_narrow else wide
@@ -198,7 +202,7 @@ def test_words_that_contradict_the_header_are_faults(name: str) -> None:
     "changes",
     [
         {"add_a": 1 << 15},
-        {"add_b": -1},
+        {"add_b": -(1 << 15)},
         {"add_shift": 23},
         {"add_start": -(1 << 31)},
         {"ready_x": 2},
@@ -208,6 +212,30 @@ def test_words_that_contradict_the_header_are_faults(name: str) -> None:
 )
 def test_a_narrow_combination_that_cannot_be_is_a_fault(changes: dict[str, int]) -> None:
     assert refused(headed(random_call(Kernel.ADD, 1, combine_narrow=True), **changes)) == "work-header"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"add_a": 1 << 15},
+        {"add_a": -1},
+        {"add_shift": 23},
+        {"add_start": 1 << 30},
+        {"product_shift": 41},
+        {"product_x_zero": 256},
+        {"product_r_less": -256},
+        {"ready_round": 13},
+        {"y_min": 1, "y_max": 0},
+    ],
+)
+def test_a_product_that_cannot_be_is_a_fault(changes: dict[str, int]) -> None:
+    assert refused(headed(random_call(Kernel.MULTIPLY, 1, power=False), **changes)) == "work-header"
+
+
+def test_a_pixel_outside_its_slot_is_a_fault() -> None:
+    case = random_call(Kernel.EXPAND, 1)
+    behind = replace(case, call=replace(case.call, x_offset=case.act.size))
+    assert refused(behind) == "kernel-read"
 
 
 def test_only_int8_is_clipped_and_around_no_more_than_zero() -> None:

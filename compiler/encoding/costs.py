@@ -61,6 +61,10 @@ class KernelCosts:
     combine_group: int
     combine_narrow_call: int
     combine_narrow_pair: int
+    multiply_call: int
+    multiply_group: int
+    expand_call: int
+    expand_group: int
     lookup_call: int
     lookup_group: int
     fill_call: int

@@ -72,7 +72,12 @@ class Kernel(IntEnum):
     REQUANTIZE = 5
     DEPTHWISE = 6
     LOOKUP = 7
+    MULTIPLY = 8
+    EXPAND = 9
 
+
+COMBINING = (Kernel.ADD, Kernel.REQUANTIZE, Kernel.MULTIPLY)
+"""Kernels that only combine what comes: the phase before is none."""
 
 ELEMENTWISE = (Kernel.AVG_POOL, Kernel.DEPTHWISE)
 """Kernels that multiply channel by channel; `CONV` multiplies 8 channels by a block of 8 x 8."""
@@ -97,6 +102,8 @@ class Step(IntEnum):
     STAGED = 40
     SCALE = 44
     MEAN = 48
+    MULTIPLY = 52
+    EXPAND = 56
 
 
 def multiply_conf(kernel: Kernel, x_signed: bool) -> int:
@@ -148,6 +155,8 @@ class CoreConfig(Record):
     step_staged: int = bits(26, 19, 0)
     step_scale: int = bits(27, 19, 0)
     step_mean: int = bits(28, 19, 0)
+    step_multiply: int = bits(29, 19, 0)
+    step_expand: int = bits(30, 19, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +166,9 @@ class WorkHeader(Record):
     `taps` are the table entries that all output blocks share, 0 if each has its own; `blocks_back` says the same of the
     weights.  Some words stand ready for a core: `result_sign` for crSRSSign, 0 if clipped and else `q_signed`;
     `rounding` for crRnd where sums become bytes on the way; `narrow_conf`, by which 16-bit numbers are multiplied; and
-    the `ready` bytes, which say for a combining step what flags say.
+    the `ready` bytes, which say for a combining step what flags say.  The `product` fields are of packets that
+    `multiply`: the zero points of both operands, that of the second negative, and how far products are shifted to 16
+    bits.  In other packets they are 0, so that who wants the rest of their words may load these whole.
     """
 
     WORDS: ClassVar[int] = 32
@@ -178,6 +189,7 @@ class WorkHeader(Record):
     staged: bool = flag(0, 27)
     clipped: bool = flag(0, 28)
     combine_narrow: bool = flag(0, 29)
+    multiply: bool = flag(0, 30)
     size_words: int = bits(1, 15, 0)
     layer: int = bits(1, 27, 16)
     call_lists: int = bits(1, 31, 28, default=1)
@@ -205,9 +217,12 @@ class WorkHeader(Record):
     add_a: int = bits(23, 31, 0, signed=True)
     add_b: int = bits(24, 31, 0, signed=True)
     add_shift: int = bits(25, 31, 0)
-    taps: int = bits(26, 31, 0)
-    rounding: int = bits(27, 31, 0, default=HALF_TO_EVEN)
-    narrow_conf: int = bits(28, 31, 0)
+    taps: int = bits(26, 23, 0)
+    product_shift: int = bits(26, 31, 24)
+    rounding: int = bits(27, 15, 0, default=HALF_TO_EVEN)
+    product_x_zero: int = bits(27, 31, 16, signed=True)
+    narrow_conf: int = bits(28, 15, 0)
+    product_r_less: int = bits(28, 31, 16, signed=True)
     scale_step: int = bits(29, 19, 0)
     mean_inner: int = bits(29, 25, 20)
     mean_outer: int = bits(29, 31, 26)
@@ -269,6 +284,7 @@ _NEXT = {
     Step.STAGED: "after_rescale",
     Step.SCALE: "after_rescale",
     Step.MEAN: "after_rescale",
+    Step.MULTIPLY: "after_combine",
 }
 """Where a call record says what a step goes on to, if not by `then`."""
 
@@ -279,21 +295,27 @@ def _steps(header: WorkHeader, call: CallRecord) -> Iterator[Step]:
     yield first
     if call.last and first in (Step.BIAS_RAW, Step.SCRATCH_RAW):
         yield Step.MEAN if header.mean else Step.STAGED if header.staged else Step.SCALE
-    if call.last and header.combine and first not in (Step.COMBINE, Step.COMBINE_NARROW):
+    if call.last and header.combine and header.kernel not in COMBINING:
         yield _combine_step(header)
     if call.last and call.pad_bytes:
         yield Step.FILL
 
 
 def _combine_step(header: WorkHeader) -> Step:
+    if header.multiply:
+        return Step.MULTIPLY
     return Step.COMBINE_NARROW if header.combine_narrow else Step.COMBINE
 
 
+_ALONE = {Kernel.MAX_POOL: Step.MAX_POOL, Kernel.LOOKUP: Step.LOOKUP, Kernel.EXPAND: Step.EXPAND}
+"""Kernels that are a step of their own."""
+
+
 def _first_step(header: WorkHeader, call: CallRecord) -> Step:
-    if header.kernel in (Kernel.ADD, Kernel.REQUANTIZE):
+    if header.kernel in COMBINING:
         return _combine_step(header)
-    if header.kernel in (Kernel.MAX_POOL, Kernel.LOOKUP):
-        return Step.MAX_POOL if header.kernel == Kernel.MAX_POOL else Step.LOOKUP
+    if header.kernel in _ALONE:
+        return _ALONE[Kernel(header.kernel)]
     if header.direct or header.narrow:
         return Step.DIRECT if header.direct else Step.NARROW
     return Step.BIAS_RAW if call.first else Step.SCRATCH_RAW

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from compiler.errors import IRError, fuse
-from compiler.frontend.dense import QUANTISE, bias_value
-from compiler.frontend.graph import Array, Node
+from compiler.errors import IRError
+from compiler.frontend.graph import Node
 from compiler.frontend.moves import shuffled
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, plane, quant_from
 from compiler.frontend.windows import Window, window, with_ceil
@@ -160,66 +159,6 @@ def define_image(build: Build, node: Node, y: Value[TensorType]) -> None:
     if (shape[:2], plane(shape)) != ((1, channels), (height, width)):
         raise Refusal(f"its result is {[1, channels, height, width]}, ONNX infers {list(shape)}")
     build.define(node, Tensor(y, shape, Layout.NCHW))
-
-
-def add(build: Build, node: Node) -> None:
-    """Add of two activations of one shape, or of a constant, which may be the bias of a MatMul before."""
-    names = [node.input(0), node.input(1)]
-    constants = [one for one in (build.env.get(name) for name in names) if isinstance(one, Constant)]
-    if constants:
-        index = 0 if isinstance(build.env.get(names[0]), Tensor) else 1
-        add_constant(build, node, floats(build, node, index), names[index], constants[0])
-        return
-    a, b = floats(build, node, 0), floats(build, node, 1)
-    if a.shape != b.shape:
-        raise Refusal(f"it adds {list(a.shape)} and {list(b.shape)}: shapes must be equal")
-    if a.nhwc != b.nhwc or (not b.has(a.layout) and not a.has(b.layout)):
-        raise Refusal("its inputs lie differently in memory")
-    layout = b.layout if a.flat else a.layout
-    build.define(node, Tensor(build.rw.insert(nn.AddOp(a.value, b.value, loc=node.loc)).y, a.shape, layout))
-
-
-def add_constant(build: Build, node: Node, x: Tensor, name: str, constant: Constant) -> None:
-    """A constant per channel behind a convolution without bias is its bias; else it is an activation."""
-    if build.shape_of(node) != x.shape:
-        raise Refusal(f"it broadcasts {list(x.shape)} to {list(build.shape_of(node))}")
-    if constant.scales is not None and constant.scales.size > 1:
-        flat, scales = constant.array.reshape(-1), constant.scales
-        if flat.size != scales.size:
-            raise Refusal("its constant has scales along another axis than its numbers")
-        spreaded = as_nhwc(scales.reshape(constant.array.shape), x)
-    else:
-        spreaded = None
-    numbers = as_nhwc(constant.array, x)
-    conv = x.value.op
-    only = len(build.readers.get(name, ())) == 1 and name not in build.graph.outputs
-    if isinstance(conv, nn.Conv2dOp) and conv.bias is None and only and _per_channel(numbers):
-        scales_of = constant.scales if spreaded is None else spreaded[0, 0, 0]
-        bias = bias_value(build, node, Constant(numbers[0, 0, 0], scales_of), numbers.shape[3])
-        new = build.rw.copy(conv, bias=bias, loc=fuse(conv.loc, node.loc))
-        build.rw.insert(new)
-        build.define(node, x.with_value(new.y))
-        return
-    if constant.scales is None or constant.scales.size > 1 or numbers.dtype.name not in ("int8", "uint8"):
-        raise Refusal(f"it adds a constant of {numbers.dtype.name} to an activation", QUANTISE)
-    zero = np.array(constant.zero, numbers.dtype)
-    quant = quant_from(constant.scales, zero, name)
-    stored = build.stored("constant", numbers, node, quant=quant)
-    other = build.rw.insert(nn.DequantizeOp(stored, loc=node.loc)).y
-    build.define(node, x.with_value(build.rw.insert(nn.AddOp(x.value, other, loc=node.loc)).y))
-
-
-def _per_channel(numbers: Array) -> bool:
-    return bool((numbers == numbers[:, :1, :1]).all())
-
-
-def as_nhwc(array: Array, x: Tensor) -> Array:
-    """A constant broadcast to the shape of an activation, in the order of its value."""
-    full = np.broadcast_to(array, x.shape)
-    height, width, channels = x.nhwc
-    if x.layout is Layout.NCHW:
-        full = full.reshape(1, channels, height, width).transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(full.reshape(1, height, width, channels))
 
 
 def concat(build: Build, node: Node) -> None:

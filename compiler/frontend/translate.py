@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from compiler.errors import Diagnostic, IRError, Limit, NodeLocation, UnsupportedModel
-from compiler.frontend import dense, moves, resize, simple, transposed
+from compiler.frontend import arithmetic, dense, moves, resize, simple, transposed
 from compiler.frontend.advice import unknown_operator
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
@@ -20,8 +20,9 @@ from dialects.quant import Quant
 Handler = Callable[[Build, Node], None]
 
 HANDLERS: dict[str, Handler] = {
-    "Add": simple.add,
+    "Add": arithmetic.add,
     "AveragePool": simple.average_pool,
+    "BatchNormalization": arithmetic.batch_normalization,
     "Cast": simple.cast,
     "Clip": simple.clip,
     "Concat": simple.concat,
@@ -29,6 +30,7 @@ HANDLERS: dict[str, Handler] = {
     "ConvTranspose": transposed.conv_transpose,
     "DepthToSpace": moves.depth_to_space,
     "DequantizeLinear": simple.dequantize,
+    "Div": arithmetic.divide,
     "Dropout": simple.same,
     "Flatten": simple.reshape,
     "Gather": moves.gather,
@@ -37,6 +39,7 @@ HANDLERS: dict[str, Handler] = {
     "Identity": simple.same,
     "MatMul": dense.matmul,
     "MaxPool": simple.max_pool,
+    "Mul": arithmetic.multiply,
     "Pad": moves.pad,
     "QuantizeLinear": simple.quantize,
     "Relu": simple.relu,
@@ -46,6 +49,7 @@ HANDLERS: dict[str, Handler] = {
     "SpaceToDepth": moves.space_to_depth,
     "Split": moves.split,
     "Squeeze": simple.reshape,
+    "Sub": arithmetic.subtract,
     "Transpose": simple.transpose,
     "Unsqueeze": simple.reshape,
     "Upsample": resize.resize,

@@ -16,14 +16,16 @@ from compiler.kernels.programs.resident import Feature, resident
 
 @cache
 def typical() -> KernelCosts:
-    """What mappings are weighed by: the costs of two programs that can do everything between them.
+    """What mappings are weighed by: the costs of programs that can do everything between them.
 
     A plan's own program differs by a few cycles a call, as it tests for nothing that it cannot do.
     """
     first = resident({Feature.DIRECT, Feature.NARROW, Feature.MAX, Feature.COMBINE_NARROW, Feature.MEAN}).costs
     second = resident({Feature.STAGED, Feature.SCALE, Feature.PARTS, Feature.COMBINE}).costs
+    third = resident({Feature.MULTIPLY, Feature.EXPAND}).costs
+    programs = first, second, third
     names = [one.name for one in fields(KernelCosts)]
-    return KernelCosts(**{name: getattr(first, name) or getattr(second, name) for name in names})
+    return KernelCosts(**{name: next(filter(None, (getattr(one, name) for one in programs)), 0) for name in names})
 
 
 def packet_cycles(costs: KernelCosts, lock_cycles: int) -> int:
@@ -64,6 +66,16 @@ def combine_cycles(costs: KernelCosts, groups: Number, blocks: Number, *, narrow
     if narrow:
         return costs.combine_narrow_call + ceil_div(groups * blocks, PAIR) * costs.combine_narrow_pair
     return costs.combine_call + SET * ceil_div(groups * blocks, SET) * costs.combine_group
+
+
+def multiply_cycles(costs: KernelCosts, groups: Number, blocks: Number) -> Number:
+    """A product of two operands."""
+    return costs.multiply_call + groups * blocks * costs.multiply_group
+
+
+def expand_cycles(costs: KernelCosts, groups: Number, blocks: Number) -> Number:
+    """A pixel made a tile."""
+    return costs.expand_call + groups * blocks * costs.expand_group
 
 
 def lookup_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:

@@ -42,6 +42,8 @@ KERNELS = {
     "avg_pool": Kernel.AVG_POOL,
     "add": Kernel.ADD,
     "requantize": Kernel.REQUANTIZE,
+    "mul": Kernel.MULTIPLY,
+    "expand": Kernel.EXPAND,
 }
 
 HEADER_BYTES = 4 * WorkHeader.WORDS
@@ -134,7 +136,7 @@ def sections_of(
         blocks=entries * layer.sums,
         entries=entries + TABLE_GUARD * (entries > 0),
         sets=ceil_div(rows * groups_of(width), SET),
-        wide=layer.combines and not layer.combine_narrow,
+        wide=layer.adds_wide,
         scale_bytes=scale_bytes,
     )
 
@@ -208,7 +210,7 @@ def build(
         parts["blocks"] = body.blocks
     if scales is not None:
         parts["scales"] = scales.data
-    if layer.combines and not layer.combine_narrow:
+    if layer.adds_wide:
         parts["constants"] = np.full(CONSTANT_BYTES // 8, _factors(layer)[3], np.int64)
     offsets = sections.offsets
     places: dict[str, Any] = {
@@ -354,7 +356,7 @@ def _fields(layer: Layer, piece: Piece, lanes: Lanes, scales: Scales | None) -> 
         "r_signed": layer.r_signed,
         "q_signed": layer.first_signed,
         "combine": layer.combines,
-        "in_place": layer.combines and (layer.weighted or layer.kernel == "max_pool"),
+        "in_place": layer.combines and (layer.weighted or layer.kernel in ("max_pool", "expand")),
         "out_blocks": piece.out_blocks[1] - piece.out_blocks[0],
         "groups_wide": lanes.wide,
         "act_step": 0 if layer.weighted else lanes.row_bytes,
@@ -366,14 +368,19 @@ def _fields(layer: Layer, piece: Piece, lanes: Lanes, scales: Scales | None) -> 
         "y_min": layer.out[1],
         "y_max": layer.out[2],
     }
-    if layer.combines:
+    if layer.product:
+        factor, first, second = layer.product
+        fields |= {"multiply": True, "add_a": factor, "add_shift": second, "add_start": layer.out[0] << second}
+        fields |= {"product_shift": first, "product_x_zero": layer.x_zero, "product_r_less": -layer.r_zero}
+    elif layer.combines:
         a, b, shift, start = _factors(layer)
-        odd = layer.out[0] % 2 == 1 and shift > 0
-        fields |= {"add_a": a, "add_b": b, "add_shift": shift, "y_odd": odd}
+        fields |= {"add_a": a, "add_b": b, "add_shift": shift, "y_odd": layer.out[0] % 2 == 1 and shift > 0}
         if layer.combine_narrow:
-            fields |= {"combine_narrow": True, "add_start": start, "ready_r": layer.r_signed, "ready_y": layer.y_signed}
-            fields |= {"ready_x": fields["q_signed" if fields["in_place"] else "x_signed"]}
-            fields |= {"ready_round": HALF_TO_EVEN + odd}
+            fields |= {"combine_narrow": True, "add_start": start}
+    if layer.product or layer.combine_narrow:
+        fields |= {"ready_x": fields["q_signed" if fields["in_place"] else "x_signed"]}
+        fields |= {"ready_r": layer.r_signed, "ready_y": layer.y_signed}
+        fields |= {"ready_round": HALF_TO_EVEN + fields.get("y_odd", False)}
     if scales is not None:
         inner = max(0, scales.shift - MEAN_GUARD_BITS)
         fields |= {"mean": True, "mean_inner": inner, "mean_outer": scales.shift - inner, "scale_step": scales.step}

@@ -223,7 +223,11 @@ class Trial:
             total = total + cost.rescale_cycles(costs, finish, groups, blocks)
         if layer.kernel == "max_pool":
             total = total + cost.max_cycles(costs, groups, blocks, layer.taps)
-        if layer.combines:
+        if layer.kernel == "expand":
+            total = total + cost.expand_cycles(costs, groups, blocks)
+        if layer.product:
+            total = total + cost.multiply_cycles(costs, groups, blocks)
+        elif layer.combines:
             total = total + cost.combine_cycles(costs, groups, blocks, narrow=layer.combine_narrow)
         return total
 

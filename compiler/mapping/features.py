@@ -41,7 +41,11 @@ def features_of(nodes: Sequence[Node]) -> frozenset[Feature]:
             found.add(Feature.MAX)
         if node.layer.clips:
             found.add(Feature.CLIPPED)
-        if node.layer.combines:
+        if node.layer.kernel == "expand":
+            found.add(Feature.EXPAND)
+        if node.layer.product:
+            found.add(Feature.MULTIPLY)
+        elif node.layer.combines:
             found.add(Feature.COMBINE_NARROW if node.layer.combine_narrow else Feature.COMBINE)
     return frozenset(found)
 

@@ -38,6 +38,8 @@ class Lanes:
 def lanes_of(layer: Layer, width: int) -> Lanes:
     """The lanes of a tile that computes so many pixels a row."""
     wide, stride = groups_of(width), layer.strides[1]
+    if stride == 0:  # one pixel, and what happens to lie behind it
+        return Lanes(wide, ((LANES, 1), (wide, LANES)), 1, ((LANES, 1),), 0)
     if layer.window[1] == 1:
         own, source = ((LANES, 1), (wide, LANES)), ((LANES, stride), (wide, LANES * stride))
         return Lanes(wide, own, wide, source, 1)
@@ -47,6 +49,8 @@ def lanes_of(layer: Layer, width: int) -> Lanes:
 
 def input_groups(layer: Layer, wide: Number) -> Number:
     """Groups of a row of the input, with its halo, from which so many groups of the result come."""
+    if layer.strides[1] == 0:
+        return wide - wide + 1
     if layer.window[1] == 1:
         return wide
     return (wide - 1) * layer.strides[1] + (layer.window[1] - 1) * layer.dilations[1] + 1

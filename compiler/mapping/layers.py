@@ -9,17 +9,19 @@ from compiler.mapping.shapes import Layer, type_limits
 from compiler.numerics import fits_bytes
 from dialects import bsp
 
-Kernels = bsp.Conv2dOp | bsp.DepthwiseOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp | bsp.RequantizeOp
-KERNEL_OPS = (bsp.Conv2dOp, bsp.DepthwiseOp, bsp.AddOp, bsp.MaxPoolOp, bsp.AvgPoolOp, bsp.RequantizeOp)
+Kernels = bsp.Conv2dOp | bsp.DepthwiseOp | bsp.AddOp | bsp.MulOp | bsp.MaxPoolOp | bsp.AvgPoolOp | bsp.RequantizeOp
+KERNEL_OPS = (bsp.Conv2dOp, bsp.DepthwiseOp, bsp.AddOp, bsp.MulOp, bsp.MaxPoolOp, bsp.AvgPoolOp, bsp.RequantizeOp)
 
 _POINT = {"window": (1, 1), "strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
 
 
 def tensors_of(op: Kernels) -> tuple[Value[TensorType], ...]:
-    """The activations a kernel reads, the main one first."""
+    """The activations a kernel reads, the main one first: of a pair that is the pixel which meets all others."""
     if isinstance(op, bsp.Conv2dOp):
         return (op.x,) if op.residual is None else (op.x, op.residual)
-    return (op.a, op.b) if isinstance(op, bsp.AddOp) else (op.x,)
+    if isinstance(op, bsp.AddOp | bsp.MulOp):
+        return (op.b, op.a) if op.expands else (op.a, op.b)
+    return (op.x,)
 
 
 def result_of(op: Kernels) -> Value[TensorType]:
@@ -28,16 +30,19 @@ def result_of(op: Kernels) -> Value[TensorType]:
 
 
 def _window(op: Kernels) -> dict[str, tuple[int, ...]]:
-    if isinstance(op, bsp.AddOp | bsp.RequantizeOp):
-        return dict(_POINT)
+    if isinstance(op, bsp.AddOp | bsp.MulOp | bsp.RequantizeOp):
+        # Whoever goes nowhere reads the same pixel again.
+        expands = not isinstance(op, bsp.RequantizeOp) and op.expands
+        return _POINT | {"strides": (0, 0)} if expands else dict(_POINT)
     dilations = (1, 1) if isinstance(op, bsp.AvgPoolOp) else op.dilations
     return {"window": op.kernel, "strides": op.strides, "pads": op.pads, "dilations": dilations}
 
 
 def _second(op: Kernels) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
     """(zero of the second operand, mid, add)."""
-    if isinstance(op, bsp.AddOp):
-        return op.b_zero, (0, 0, 0), op.add
+    if isinstance(op, bsp.AddOp | bsp.MulOp):
+        ma, mb, shift = op.add if isinstance(op, bsp.AddOp) else (0, 0, 0)
+        return (op.a_zero, (0, 0, 0), (mb, ma, shift)) if op.expands else (op.b_zero, (0, 0, 0), (ma, mb, shift))
     if isinstance(op, bsp.Conv2dOp) and op.residual is not None:
         assert op.r_zero is not None and op.add is not None
         assert op.mid_zero is not None and op.mid_min is not None and op.mid_max is not None
@@ -81,7 +86,7 @@ def layer_of(op: Kernels) -> Layer:
     elif isinstance(op, bsp.MaxPoolOp | bsp.RequantizeOp):
         scale = (op.multiplier, op.shift)
     layer = Layer(
-        kernel=_KERNEL_OF[type(op)],
+        kernel=_kernel(op),
         channels=shape[3],
         out_height=y_shape[1],
         out_width=y_shape[2],
@@ -89,7 +94,7 @@ def layer_of(op: Kernels) -> Layer:
         x_signed=inputs[0].type.element != UI8,
         y_signed=op.y.type.element != UI8,
         r_signed=inputs[-1].type.element != UI8,
-        x_zero=op.a_zero if isinstance(op, bsp.AddOp) else op.x_zero,
+        x_zero=_x_zero(op),
         r_zero=r_zero,
         mid=mid,
         out=(op.y_zero, op.y_min, op.y_max),
@@ -104,16 +109,28 @@ def layer_of(op: Kernels) -> Layer:
         clips=_clips(op),
         combine_narrow=False,
         group=group,
+        product=op.product if isinstance(op, bsp.MulOp) else (),
         **window,
     )
     a, b, shift = layer.factors
-    return replace(layer, combine_narrow=layer.combines and fits_bytes((a, b), shift))
+    return replace(layer, combine_narrow=layer.combines and not layer.product and fits_bytes((a, b), shift))
+
+
+def _x_zero(op: Kernels) -> int:
+    if isinstance(op, bsp.AddOp | bsp.MulOp):
+        return op.b_zero if op.expands else op.a_zero
+    return op.x_zero
+
+
+def _kernel(op: Kernels) -> str:
+    return "expand" if isinstance(op, bsp.AddOp | bsp.MulOp) and op.expands else _KERNEL_OF[type(op)]
 
 
 _KERNEL_OF: dict[type[Op], str] = {
     bsp.Conv2dOp: "conv",
     bsp.DepthwiseOp: "depthwise",
     bsp.AddOp: "add",
+    bsp.MulOp: "mul",
     bsp.MaxPoolOp: "max_pool",
     bsp.AvgPoolOp: "avg_pool",
     bsp.RequantizeOp: "requantize",

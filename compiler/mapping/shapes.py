@@ -109,7 +109,8 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
 
     `clips` says that narrow results are held to their zero point on the way, `combine_narrow` that what ends the layer
     multiplies by 15 bits.  Both are cheaper ways to the same numbers, which a plan may do without.  `group` is how many
-    groups a convolution has that has several.
+    groups a convolution has that has several.  A `product` is (M, first shift, second shift) of what multiplies its two
+    operands, where others add.
     """
 
     kernel: str
@@ -139,6 +140,7 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
     clips: bool = False
     combine_narrow: bool = False
     group: int | None = None
+    product: tuple[int, ...] = ()
 
     @property
     def is_conv(self) -> bool:
@@ -165,7 +167,7 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
     @property
     def first_signed(self) -> bool:
         """Whether the first stage, or what a maximum is taken of, is int8; bounds that fit both types count as such."""
-        if self.kernel == "max_pool":
+        if self.kernel in ("max_pool", "expand"):
             return self.x_signed
         return self.mid[2] <= 127 if self.weighted and self.operands == 2 else self.y_signed
 
@@ -182,12 +184,17 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
         if self.kernel == "max_pool":
             same = self.x_signed == self.y_signed and self.x_zero == self.out[0]
             return not (same and self.out[1:] == type_limits(self.y_signed) and self.scale[0] == 1 << self.scale[1])
-        return self.kernel in ("add", "requantize") or self.operands == 2 or self.clamps
+        return self.kernel in ("add", "mul", "requantize") or self.operands == 2 or self.clamps
+
+    @property
+    def adds_wide(self) -> bool:
+        """Whether what ends it adds by factors of 30 bits."""
+        return self.combines and not self.combine_narrow and not self.product
 
     @property
     def factors(self) -> tuple[int, int, int]:
         """(a, b, shift) of what it is combined by: y = (a * x + b * r) / 2^shift without zero points."""
-        if self.weighted or self.kernel == "add":
+        if self.weighted or self.kernel in ("add", "expand"):
             return (1, 0, 0) if self.clamps or not self.add else (self.add[0], self.add[1], self.add[2])
         return (self.scale[0], 0, self.scale[1]) if self.scale else (1, 0, 0)
 

@@ -18,6 +18,7 @@ def network_of(module: Module) -> Network:
 
     A change of scale is no layer, as in the paper, where it is folded; constants are activations like others.  What the
     paper has no kernel for, groups and single channels, counts as a convolution of the blocks that they touch.  A
+    product counts as the sum that the paper has, and a pixel that meets an image as one of its size.  A
     dilated window counts as one without gaps: the paper says that it rewrites them, and not how.
     """
     network = Network()
@@ -43,7 +44,7 @@ def network_of(module: Module) -> Network:
         elif isinstance(op, bsp.InterleaveOp):
             text = "the paper's estimate knows no tensor whose pixels several layers write in turn"
             raise UnsupportedModel(Diagnostic("cost-model", text, op.loc, help="leave out '--cost-model paper'"))
-        elif isinstance(op, bsp.Conv2dOp | bsp.DepthwiseOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp):
+        elif isinstance(op, bsp.Conv2dOp | bsp.DepthwiseOp | bsp.AddOp | bsp.MulOp | bsp.MaxPoolOp | bsp.AvgPoolOp):
             _, height, width, channels = op.y.type.shape
             views[op.y] = network.tensor(height, width, channels)
             network.layers.append(_layer(op, views))
@@ -53,10 +54,11 @@ def network_of(module: Module) -> Network:
 
 
 def _layer(
-    op: bsp.Conv2dOp | bsp.DepthwiseOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp, views: dict[Value[TensorType], View]
+    op: bsp.Conv2dOp | bsp.DepthwiseOp | bsp.AddOp | bsp.MulOp | bsp.MaxPoolOp | bsp.AvgPoolOp,
+    views: dict[Value[TensorType], View],
 ) -> Layer:
     name, y = title_of(op.loc), views[op.y]
-    if isinstance(op, bsp.AddOp):
+    if isinstance(op, bsp.AddOp | bsp.MulOp):
         return Layer(name, "add", (views[op.a], views[op.b]), y)
     kinds = {bsp.MaxPoolOp: "max_pool", bsp.AvgPoolOp: "avg_pool"}
     kind = kinds.get(type(op), "conv")

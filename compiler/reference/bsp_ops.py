@@ -68,6 +68,12 @@ def add(op: bsp.AddOp, inputs: list[Array], module: Module) -> Array:
     return y.astype(op.quant.dtype)
 
 
+def multiply(op: bsp.MulOp, inputs: list[Array], module: Module) -> Array:
+    """Product by a narrow factor."""
+    a, b = minus(inputs[0], op.a_zero), minus(inputs[1], op.b_zero)
+    return numerics.product_requantise(a, b, op.product, op.y_zero, op.y_min, op.y_max).astype(op.quant.dtype)
+
+
 def max_pool(op: bsp.MaxPoolOp, inputs: list[Array], module: Module) -> Array:
     """The largest under a window, then the factor."""
     found = largest(inputs[0], op.kernel, op.strides, op.pads, op.dilations)

@@ -23,6 +23,7 @@ Compute = Callable[[Any, list[Array], Module], Array]
 _COMPUTE: dict[type[Op], Compute] = {
     nn.QConv2dOp: nn_ops.conv,
     nn.QAddOp: nn_ops.add,
+    nn.QMulOp: nn_ops.multiply,
     nn.MaxPoolOp: nn_ops.max_pool,
     nn.QAveragePoolOp: nn_ops.average_pool,
     nn.RequantizeOp: nn_ops.requantize,
@@ -36,6 +37,7 @@ _COMPUTE: dict[type[Op], Compute] = {
     bsp.Conv2dOp: bsp_ops.conv,
     bsp.DepthwiseOp: bsp_ops.depthwise,
     bsp.AddOp: bsp_ops.add,
+    bsp.MulOp: bsp_ops.multiply,
     bsp.MaxPoolOp: bsp_ops.max_pool,
     bsp.AvgPoolOp: bsp_ops.average_pool,
     bsp.RequantizeOp: bsp_ops.requantize,

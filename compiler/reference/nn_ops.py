@@ -52,7 +52,16 @@ def add(op: nn.QAddOp, inputs: list[Array], module: Module) -> Array:
     """Addition with one common shift."""
     factors = numerics.add_factors(quant(op.a).scale, quant(op.b).scale, op.quant.scale, bool(op.exact))
     a, b = centred(inputs[0], op.a), centred(inputs[1], op.b)
-    y = numerics.add_requantise(a, b, factors, op.quant.zero, op.y_min, op.y_max)
+    y = numerics.add_requantise(a, -b if op.subtract else b, factors, op.quant.zero, op.y_min, op.y_max)
+    return y.astype(op.quant.dtype)
+
+
+def multiply(op: nn.QMulOp, inputs: list[Array], module: Module) -> Array:
+    """Product by a narrow factor."""
+    ends = (quant(op.a), quant(op.b), op.quant)
+    factors = numerics.product_factors(*((one.scale, one.zero, one.limits) for one in ends))
+    a, b = centred(inputs[0], op.a), centred(inputs[1], op.b)
+    y = numerics.product_requantise(a, b, factors, op.quant.zero, op.y_min, op.y_max)
     return y.astype(op.quant.dtype)
 
 

@@ -46,12 +46,12 @@ def _body() -> list[Op]:
     return body
 
 
-def _ready(dst: str, name: str) -> Op:
+def ready(dst: str, name: str) -> Op:
     """A byte of the word of ready bytes as a scalar; p4 stands behind it."""
     return op(f"lda.u8 {dst}, [p4, #{offset(WorkHeader, name) - READY_END}]", "work")
 
 
-def _spread(dst: str, name: str, bits: int) -> str:
+def spread(dst: str, name: str, bits: int) -> str:
     """A word of the header, or its lower half, in every lane; x6 holds the header's third vector, x7 its fourth."""
     quarter, within = divmod(offset(WorkHeader, name), VECTOR_BYTES)
     return f"vextbcst.{bits} {dst}, x{4 + quarter}, #{8 * within // bits}"
@@ -71,11 +71,11 @@ def _setup() -> Code:
         call_word("r3", "r_offset"),
         op(f"vlda wl6, [p3, #{2 * VECTOR_BYTES}]", "work"),
         op(f"vlda wl7, [p3, #{3 * VECTOR_BYTES}]", "work"),
-        _ready("r4", "ready_x"),
-        _ready("r5", "ready_r"),
+        ready("r4", "ready_x"),
+        ready("r5", "ready_r"),
         header("r6", "add_shift"),
-        _ready("r7", "ready_round"),
-        _ready("r8", "ready_y"),
+        ready("r7", "ready_round"),
+        ready("r8", "ready_y"),
         # All groups of the tile, by twos; the kernel is passed once for each.
         "mul r1, r1, r12",
         "add r1, r1, #1",
@@ -92,11 +92,11 @@ def _setup() -> Code:
         "mov p6, r20",
         "mov m1, #32",
         f"movx r0, #{narrow_conf(signed=True)}",
-        _spread("x4", "add_a", 16),
-        _spread("x5", "add_b", 16),
-        _spread("x8", "y_min", 16),
-        _spread("x9", "y_max", 16),
-        _spread("x11", "add_start", 32),
+        spread("x4", "add_a", 16),
+        spread("x5", "add_b", 16),
+        spread("x8", "y_min", 16),
+        spread("x9", "y_max", 16),
+        spread("x11", "add_start", 32),
         "vmov bml8, x11",
         "vmov bmh8, x11",
         "mov s0, r6",

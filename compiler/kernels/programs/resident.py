@@ -10,13 +10,15 @@ from functools import cache
 from compiler.encoding.costs import KernelCosts
 from compiler.encoding.isa import Program
 from compiler.encoding.isa.codec import BUNDLE_BYTES
-from compiler.encoding.work import CoreConfig, Kernel, Step, WorkHeader
+from compiler.encoding.work import COMBINING, CoreConfig, Kernel, Step, WorkHeader
 from compiler.errors import Diagnostic, DoesNotFit
 from compiler.kernels.programs.blocks import multiply
 from compiler.kernels.programs.combine import combine, fill
 from compiler.kernels.programs.combine_narrow import combine_narrow
 from compiler.kernels.programs.dispatch import boot, dispatch
+from compiler.kernels.programs.expand import expand
 from compiler.kernels.programs.lookup import lookup
+from compiler.kernels.programs.multiply import multiply as products
 from compiler.kernels.programs.parts import PROGRAM_BYTES, Listing
 from compiler.kernels.programs.pools import maximum
 
@@ -35,6 +37,8 @@ class Feature(Enum):
     LOOKUP = "a function of each byte"
     COMBINE = "two tensors added, or one rescaled, by 30-bit factors"
     COMBINE_NARROW = "the same by 15-bit factors"
+    MULTIPLY = "two tensors multiplied"
+    EXPAND = "a pixel made a whole tile, to be combined"
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ STEP_LABELS = {
     Step.STAGED: "staged_start",
     Step.SCALE: "scale_start",
     Step.MEAN: "mean_start",
+    Step.MULTIPLY: "multiply",
+    Step.EXPAND: "expand",
 }
 
 
@@ -81,7 +87,9 @@ def features_of(header: WorkHeader, parts: bool) -> frozenset[Feature]:
         found.add(Feature.MAX)
     elif header.kernel == Kernel.LOOKUP:
         found.add(Feature.LOOKUP)
-    elif header.kernel not in (Kernel.ADD, Kernel.REQUANTIZE):
+    elif header.kernel == Kernel.EXPAND:
+        found.add(Feature.EXPAND)
+    elif header.kernel not in COMBINING:
         found.add(
             Feature.DIRECT
             if header.direct
@@ -96,7 +104,8 @@ def features_of(header: WorkHeader, parts: bool) -> frozenset[Feature]:
     if header.clipped:
         found.add(Feature.CLIPPED)
     if header.combine:
-        found.add(Feature.COMBINE_NARROW if header.combine_narrow else Feature.COMBINE)
+        narrow = Feature.COMBINE_NARROW if header.combine_narrow else Feature.COMBINE
+        found.add(Feature.MULTIPLY if header.multiply else narrow)
     return frozenset(found)
 
 
@@ -116,6 +125,10 @@ def _resident(features: frozenset[Feature]) -> Resident:
         lengths |= combine(listing)
     if "COMBINE_NARROW" in names:
         lengths |= combine_narrow(listing)
+    if "MULTIPLY" in names:
+        lengths |= products(listing)
+    if "EXPAND" in names:
+        lengths |= expand(listing)
     lengths |= fill(listing)
     lengths |= dispatch(listing)
     lengths["boot"] += booted
