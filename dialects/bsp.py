@@ -280,6 +280,23 @@ class RequantizeOp(Op):
         return (self.quant.tensor(self.x.type.shape),)
 
 
+class LookupOp(Op):
+    """y = table[x], of bytes: `table` names 256 uint8 of the store, from the bits of x to the bits of y."""
+
+    name = "bsp.lookup"
+    pure = True
+
+    x: Value[TensorType] = operand()
+    table: str = prop()
+    digest: str = prop()
+    quant: Quant = prop()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        quant_of(self, self.x.type)
+        return (self.quant.tensor(self.x.type.shape),)
+
+
 class ConcatOp(Op):
     """Channels of tensors of one quantisation one after another."""
 
@@ -381,9 +398,8 @@ def check_ends(
     check_bounds(op, quant, result[1], result[2])
 
 
-DIALECT = Dialect(
-    "bsp",
-    ops=(WeightOp, ConstantOp, Conv2dOp, AddOp, MaxPoolOp, AvgPoolOp, RequantizeOp, ConcatOp, RowsOp, StackOp),
-    attributes=(BlockMatrixType,),
-)
+OPS: tuple[type[Op], ...] = (
+    WeightOp, ConstantOp, Conv2dOp, AddOp, MaxPoolOp, AvgPoolOp, RequantizeOp, LookupOp, ConcatOp, RowsOp, StackOp,
+)  # fmt: skip
+DIALECT = Dialect("bsp", ops=OPS, attributes=(BlockMatrixType,))
 STAGE_OPS: tuple[type[Op], ...] = (InputOp, OutputOp, *DIALECT.ops)

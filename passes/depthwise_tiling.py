@@ -52,7 +52,7 @@ class Strip:
         first, *others = (self._view(one) for one in reads)
         if isinstance(step, bsp.AddOp):
             return self.rw.insert(self.rw.copy(step, a=first, b=others[0])).y
-        if isinstance(step, bsp.RequantizeOp):
+        if isinstance(step, bsp.RequantizeOp | bsp.LookupOp):
             return self.rw.insert(self.rw.copy(step, x=first)).y
         above, below = reads[0].pads
         pads = (above, step.pads[1], below, step.pads[3])

@@ -22,6 +22,7 @@ from compiler.ir import (
     TensorType,
     Value,
     apply_patterns,
+    module_of,
     rewrites,
 )
 from compiler.numerics import conv_factors, conv_reach, narrow_error, narrow_requant, quantize_input, room_of
@@ -234,14 +235,6 @@ def integer_bias(conv: nn.Conv2dOp, weight: nn.ConstantOp, x: Quant, rw: Rewrite
 def _close(scales: NDArray[np.generic], unit: NDArray[np.float32]) -> bool:
     """Equal but for the last bits, which tools that multiply in float64 get otherwise."""
     return bool(np.allclose(scales.astype(np.float64), unit.astype(np.float64), rtol=1e-6, atol=0.0))
-
-
-def module_of(op: Op) -> Module:
-    """The module around an operation."""
-    while op.parent is not None:
-        op = op.parent
-    assert isinstance(op, Module)
-    return op
 
 
 def fold_inputs(module: Module) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from compiler.errors import Diagnostic, IRError, NodeLocation, UnsupportedModel
-from compiler.frontend import dense, simple
+from compiler.frontend import dense, pointwise, simple
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, quant_from
@@ -33,6 +33,7 @@ HANDLERS: dict[str, Handler] = {
     "QLinearConv": dense.qlinear_conv,
     "QLinearMatMul": dense.qlinear_matmul,
     "QuantizeLinear": simple.quantize,
+    "ReduceMean": simple.reduce_mean,
     "Relu": simple.relu,
     "Reshape": simple.reshape,
     "Squeeze": simple.reshape,
@@ -67,8 +68,9 @@ def translate(graph: Graph) -> Module:
     found: dict[str, Diagnostic] = {}
     for name in graph.inputs:
         guarded(found, name, "", lambda name=name: add_input(build, name))  # type: ignore[misc]
-    for node in graph.nodes:
-        translate_node(build, node, found)
+    functions = pointwise.functions(graph)
+    for node in functions.nodes:
+        translate_node(build, node, functions, found)
     if not found:
         for name in graph.outputs:
             guarded(found, name, "", lambda name=name: add_output(build, name))  # type: ignore[misc]
@@ -92,15 +94,23 @@ def guarded(found: dict[str, Diagnostic], name: str, kind: str, body: Callable[[
         found[f"{kind} {name}"] = Diagnostic("unsupported-op", error.diagnostic.message, place)
 
 
-def translate_node(build: Build, node: Node, found: dict[str, Diagnostic]) -> None:
-    """One node; behind a refused one only what is wrong in itself is reported."""
-    poisoned = any(name and name not in build.env for name in node.inputs)
+def translate_node(build: Build, node: Node, functions: pointwise.Functions, found: dict[str, Diagnostic]) -> None:
+    """One node, or the region that it ends; behind a refused one only what is wrong in itself is reported."""
+    region = functions.regions.get(node.outputs[0]) if node.outputs else None
+    inputs = (region.source,) if region else node.inputs
+    poisoned = any(name and name not in build.env for name in inputs)
     key = f"{node.op_type} {node.outputs[0] if node.outputs else node.name}"
-    if node.op_type not in HANDLERS:
+    if region is not None:
+        told = next(one for one in region.nodes if one.op_type not in pointwise.CHEAP)
+        if not poisoned:
+            guarded(found, told.name, told.op_type, lambda: pointwise.lookup(build, region))
+    elif node.op_type not in HANDLERS:
         help = ""
         if node.op_type in _TAILS and node.inputs:
             help = f"'--output {text(node.inputs[0])}' compiles up to its input"
         message = f"the operator {node.op_type} is not supported"
+        if node.op_type in pointwise.FUNCTIONS:
+            message = pointwise.refusal(build.graph, node, functions.sources)
         found[key] = Diagnostic("unsupported-op", message, node.loc, help=help)
     elif poisoned:
         reason = own_fault(build, node)

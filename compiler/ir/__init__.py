@@ -110,7 +110,7 @@ from compiler.ir.attributes import (
     Type,
     UnitAttr,
 )
-from compiler.ir.builtin import FuncOp, Module, ReturnOp
+from compiler.ir.builtin import FuncOp, Module, ReturnOp, module_of
 from compiler.ir.context import Context, Dialect
 from compiler.ir.custom import DialectAttribute, DialectType, EnumAttr
 from compiler.ir.fields import operand, operands, optional_operand, prop, region, result, results
@@ -177,6 +177,7 @@ __all__ = [
     "apply_patterns",
     "clone_module",
     "fuse",
+    "module_of",
     "operand",
     "operands",
     "optional_operand",

@@ -102,6 +102,14 @@ class ReturnOp(Op):
     values: tuple[Value[Type], ...] = operands()
 
 
+def module_of(op: Op) -> Module:
+    """The module around an operation."""
+    while op.parent is not None:
+        op = op.parent
+    assert isinstance(op, Module)
+    return op
+
+
 def _types(types: tuple[Type, ...]) -> str:
     return f"({', '.join(one.text for one in types)})"
 

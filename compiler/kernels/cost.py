@@ -21,7 +21,7 @@ def typical() -> KernelCosts:
     A plan's own program differs by a few cycles a call, as it tests for nothing that it cannot do.
     """
     first = resident({Feature.DIRECT, Feature.NARROW, Feature.MAX, Feature.COMBINE_NARROW, Feature.MEAN}).costs
-    second = resident({Feature.STAGED, Feature.SCALE, Feature.PARTS, Feature.COMBINE}).costs
+    second = resident({Feature.STAGED, Feature.SCALE, Feature.PARTS, Feature.COMBINE, Feature.LOOKUP}).costs
     names = [one.name for one in fields(KernelCosts)]
     return KernelCosts(**{name: getattr(first, name) or getattr(second, name) for name in names})
 
@@ -66,7 +66,7 @@ def combine_cycles(costs: KernelCosts, groups: Number, blocks: Number, *, narrow
     return costs.combine_call + SET * ceil_div(groups * blocks, SET) * costs.combine_group
 
 
-def lookup_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
+def lookup_cycles(costs: KernelCosts, groups: Number, blocks: Number) -> Number:
     """A table look-up for each byte."""
     return costs.lookup_call + groups * blocks * costs.lookup_group
 

@@ -41,11 +41,14 @@ KERNELS = {
     "avg_pool": Kernel.AVG_POOL,
     "add": Kernel.ADD,
     "requantize": Kernel.REQUANTIZE,
+    "lookup": Kernel.LOOKUP,
 }
 
 HEADER_BYTES = 4 * WorkHeader.WORDS
 CALL_BYTES = 4 * CallRecord.WORDS
 CONSTANT_BYTES = 32
+LOOKUP_BYTES = 256
+"""The table of a function of a byte."""
 SCALE_BYTES = 128
 """Factors of means for a group: 4 pixels, each 8 times, in halves of 16 bits."""
 
@@ -56,8 +59,8 @@ FACTORED = ("narrow", "staged", "scale")
 @dataclass(frozen=True)
 class Sections(Generic[Number]):
     """How much a packet holds of what: call records of all lists, biases and factors of output blocks, weight blocks,
-    chain words, table entries, sets of groups of the largest call, and bytes of scales.  Numbers of one packet, or
-    arrays with one for each."""
+    chain words, table entries, sets of groups of the largest call, constants of 64 bits, a function of bytes, and bytes
+    of scales.  Numbers of one packet, or arrays with one for each."""
 
     calls: Number
     records: Number
@@ -66,6 +69,7 @@ class Sections(Generic[Number]):
     entries: Number
     sets: Number
     wide: bool
+    lookup: bool
     scale_bytes: Number
 
     @property
@@ -79,6 +83,7 @@ class Sections(Generic[Number]):
             ("blocks", BLOCK_BYTES * self.blocks),
             ("scales", self.scale_bytes),
             ("constants", CONSTANT_BYTES * self.wide + none),
+            ("lookup", LOOKUP_BYTES * self.lookup + none),
             # The jumps are where a core finds the chain.
             ("chain", CHAIN_BYTES * self.chain),
             ("jumps", 4 * LANES * (self.sets + 1)),
@@ -134,6 +139,7 @@ def sections_of(
         entries=entries + TABLE_GUARD * (entries > 0),
         sets=ceil_div(rows * groups_of(width), SET),
         wide=layer.combines and not layer.combine_narrow,
+        lookup=layer.kernel == "lookup",
         scale_bytes=scale_bytes,
     )
 
@@ -172,11 +178,12 @@ def build(
     data: Blocks | None,
     scales: Scales | None,
     *,
+    lookup: Bytes | None = None,
     size_bytes: int,
 ) -> Bytes:
     """The `size_bytes` of a packet; `lists` has one call list, or one per core row, all of one length.
 
-    Calls come with the places of their scales in `scales`.
+    Calls come with the places of their scales in `scales`; `lookup` is the table of a function of bytes.
     """
     lanes, finish = lanes_of(layer, piece.width), piece.mapping.finish
     body = _conv(layer, piece, lanes, data) if data is not None else _pool(layer, piece, lanes)
@@ -207,12 +214,16 @@ def build(
         parts["blocks"] = body.blocks
     if scales is not None:
         parts["scales"] = scales.data
+    if lookup is not None:
+        parts["lookup"] = lookup
     if layer.combines and not layer.combine_narrow:
         parts["constants"] = np.full(CONSTANT_BYTES // 8, _factors(layer)[3], np.int64)
     offsets = sections.offsets
     places: dict[str, Any] = {
         f"{name}_offset": offsets[name] for name in ("calls", "table", "blocks", "jumps", "constants")
     }
+    if sections.lookup:
+        places["table_offset"] = offsets["lookup"]
     places["bias_offset"] = offsets["records"]
     behind = 1 if finish == "narrow" else (piece.out_blocks[1] - piece.out_blocks[0]) * starts
     places["factors_offset"] = offsets["records"] + RECORD_BYTES * behind

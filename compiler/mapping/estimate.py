@@ -221,6 +221,8 @@ class Trial:
             total = total + cost.rescale_cycles(costs, finish, groups, blocks)
         if layer.kernel == "max_pool":
             total = total + cost.max_cycles(costs, groups, blocks, layer.taps)
+        if layer.kernel == "lookup":
+            total = total + cost.lookup_cycles(costs, groups, blocks)
         if layer.combines:
             total = total + cost.combine_cycles(costs, groups, blocks, narrow=layer.combine_narrow)
         return total
