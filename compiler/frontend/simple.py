@@ -130,29 +130,6 @@ def global_average_pool(build: Build, node: Node) -> None:
     define_image(build, node, pool.y)
 
 
-def reduce_mean(build: Build, node: Node) -> None:
-    """ReduceMean over rows, pixels or both: a window as large as what it goes over."""
-    x, rank = floats(build, node), len(build.graph.shapes[node.inputs[0]])
-    axes = node.integers("axes")
-    if node.input(1):
-        axes = tuple(int(one) for one in build.constant(node, 1, "axes").array.reshape(-1))
-    if not axes:
-        axes = () if node.integer("noop_with_empty_axes") else tuple(range(rank))
-    over = {one % rank for one in axes if x.shape[one % rank] != 1}
-    height, width, channels = x.nhwc
-    rows, pixels = -1, -1
-    if x.has(Layout.NHWC) and x.shape == (1, height, width, channels):
-        rows, pixels = 1, 2
-    if x.has(Layout.NCHW) and x.shape == (1, channels, height, width):
-        rows, pixels = 2, 3
-    if not over <= {rows, pixels}:
-        what = f"axes {sorted(one % rank for one in axes)} of {list(x.shape)}"
-        raise Refusal(f"it takes the mean over {what}, only rows and pixels of an image [1, C, H, W] can be averaged")
-    kernel, none = (height if rows in over else 1, width if pixels in over else 1), (0, 0, 0, 0)
-    pool = nn.AveragePoolOp(x.value, kernel, (1, 1), none, none, False, loc=node.loc)
-    build.define(node, Tensor(build.rw.insert(pool).y, build.shape_of(node), x.layout))
-
-
 def define_image(build: Build, node: Node, y: Value[TensorType]) -> None:
     """Insert the operation of a value and say that it is a node's result [1, C, H, W]."""
     shape, op = build.shape_of(node), y.op

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from compiler.errors import Diagnostic, IRError, NodeLocation, UnsupportedModel
-from compiler.frontend import dense, pointwise, simple
+from compiler.frontend import dense, means, pointwise, simple
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, quant_from
@@ -33,7 +33,7 @@ HANDLERS: dict[str, Handler] = {
     "QLinearConv": dense.qlinear_conv,
     "QLinearMatMul": dense.qlinear_matmul,
     "QuantizeLinear": simple.quantize,
-    "ReduceMean": simple.reduce_mean,
+    "ReduceMean": means.reduce_mean,
     "Relu": simple.relu,
     "Reshape": simple.reshape,
     "Squeeze": simple.reshape,
