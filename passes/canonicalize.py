@@ -83,11 +83,10 @@ def joined(second: nn.LookupOp | nn.RequantizeOp, rw: Rewriter) -> bool:
     """Replace an operation and the one that only it reads by one table."""
     first = second.x.op
     assert isinstance(first, nn.LookupOp | nn.RequantizeOp)
-    store, names = module_of(second).store, [one.table for one in (first, second) if isinstance(one, nn.LookupOp)]
-    symbol = store.add(names[0], table_of(second)[table_of(first)])
-    rw.replace(
-        second, nn.LookupOp(first.x, symbol, store.digest(symbol), second.quant, loc=fuse(first.loc, second.loc))
-    )
+    store = module_of(second).store
+    symbol = store.add("joined", table_of(second)[table_of(first)])
+    new = nn.LookupOp(first.x, symbol, store.digest(symbol), second.quant, loc=fuse(first.loc, second.loc))
+    rw.replace(second, new)
     return True
 
 
@@ -138,4 +137,13 @@ class Canonicalize(Pass):
     ensures: ClassVar[Stage] = NN
 
     def run(self, module: Module, target: Target) -> None:
+        others = frozenset(module.store) - tables(module)
         apply_patterns(PATTERNS, module)
+        unread = frozenset(module.store) - others - tables(module)
+        for name in sorted(unread):
+            del module.store[name]
+
+
+def tables(module: Module) -> frozenset[str]:
+    """The symbols of all tables that are read."""
+    return frozenset(op.table for op in module.walk(nn.LookupOp))
