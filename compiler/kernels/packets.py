@@ -146,7 +146,7 @@ def sections_of(
 
 @dataclass(frozen=True)
 class Piece:
-    """Which part of a layer a packet is about: blocks, rows of the window, pixels of a row, and rows of a tile.
+    """Which part of a layer a packet is about: blocks, rows and pixels of the window, pixels of a row, rows of a tile.
 
     `mapping` is the layer's, which says how its sums become bytes.
     """
@@ -154,6 +154,7 @@ class Piece:
     out_blocks: tuple[int, int]
     in_blocks: tuple[int, int]
     window: tuple[int, int]
+    across: tuple[int, int]
     width: int
     rows: int
     pad_byte: int
@@ -185,7 +186,7 @@ def build(
 
     Calls come with the places of their scales in `scales`; `lookup` is the table of a function of bytes.
     """
-    lanes, finish = lanes_of(layer, piece.width), piece.mapping.finish
+    lanes, finish = lanes_of(layer.narrowed(piece.across), piece.width), piece.mapping.finish
     body = _conv(layer, piece, lanes, data) if data is not None else _pool(layer, piece, lanes)
     records = [call for one in lists for call in one]
     starts = any(call.first for call in records)
@@ -296,7 +297,7 @@ def _pool(layer: Layer, piece: Piece, lanes: Lanes) -> _Body:
     """The taps of a window; an average multiplies them by one, a maximum may look at one twice."""
     if layer.kernel not in ("avg_pool", "max_pool"):
         return _Body(np.zeros(0, np.int32))
-    high, wide = piece.window[1] - piece.window[0], layer.window[1]
+    high, wide = (last - first for first, last in (piece.window, piece.across))
     ky, kx = (one.reshape(-1) for one in np.indices((high, wide)))
     taps = _offsets(layer, piece, lanes, ky, kx, np.zeros_like(ky)).astype(np.int32)
     table = np.zeros(max(taps.size, piece.mapping.least_periods), np.int32)

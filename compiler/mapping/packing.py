@@ -107,6 +107,7 @@ class PacketMaker:
             out_blocks=main.out_blocks,
             in_blocks=main.part.blocks,
             window=main.part.window,
+            across=main.part.across,
             width=main.columns[1] - main.columns[0],
             rows=max((one.rows for one in records), default=0),
             pad_byte=self.work.output.pad,
