@@ -1,4 +1,4 @@
-"""How many pixels count under each window of an average, and the factors that follow from it."""
+"""How many pixels count under each window of an average, and the factors that follow from it; which are too long."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.encoding.work import BLOCK, halves
+from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import Module
 from compiler.kernels.packets import SCALE_BYTES, Scales
 from compiler.mapping.lanes import lanes_of
 from compiler.mapping.shapes import Layer
+from compiler.target import Target
+from dialects import bsp
 
 Ints = NDArray[np.int64]
 Span = tuple[int, int]
@@ -80,3 +83,26 @@ def _encode(factors: Ints) -> bytes:
     """`[groups][4 pixels]` as halves of 16 bits, high ones first, each 8 times."""
     split = np.stack(halves(factors.astype(np.int32)), axis=1).astype("<i2")
     return np.repeat(split, BLOCK, axis=2).tobytes()
+
+
+def refuse_long(module: Module, target: Target) -> None:
+    """`DoesNotFit` for an average of which one row of one block of results reads more than a memory tile holds.
+
+    Less than that no pass of a layer can load, as calls take their inputs from one memory tile and its neighbours.
+    """
+    limit = target.memory_tile.bytes // BLOCK
+    for op in module.walk(bsp.AvgPoolOp):
+        _, height, width, _ = op.x.type.shape
+        rows = min(op.kernel[0], height)
+        if rows * width > limit:
+            text = f"a row of its result reads {rows} x {width} = {rows * width:,} pixels"
+            note = f"a memory tile has {target.memory_tile.bytes:,} bytes, {BLOCK} for each pixel of {BLOCK} channels"
+            raise DoesNotFit(
+                Diagnostic(
+                    "does-not-fit",
+                    f"{text}, a memory tile holds {limit:,}",
+                    op.loc,
+                    notes=(note,),
+                    help="take the mean of parts of the image first, or run this layer elsewhere",
+                )
+            )
