@@ -19,6 +19,7 @@ from dialects import nn
 from runtime_sim.instruction_core import InstructionCore
 from runtime_sim.session import Session
 from tests.models import Case, feeds
+from tests.netbuilder import Attributes
 from tests.reference_tools import imported, onnxruntime_outputs
 from tests.test_blocks import LAYER
 from tests.test_end_to_end import outputs_of
@@ -32,7 +33,7 @@ def test_pixels_of_a_window_are_shared_out_evenly(wide: int) -> None:
     assert all(one[1] == other[0] for one, other in pairwise(edges))
     sizes = [last - first for first, last in edges]
     assert max(sizes) <= WINDOW_PIXELS and max(sizes) - min(sizes) <= 1
-    assert layer.narrowest.window == (3, max(sizes))
+    assert layer.of_a_call.window == (3, max(sizes))
     assert replace(layer, kernel="conv").across == ((0, wide),)
 
 
@@ -50,7 +51,7 @@ def test_wide_averages_are_cut_by_pixels(shape: tuple[int, int, int], pow2: bool
 
 def test_a_window_that_moves_is_cut_by_pixels_too(tmp_path: Path) -> None:
     """Its pads count or do not, at both ends, and its calls begin elsewhere in each row."""
-    window = {"kernel_shape": (2, 120), "strides": (1, 3), "pads": (1, 7, 0, 5), "count_include_pad": 0}
+    window: Attributes = {"kernel_shape": (2, 120), "strides": (1, 3), "pads": (1, 7, 0, 5), "count_include_pad": 0}
     case = Case("moving_mean", lambda net, x: net.quant(net.average_pool(x, window)), (8, 4, 140))
     outputs = outputs_of(case.build(pow2=False), "aie2-2x2", 5, tmp_path)
     outputs.check_bytes()
@@ -90,11 +91,17 @@ def integer_mean(shape: str, result: str, node: str) -> onnx.ModelProto:
         }}""")
 
 
-def test_too_long_a_mean_is_refused_at_its_node(tmp_path: Path) -> None:
-    model = integer_mean("1,8,300,300", "1,8,1,1", "g = GlobalAveragePool(f)")
+@pytest.mark.parametrize("target", ["aie2-2x2", "aie2-4x4"])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_too_long_a_mean_is_refused_at_its_node(pooled: bool, target: str, tmp_path: Path) -> None:
+    """An image that a layer before leaves in the memory tiles may be as large as two of them, if there are no more."""
+    side, tiles = (390, 2) if pooled and target == "aie2-2x2" else (300, 1)
+    before = "e = MaxPool<kernel_shape = [2, 1]>(f)" if pooled else "e = Identity(f)"
+    model = integer_mean(f"1,8,{side + pooled},{side}", "1,8,1,1", f"{before}  g = GlobalAveragePool(e)")
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(DoesNotFit, match=r"reads 300 x 300 = 90,000 pixels, a memory tile holds 65,536") as caught:
-        compile_model(tmp_path / "model.onnx", tmp_path / "plan", Options(target="aie2-2x2", compare_dense=False))
+    said = f"reads {side} x {side} = {side * side:,} pixels, there is room for {tiles * 65536:,}"
+    with pytest.raises(DoesNotFit, match=said) as caught:
+        compile_model(tmp_path / "model.onnx", tmp_path / "plan", Options(target=target, compare_dense=False))
     place = caught.value.diagnostic.place
     assert isinstance(place, NodeLocation) and place.op_type == "GlobalAveragePool"
 

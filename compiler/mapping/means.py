@@ -15,7 +15,7 @@ from compiler.kernels.packets import SCALE_BYTES, Scales
 from compiler.mapping.lanes import lanes_of
 from compiler.mapping.shapes import Layer
 from compiler.target import Target
-from dialects import bsp
+from dialects import bsp, nn
 
 Ints = NDArray[np.int64]
 Span = tuple[int, int]
@@ -86,23 +86,27 @@ def _encode(factors: Ints) -> bytes:
 
 
 def refuse_long(module: Module, target: Target) -> None:
-    """`DoesNotFit` for an average of which one row of one block of results reads more than a memory tile holds.
-
-    Less than that no pass of a layer can load, as calls take their inputs from one memory tile and its neighbours.
-    """
-    limit = target.memory_tile.bytes // BLOCK
+    """`DoesNotFit` for an average of which one row of one block of results reads more than there is room for."""
     for op in module.walk(bsp.AvgPoolOp):
+        tiles = _tiles_read(op, target)
+        room = target.memory_tile.bytes
         _, height, width, _ = op.x.type.shape
-        rows = min(op.kernel[0], height)
+        rows, limit = min(op.kernel[0], height), tiles * room // BLOCK
         if rows * width > limit:
-            text = f"a row of its result reads {rows} x {width} = {rows * width:,} pixels"
-            note = f"a memory tile has {target.memory_tile.bytes:,} bytes, {BLOCK} for each pixel of {BLOCK} channels"
-            raise DoesNotFit(
-                Diagnostic(
-                    "does-not-fit",
-                    f"{text}, a memory tile holds {limit:,}",
-                    op.loc,
-                    notes=(note,),
-                    help="take the mean of parts of the image first, or run this layer elsewhere",
-                )
+            text = f"a row of its result reads {rows} x {width} = {rows * width:,} pixels, there is room for {limit:,}"
+            note = (
+                f"cores read {tiles} x {room:,} bytes of memory tiles here, a pixel of {BLOCK} channels takes {BLOCK}"
             )
+            help = "take the mean of parts of the image first, or run this layer elsewhere"
+            raise DoesNotFit(Diagnostic("does-not-fit", text, op.loc, notes=(note,), help=help))
+
+
+def _tiles_read(op: bsp.AvgPoolOp, target: Target) -> int:
+    """Memory tiles in which a core finds what it reads: its column's and, if the image stays there, those beside it.
+
+    Not so what the host gives and what is constant, which is loaded for each pass, and what all columns would read, of
+    which the first reaches two.
+    """
+    everywhere = op.y.type.shape[1] == 1 and target.columns > 2
+    loaded = isinstance(op.x.op, nn.InputOp | bsp.ConstantOp)
+    return 1 if loaded or everywhere else min(3, target.columns)

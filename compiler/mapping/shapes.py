@@ -218,8 +218,8 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
         return self if wide == self.window[1] else replace(self, window=(self.window[0], wide))
 
     @property
-    def narrowest(self) -> Layer:
-        """The same with the most pixels that a call has."""
+    def of_a_call(self) -> Layer:
+        """The layer with the most pixels of its window's rows that a call has."""
         return self.narrowed(max(self.across, key=lambda one: one[1] - one[0]))
 
     @property

@@ -58,7 +58,7 @@ def tile_sizes(layer: Layer, cut: Cut[Number], output: Storage) -> TileSizes[Num
         groups=groups,
         in_bytes=high
         * (cut.in_blocks if layer.is_conv else blocks)
-        * input_groups(layer.narrowest, wide)
+        * input_groups(layer.of_a_call, wide)
         * GROUP_BYTES,
         second_bytes=tile * (layer.operands == 2),
         tile_bytes=tile,
