@@ -10,6 +10,7 @@ import pytest
 from compiler.driver import Options, compile_model
 from compiler.errors import NodeLocation, UnsupportedModel
 from compiler.ir import Module
+from compiler.paper.reader import network_of
 from compiler.pipeline import DEFAULT_PIPELINE
 from compiler.reference import run
 from dialects import bsp, nn
@@ -173,3 +174,9 @@ def test_the_longest_stretch_is_one_table(tmp_path: Path) -> None:
     found = to_host(module, run(module, to_device(module, fed)))
     for name, array in onnxruntime_outputs(model, fed).items():
         assert found[name].array.tobytes() == array.tobytes()
+
+
+def test_the_papers_estimate_passes_tables_by(tmp_path: Path) -> None:
+    module = run_passes(imported(NETWORKS[0].build(), tmp_path), *PASSES)
+    count = sum(isinstance(op, bsp.Conv2dOp | bsp.AddOp | bsp.MaxPoolOp | bsp.AvgPoolOp) for op in module.walk())
+    assert lookups(module) and len(network_of(module).layers) == count
