@@ -130,6 +130,23 @@ class RequantizeOp(Op):
         return (self.quant.tensor(self.x.type.shape),)
 
 
+class LookupOp(Op):
+    """y = table[x], of bytes: `table` names 256 uint8 of the store, from the bits of x to the bits of y."""
+
+    name = "bsp.lookup"
+    pure = True
+
+    x: Value[TensorType] = operand()
+    table: str = prop()
+    digest: str = prop()
+    quant: Quant = prop()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        quant_of(self, self.x.type)
+        return (self.quant.tensor(self.x.type.shape),)
+
+
 class ConcatOp(Op):
     """Channels of tensors of one quantisation one after another."""
 
@@ -222,7 +239,7 @@ def whole_of(value: Value[TensorType]) -> Value[TensorType]:
 WINDOWED = (Conv2dOp, DepthwiseOp, MaxPoolOp, AvgPoolOp)
 """What looks at pixels around its own, of its first operand: these may stand in a border."""
 
-_LAYERS = (WeightOp, ConstantOp, Conv2dOp, DepthwiseOp, *PAIRS, MaxPoolOp, AvgPoolOp, RequantizeOp)
+_LAYERS = (WeightOp, ConstantOp, Conv2dOp, DepthwiseOp, *PAIRS, MaxPoolOp, AvgPoolOp, RequantizeOp, LookupOp)
 _JOINS = (ConcatOp, RowsOp, StackOp, BlocksOp, InterleaveOp)
 DIALECT = Dialect("bsp", ops=(*_LAYERS, *_JOINS), attributes=(BlockMatrixType,))
 STAGE_OPS: tuple[type[Op], ...] = (InputOp, OutputOp, *DIALECT.ops)

@@ -320,6 +320,26 @@ class RequantizeOp(Op):
         return (self.quant.tensor(self.x.type.shape),)
 
 
+class LookupOp(Op):
+    """y = table[x], of bytes: the table is 256 uint8 in the store, indexed by the bits of x and giving the bits of y.
+
+    So is any function of one tensor, pixel by pixel and channel by channel, whatever computes it in the model.
+    """
+
+    name = "nn.lookup"
+    pure = True
+
+    x: Value[TensorType] = operand()
+    table: str = prop()
+    digest: str = prop()
+    quant: Quant = prop()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        quant_of(self, self.x.type)
+        return (self.quant.tensor(self.x.type.shape),)
+
+
 def concat_type(op: Op, inputs: tuple[Value[TensorType], ...]) -> TensorType:
     """The type of inputs that lie one behind another in the last dimension."""
     if not inputs:
@@ -339,7 +359,7 @@ FLOAT_OPS: tuple[type[Op], ...] = (
 )  # fmt: skip
 INTEGER_OPS: tuple[type[Op], ...] = (
     InputOp, OutputOp, ConstantOp, QConv2dOp, MaxPoolOp, QAveragePoolOp, *INTEGER_PAIRS, ConcatOp, RequantizeOp,
-    PadOp, ChannelsOp, InterleaveOp,
+    LookupOp, PadOp, ChannelsOp, InterleaveOp,
 )  # fmt: skip
 
 DIALECT = Dialect("nn", ops=(*INTEGER_OPS, *FLOAT_OPS), attributes=(Quant, Layout))

@@ -254,6 +254,11 @@ def lower_requantize(op: nn.RequantizeOp, low: Lowering, rw: Rewriter) -> Op:
     return bsp.RequantizeOp(low.get(op.x), *numbers, op.quant, loc=op.loc)
 
 
+def lower_lookup(op: nn.LookupOp, low: Lowering, rw: Rewriter) -> Op:
+    """lookup -> lookup"""
+    return bsp.LookupOp(low.get(op.x), op.table, op.digest, op.quant, loc=op.loc)
+
+
 def identity_or_factor(x: Quant, y: Quant, exact: bool) -> tuple[int, int]:
     """The factor from one scale to another."""
     return (1, 0) if (x.mantissa, x.exponent) == (y.mantissa, y.exponent) else rescale_factor(x.scale, y.scale, exact)
@@ -302,6 +307,7 @@ LOWERINGS: dict[type[Op], Callable[..., Op | None]] = {
     nn.MaxPoolOp: lower_max_pool,
     nn.QAveragePoolOp: lower_average,
     nn.RequantizeOp: lower_requantize,
+    nn.LookupOp: lower_lookup,
     nn.ConcatOp: lower_concat,
     nn.PadOp: lower_pad,
     nn.ChannelsOp: lower_channels,

@@ -53,7 +53,7 @@ class Strip:
         if isinstance(step, bsp.AddOp | bsp.MulOp):
             a, b = (others[0], first) if step.expands else (first, others[0])
             return self.rw.insert(self.rw.copy(step, a=a, b=b)).y
-        if isinstance(step, bsp.RequantizeOp):
+        if isinstance(step, bsp.RequantizeOp | bsp.LookupOp):
             return self.rw.insert(self.rw.copy(step, x=first)).y
         above, below = reads[0].pads
         pads = (above, step.pads[1], below, step.pads[3])

@@ -112,7 +112,7 @@ def test_tiles_fill_what_is_stored(work: Work, high: int, groups: int, deep: int
 def test_each_tap_of_each_lane_finds_its_pixel(work: Work, high: int, groups: int) -> None:
     """A kernel goes from a group's start by whole groups; what it reads there is what the window wants."""
     one, source = work.layer, work.inputs[0]
-    part = Part((0, 2), (0, one.window[0]))
+    part = Part((0, 2), (0, one.window[0]), (0, one.window[1]))
     for rows, columns in product(chunks(0, one.out_height, high), chunks(0, one.out_width, LANES * groups)):
         lanes = lanes_of(one, columns[1] - columns[0])
         region = work.in_region(rows, columns, part)

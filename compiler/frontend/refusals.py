@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compiler.errors import Diagnostic
+from compiler.frontend import pointwise
 from compiler.frontend.advice import unknown_operator
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
@@ -22,8 +23,11 @@ def refusals(graph: Graph) -> dict[int, Diagnostic]:
     constants = set(graph.constants)
     for name in graph.inputs:
         _open(build, name, blocked, f"input '{text(name)}' of the model")
-    for number, node in enumerate(graph.nodes):
-        refused = _attempt(build, node, blocked)
+    functions = pointwise.functions(graph)
+    numbers = {name: number for number, node in enumerate(graph.nodes) for name in node.outputs}
+    for node in functions.nodes:
+        region = functions.regions.get(node.outputs[0])
+        refused = _attempt(build, node, functions, blocked)
         if refused is None:
             constants.update(name for name in node.outputs if isinstance(build.env.get(name), Constant))
             continue
@@ -31,7 +35,7 @@ def refusals(graph: Graph) -> dict[int, Diagnostic]:
         if of_constants:
             constants.update(node.outputs)
         else:
-            found[number] = refused
+            found.update((numbers[one.outputs[0]], refused) for one in (region.nodes if region else (node,)))
         for name in filter(None, node.outputs):
             build.env.pop(name, None)
             if of_constants:
@@ -47,15 +51,19 @@ def refusals(graph: Graph) -> dict[int, Diagnostic]:
     return dict(sorted(found.items()))
 
 
-def _attempt(build: Build, node: Node, blocked: dict[str, str]) -> Diagnostic | None:
-    """Translate a node, or say why not."""
-    if node.domain or node.op_type not in HANDLERS:
-        return unknown_operator(node)
-    for name in node.inputs:
+def _attempt(build: Build, node: Node, functions: pointwise.Functions, blocked: dict[str, str]) -> Diagnostic | None:
+    """Translate a node, or the region that it ends, or say why not."""
+    region = functions.regions.get(node.outputs[0])
+    if region is None and (node.domain or node.op_type not in HANDLERS):
+        return unknown_operator(build.graph, node, functions)
+    for name in (region.source,) if region else node.inputs:
         if name in blocked:
             return Diagnostic("unsupported-op", f"it reads {blocked[name]}", node.loc)
     wrong: dict[str, Diagnostic] = {}
-    guarded(wrong, node.name, node.op_type, lambda: HANDLERS[node.op_type](build, node))
+    if region is not None:
+        guarded(wrong, node.name, node.op_type, lambda: pointwise.lookup(build, region))
+    else:
+        guarded(wrong, node.name, node.op_type, lambda: HANDLERS[node.op_type](build, node))
     return next(iter(wrong.values()), None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from compiler.errors import Diagnostic, IRError, Limit, NodeLocation, UnsupportedModel
-from compiler.frontend import arithmetic, dense, moves, resize, simple, transposed
+from compiler.frontend import arithmetic, dense, means, moves, pointwise, resize, simple, transposed
 from compiler.frontend.advice import unknown_operator
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
@@ -42,6 +42,7 @@ HANDLERS: dict[str, Handler] = {
     "Mul": arithmetic.multiply,
     "Pad": moves.pad,
     "QuantizeLinear": simple.quantize,
+    "ReduceMean": means.reduce_mean,
     "Relu": simple.relu,
     "Reshape": simple.reshape,
     "Resize": resize.resize,
@@ -96,8 +97,9 @@ def translate(graph: Graph) -> Module:
     found: dict[str, Diagnostic] = {}
     for name in graph.inputs:
         guarded(found, name, "", lambda name=name: add_input(build, name))  # type: ignore[misc]
-    for node in graph.nodes:
-        translate_node(build, node, found)
+    functions = pointwise.functions(graph)
+    for node in functions.nodes:
+        translate_node(build, node, functions, found)
     if not found:
         for name in graph.outputs:
             guarded(found, name, "", lambda name=name: add_output(build, name))  # type: ignore[misc]
@@ -121,12 +123,18 @@ def guarded(found: dict[str, Diagnostic], name: str, kind: str, body: Callable[[
         found[f"{kind} {name}"] = Diagnostic("unsupported-op", error.diagnostic.message, place)
 
 
-def translate_node(build: Build, node: Node, found: dict[str, Diagnostic]) -> None:
-    """One node; behind a refused one only what is wrong in itself is reported."""
-    poisoned = any(name and name not in build.env for name in node.inputs)
+def translate_node(build: Build, node: Node, functions: pointwise.Functions, found: dict[str, Diagnostic]) -> None:
+    """One node, or the region that it ends; behind a refused one only what is wrong in itself is reported."""
+    region = functions.regions.get(node.outputs[0]) if node.outputs else None
+    inputs = (region.source,) if region else node.inputs
+    poisoned = any(name and name not in build.env for name in inputs)
     key = f"{node.op_type} {node.outputs[0] if node.outputs else node.name}"
-    if node.domain or node.op_type not in HANDLERS:
-        found[key] = unknown_operator(node)
+    if region is not None:
+        told = next(one for one in region.nodes if one.op_type not in pointwise.CHEAP)
+        if not poisoned:
+            guarded(found, told.name, told.op_type, lambda: pointwise.lookup(build, region))
+    elif node.domain or node.op_type not in HANDLERS:
+        found[key] = unknown_operator(build.graph, node, functions)
     elif poisoned:
         reason = own_fault(build, node)
         if reason:

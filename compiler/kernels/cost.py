@@ -22,7 +22,7 @@ def typical() -> KernelCosts:
     """
     first = resident({Feature.DIRECT, Feature.NARROW, Feature.MAX, Feature.COMBINE_NARROW, Feature.MEAN}).costs
     second = resident({Feature.STAGED, Feature.SCALE, Feature.PARTS, Feature.COMBINE}).costs
-    third = resident({Feature.MULTIPLY, Feature.EXPAND}).costs
+    third = resident({Feature.MULTIPLY, Feature.EXPAND, Feature.LOOKUP}).costs
     programs = first, second, third
     names = [one.name for one in fields(KernelCosts)]
     return KernelCosts(**{name: next(filter(None, (getattr(one, name) for one in programs)), 0) for name in names})
@@ -78,7 +78,7 @@ def expand_cycles(costs: KernelCosts, groups: Number, blocks: Number) -> Number:
     return costs.expand_call + groups * blocks * costs.expand_group
 
 
-def lookup_cycles(costs: KernelCosts, groups: int, blocks: int) -> int:
+def lookup_cycles(costs: KernelCosts, groups: Number, blocks: Number) -> Number:
     """A table look-up for each byte."""
     return costs.lookup_call + groups * blocks * costs.lookup_group
 

@@ -44,11 +44,14 @@ KERNELS = {
     "requantize": Kernel.REQUANTIZE,
     "mul": Kernel.MULTIPLY,
     "expand": Kernel.EXPAND,
+    "lookup": Kernel.LOOKUP,
 }
 
 HEADER_BYTES = 4 * WorkHeader.WORDS
 CALL_BYTES = 4 * CallRecord.WORDS
 CONSTANT_BYTES = 32
+LOOKUP_BYTES = 256
+"""The table of a function of a byte."""
 SCALE_BYTES = 128
 """Factors of means for a group: 4 pixels, each 8 times, in halves of 16 bits."""
 
@@ -59,8 +62,8 @@ FACTORED = ("narrow", "staged", "scale")
 @dataclass(frozen=True)
 class Sections(Generic[Number]):
     """How much a packet holds of what: call records of all lists, biases and factors of output blocks, weight blocks,
-    chain words, table entries, sets of groups of the largest call, and bytes of scales.  Numbers of one packet, or
-    arrays with one for each."""
+    chain words, table entries, sets of groups of the largest call, constants of 64 bits, a function of bytes, and bytes
+    of scales.  Numbers of one packet, or arrays with one for each."""
 
     calls: Number
     records: Number
@@ -69,6 +72,7 @@ class Sections(Generic[Number]):
     entries: Number
     sets: Number
     wide: bool
+    lookup: bool
     scale_bytes: Number
 
     @property
@@ -82,6 +86,7 @@ class Sections(Generic[Number]):
             ("blocks", BLOCK_BYTES * self.blocks),
             ("scales", self.scale_bytes),
             ("constants", CONSTANT_BYTES * self.wide + none),
+            ("lookup", LOOKUP_BYTES * self.lookup + none),
             # The jumps are where a core finds the chain.
             ("chain", CHAIN_BYTES * self.chain),
             ("jumps", 4 * LANES * (self.sets + 1)),
@@ -137,13 +142,14 @@ def sections_of(
         entries=entries + TABLE_GUARD * (entries > 0),
         sets=ceil_div(rows * groups_of(width), SET),
         wide=layer.adds_wide,
+        lookup=layer.kernel == "lookup",
         scale_bytes=scale_bytes,
     )
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Which part of a layer a packet is about: blocks, rows of the window, pixels of a row, and rows of a tile.
+    """Which part of a layer a packet is about: blocks, rows and pixels of the window, pixels of a row, rows of a tile.
 
     `mapping` is the layer's, which says how its sums become bytes.
     """
@@ -151,6 +157,7 @@ class Piece:
     out_blocks: tuple[int, int]
     in_blocks: tuple[int, int]
     window: tuple[int, int]
+    across: tuple[int, int]
     width: int
     rows: int
     pad_byte: int
@@ -175,13 +182,14 @@ def build(
     data: Blocks | None,
     scales: Scales | None,
     *,
+    lookup: Bytes | None = None,
     size_bytes: int,
 ) -> Bytes:
     """The `size_bytes` of a packet; `lists` has one call list, or one per core row, all of one length.
 
-    Calls come with the places of their scales in `scales`.
+    Calls come with the places of their scales in `scales`; `lookup` is the table of a function of bytes.
     """
-    lanes, finish = lanes_of(layer, piece.width), piece.mapping.finish
+    lanes, finish = lanes_of(layer.narrowed(piece.across), piece.width), piece.mapping.finish
     body = _conv(layer, piece, lanes, data) if data is not None else _pool(layer, piece, lanes)
     records = [call for one in lists for call in one]
     starts = any(call.first for call in records)
@@ -210,12 +218,16 @@ def build(
         parts["blocks"] = body.blocks
     if scales is not None:
         parts["scales"] = scales.data
+    if lookup is not None:
+        parts["lookup"] = lookup
     if layer.adds_wide:
         parts["constants"] = np.full(CONSTANT_BYTES // 8, _factors(layer)[3], np.int64)
     offsets = sections.offsets
     places: dict[str, Any] = {
         f"{name}_offset": offsets[name] for name in ("calls", "table", "blocks", "jumps", "constants")
     }
+    if sections.lookup:
+        places["table_offset"] = offsets["lookup"]
     places["bias_offset"] = offsets["records"]
     behind = 1 if finish == "narrow" else (piece.out_blocks[1] - piece.out_blocks[0]) * starts
     places["factors_offset"] = offsets["records"] + RECORD_BYTES * behind
@@ -290,7 +302,7 @@ def _pool(layer: Layer, piece: Piece, lanes: Lanes) -> _Body:
     """The taps of a window; an average multiplies them by one, a maximum may look at one twice."""
     if layer.kernel not in ("avg_pool", "max_pool"):
         return _Body(np.zeros(0, np.int32))
-    high, wide = piece.window[1] - piece.window[0], layer.window[1]
+    high, wide = (last - first for first, last in (piece.window, piece.across))
     ky, kx = (one.reshape(-1) for one in np.indices((high, wide)))
     taps = _offsets(layer, piece, lanes, ky, kx, np.zeros_like(ky)).astype(np.int32)
     table = np.zeros(max(taps.size, piece.mapping.least_periods), np.int32)

@@ -107,7 +107,7 @@ def part_count(layer: Layer, cut: Cut[Number]) -> Number:
     """Calls that a tile is summed up by."""
     inner = layer.in_blocks + 0 * cut.in_blocks
     inputs = ceil_div(inner, cut.in_blocks) if layer.is_conv else 1 + 0 * inner
-    return window_count(layer, cut.window_rows) * inputs
+    return window_count(layer, cut.window_rows) * len(layer.across) * inputs
 
 
 def enumerate_cuts(

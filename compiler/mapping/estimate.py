@@ -153,7 +153,7 @@ class Trial:
     @property
     def _taps(self) -> int:
         """Window pixels of a call."""
-        return self.cuts.window_rows * self.layer.window[1]
+        return self.cuts.window_rows * self.layer.of_a_call.window[1]
 
     def mean_entries(self) -> Entries:
         """The table entries were kept blocks spread by chance."""
@@ -223,6 +223,8 @@ class Trial:
             total = total + cost.rescale_cycles(costs, finish, groups, blocks)
         if layer.kernel == "max_pool":
             total = total + cost.max_cycles(costs, groups, blocks, layer.taps)
+        if layer.kernel == "lookup":
+            total = total + cost.lookup_cycles(costs, groups, blocks)
         if layer.kernel == "expand":
             total = total + cost.expand_cycles(costs, groups, blocks)
         if layer.product:
@@ -262,7 +264,8 @@ class Trial:
         wide = groups_of(width)
         deep = self.outs * layer.in_blocks if layer.is_conv else self._blocks
         second = rows * wide * self._blocks if layer.operands == 2 else 0
-        return (high * input_groups(layer, wide) * deep + second) * (GROUP_BYTES // 4)
+        across = len(layer.across) * input_groups(layer.of_a_call, wide)
+        return (high * across * deep + second) * (GROUP_BYTES // 4)
 
     def descriptors(self) -> tuple[Ints, Ints]:
         """Descriptors of an activation packet and of a tile: rows are one pattern if nothing lies between them."""
@@ -347,5 +350,5 @@ def _pieces(whole: int, size: Ints) -> Iterator[tuple[Ints, Ints]]:
 def smallest_tile_bytes(layer: Layer) -> int:
     """Activation bytes of one group of output pixels of one block, the least a core must hold."""
     high = (layer.window[0] - 1) * layer.dilations[0] + 1
-    wide = (layer.window[1] - 1) * layer.dilations[1] + 1
+    wide = (layer.of_a_call.window[1] - 1) * layer.dilations[1] + 1
     return high * wide * GROUP_BYTES

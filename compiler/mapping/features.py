@@ -39,6 +39,8 @@ def features_of(nodes: Sequence[Node]) -> frozenset[Feature]:
             found.add(Feature.PARTS)
         if node.layer.kernel == "max_pool":
             found.add(Feature.MAX)
+        if node.layer.kernel == "lookup":
+            found.add(Feature.LOOKUP)
         if node.layer.clips:
             found.add(Feature.CLIPPED)
         if node.layer.kernel == "expand":

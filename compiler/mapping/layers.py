@@ -9,8 +9,11 @@ from compiler.mapping.shapes import Layer, type_limits
 from compiler.numerics import fits_bytes
 from dialects import bsp
 
-Kernels = bsp.Conv2dOp | bsp.DepthwiseOp | bsp.AddOp | bsp.MulOp | bsp.MaxPoolOp | bsp.AvgPoolOp | bsp.RequantizeOp
-KERNEL_OPS = (bsp.Conv2dOp, bsp.DepthwiseOp, bsp.AddOp, bsp.MulOp, bsp.MaxPoolOp, bsp.AvgPoolOp, bsp.RequantizeOp)
+Windowed = bsp.Conv2dOp | bsp.DepthwiseOp | bsp.MaxPoolOp | bsp.AvgPoolOp
+Kernels = Windowed | bsp.AddOp | bsp.MulOp | bsp.RequantizeOp | bsp.LookupOp
+KERNEL_OPS = (*bsp.WINDOWED, bsp.AddOp, bsp.MulOp, bsp.RequantizeOp, bsp.LookupOp)
+Pointwise = bsp.AddOp | bsp.MulOp | bsp.RequantizeOp | bsp.LookupOp
+"""What reads of each operand just the pixel that it writes, or the only one that there is."""
 
 _POINT = {"window": (1, 1), "strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
 
@@ -30,9 +33,9 @@ def result_of(op: Kernels) -> Value[TensorType]:
 
 
 def _window(op: Kernels) -> dict[str, tuple[int, ...]]:
-    if isinstance(op, bsp.AddOp | bsp.MulOp | bsp.RequantizeOp):
+    if isinstance(op, Pointwise):
         # Whoever goes nowhere reads the same pixel again.
-        expands = not isinstance(op, bsp.RequantizeOp) and op.expands
+        expands = isinstance(op, bsp.AddOp | bsp.MulOp) and op.expands
         return _POINT | {"strides": (0, 0)} if expands else dict(_POINT)
     dilations = (1, 1) if isinstance(op, bsp.AvgPoolOp) else op.dilations
     return {"window": op.kernel, "strides": op.strides, "pads": op.pads, "dilations": dilations}
@@ -63,11 +66,21 @@ def _clips(op: Kernels) -> bool:
     return low < op.y_min == op.y_zero <= 0 and op.y_max == high
 
 
+def _zeros(op: Kernels) -> tuple[int, tuple[int, int, int]]:
+    """(zero of the first operand, zero and bounds of the result); a table has its own in it."""
+    if isinstance(op, bsp.LookupOp):
+        return 0, (0, *op.quant.limits)
+    out = op.y_zero, op.y_min, op.y_max
+    if isinstance(op, bsp.AddOp | bsp.MulOp):
+        return op.b_zero if op.expands else op.a_zero, out
+    return op.x_zero, out
+
+
 def layer_of(op: Kernels) -> Layer:
     """The layer an op stands for; where there is one output row or column, nothing strides."""
     inputs = tensors_of(op)
     shape, y_shape = inputs[0].type.shape, op.y.type.shape
-    r_zero, mid, add = _second(op)
+    (x_zero, out), (r_zero, mid, add) = _zeros(op), _second(op)
     window = _window(op)
     window["strides"] = tuple(
         1 if size == 1 else step for size, step in zip(y_shape[1:3], window["strides"], strict=True)
@@ -83,6 +96,8 @@ def layer_of(op: Kernels) -> Layer:
         group = matrix.group if isinstance(op, bsp.Conv2dOp) else shape[3]
     elif isinstance(op, bsp.AvgPoolOp):
         params = op.scales
+    elif isinstance(op, bsp.LookupOp):
+        params = op.table
     elif isinstance(op, bsp.MaxPoolOp | bsp.RequantizeOp):
         scale = (op.multiplier, op.shift)
     layer = Layer(
@@ -94,10 +109,10 @@ def layer_of(op: Kernels) -> Layer:
         x_signed=inputs[0].type.element != UI8,
         y_signed=op.y.type.element != UI8,
         r_signed=inputs[-1].type.element != UI8,
-        x_zero=_x_zero(op),
+        x_zero=x_zero,
         r_zero=r_zero,
         mid=mid,
-        out=(op.y_zero, op.y_min, op.y_max),
+        out=out,
         add=add,
         operands=len(inputs),
         weight=weight,
@@ -116,12 +131,6 @@ def layer_of(op: Kernels) -> Layer:
     return replace(layer, combine_narrow=layer.combines and not layer.product and fits_bytes((a, b), shift))
 
 
-def _x_zero(op: Kernels) -> int:
-    if isinstance(op, bsp.AddOp | bsp.MulOp):
-        return op.b_zero if op.expands else op.a_zero
-    return op.x_zero
-
-
 def _kernel(op: Kernels) -> str:
     return "expand" if isinstance(op, bsp.AddOp | bsp.MulOp) and op.expands else _KERNEL_OF[type(op)]
 
@@ -134,4 +143,5 @@ _KERNEL_OF: dict[type[Op], str] = {
     bsp.MaxPoolOp: "max_pool",
     bsp.AvgPoolOp: "avg_pool",
     bsp.RequantizeOp: "requantize",
+    bsp.LookupOp: "lookup",
 }

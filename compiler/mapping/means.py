@@ -1,4 +1,4 @@
-"""How many pixels count under each window of an average, and the factors that follow from it."""
+"""How many pixels count under each window of an average, and the factors that follow from it; which are too long."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.encoding.work import BLOCK, halves
+from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import Module
 from compiler.kernels.packets import SCALE_BYTES, Scales
 from compiler.mapping.lanes import lanes_of
 from compiler.mapping.shapes import Layer
+from compiler.target import Target
+from dialects import bsp, nn
 
 Ints = NDArray[np.int64]
 Span = tuple[int, int]
@@ -80,3 +83,30 @@ def _encode(factors: Ints) -> bytes:
     """`[groups][4 pixels]` as halves of 16 bits, high ones first, each 8 times."""
     split = np.stack(halves(factors.astype(np.int32)), axis=1).astype("<i2")
     return np.repeat(split, BLOCK, axis=2).tobytes()
+
+
+def refuse_long(module: Module, target: Target) -> None:
+    """`DoesNotFit` for an average of which one row of one block of results reads more than there is room for."""
+    for op in module.walk(bsp.AvgPoolOp):
+        tiles = _tiles_read(op, target)
+        room = target.memory_tile.bytes
+        _, height, width, _ = op.x.type.shape
+        rows, limit = min(op.kernel[0], height), tiles * room // BLOCK
+        if rows * width > limit:
+            text = f"a row of its result reads {rows} x {width} = {rows * width:,} pixels, there is room for {limit:,}"
+            note = (
+                f"cores read {tiles} x {room:,} bytes of memory tiles here, a pixel of {BLOCK} channels takes {BLOCK}"
+            )
+            help = "take the mean of parts of the image first, or run this layer elsewhere"
+            raise DoesNotFit(Diagnostic("does-not-fit", text, op.loc, notes=(note,), help=help))
+
+
+def _tiles_read(op: bsp.AvgPoolOp, target: Target) -> int:
+    """Memory tiles in which a core finds what it reads: its column's and, if the image stays there, those beside it.
+
+    Not so what the host gives and what is constant, which is loaded for each pass, and what all columns would read, of
+    which the first reaches two.
+    """
+    everywhere = op.y.type.shape[1] == 1 and target.columns > 2
+    loaded = isinstance(op.x.op, nn.InputOp | bsp.ConstantOp)
+    return 1 if loaded or everywhere else min(3, target.columns)

@@ -66,7 +66,8 @@ class View:
 
 @dataclass
 class Node:
-    """A layer with its operands; `mapping` is chosen for `columns_by`, `pieces` is how many passes of rows it takes."""
+    """A layer with its operands; `mapping` is chosen for `columns_by`, `pieces` is how many passes it takes,
+    each some rows or some blocks, see `passes_by`."""
 
     number: int
     title: str
@@ -85,15 +86,24 @@ class Node:
 
 
 def column_extents(node: Node, columns: int, piece: int) -> tuple[Extent, ...]:
-    """What each column computes in one pass: its share of the layer, cut by rows into passes."""
+    """What each column computes in one pass: its share of the layer, cut into passes."""
     extents = []
+    by = passes_by(node.layer, node.columns_by)
     for column in range(columns):
         share = column_share(node.layer, node.columns_by, columns, column)
-        size = -(-max(1, share.rows[1] - share.rows[0]) // node.pieces)
-        parts = chunks(*share.rows, size)
-        rows = parts[piece] if piece < len(parts) else (share.rows[1], share.rows[1])
-        extents.append(Extent(rows, share.blocks))
+        first, last = share.rows if by == "rows" else share.blocks
+        parts = chunks(first, last, -(-max(1, last - first) // node.pieces))
+        part = parts[piece] if piece < len(parts) else (last, last)
+        extents.append(Extent(part, share.blocks) if by == "rows" else Extent(share.rows, part))
     return tuple(extents)
+
+
+def passes_by(layer: Layer, columns_by: str) -> str:
+    """What passes divide: rows; of a single one, as of a mean over the image, the channels where columns do, too.
+
+    Channels of a convolution's result would not do: each of them reads all of the operand.
+    """
+    return "channels" if columns_by == "channels" and layer.out_height == 1 and not layer.is_conv else "rows"
 
 
 def column_share(layer: Layer, by: str, columns: int, column: int) -> Extent:
@@ -105,7 +115,9 @@ def column_share(layer: Layer, by: str, columns: int, column: int) -> Extent:
 
 
 def most_pieces(layer: Layer, by: str, columns: int) -> int:
-    """The most passes a layer can be cut into: each makes at least one row of a column."""
+    """The most passes a layer can be cut into: each makes at least one row, or one block, of a column."""
+    if passes_by(layer, by) == "channels":
+        return -(-layer.out_blocks // columns)
     return -(-layer.out_height // (columns if by == "rows" else 1))
 
 

@@ -19,7 +19,7 @@ from dialects import bsp
 from dialects.nn import OutputOp
 
 Ints = NDArray[np.int64]
-JOINING = (bsp.AddOp, bsp.MulOp, bsp.MaxPoolOp, bsp.AvgPoolOp, bsp.RequantizeOp)
+JOINING = (bsp.AddOp, bsp.MulOp, bsp.MaxPoolOp, bsp.AvgPoolOp, bsp.RequantizeOp, bsp.LookupOp)
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ class PacketMaker:
         self.data = blocks_of_layer(run.layer, module) if run.layer.weighted else None
         # Windows of a strip that ends inside the image do not reach past what is below it.
         size = inputs[0].height - (run.at_rows[0] if run.at_rows else 0), inputs[0].width
+        self.lookup = module.store[run.layer.params] if run.layer.kernel == "lookup" else None
         self.means = Means.of(run.layer, size, module) if run.layer.kernel == "avg_pool" else None
 
     def steps(self, extent: Extent, core_rows: int) -> list[list[Step]]:
@@ -106,15 +107,15 @@ class PacketMaker:
             out_blocks=main.out_blocks,
             in_blocks=main.part.blocks,
             window=main.part.window,
+            across=main.part.across,
             width=main.columns[1] - main.columns[0],
             rows=max((one.rows for one in records), default=0),
             pad_byte=self.work.output.pad,
             mapping=self.run.mapping,
         )
         lists = _lists(records, [len(step.calls) for step in steps])
-        return build(
-            self.layer, self.run.layer_index, piece, lists, self.data, scales, size_bytes=self.run.packet_bytes
-        )
+        number, size = self.run.layer_index, self.run.packet_bytes
+        return build(self.layer, number, piece, lists, self.data, scales, lookup=self.lookup, size_bytes=size)
 
 
 def _lists(records: list[CallRecord], counts: list[int]) -> list[list[CallRecord]]:

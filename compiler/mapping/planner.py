@@ -15,7 +15,9 @@ from compiler.mapping.features import features_of, reconciled, simplify
 from compiler.mapping.footprint import Footprint, Peak
 from compiler.mapping.forced import FREE, Forced
 from compiler.mapping.kept import Kept
-from compiler.mapping.network import Node, Tensor, most_pieces
+from compiler.mapping.means import refuse_long
+from compiler.mapping.network import Node, Tensor, most_pieces, passes_by
+from compiler.mapping.program import Extent
 from compiler.mapping.rates import load_rate, store_rate
 from compiler.mapping.reader import Reader
 from compiler.mapping.search import FAST, Budget, Choice, Space, search
@@ -93,6 +95,7 @@ class Planner:
 
     def choose(self) -> None:
         """Mappings and homes for all layers; where a core has no room for all programs, fewer do the same."""
+        refuse_long(self.module, self.target)
         self._facts = reconciled(self.nodes, self.module)
         self.patterns = self._patterns()
         while True:
@@ -206,9 +209,14 @@ class Planner:
 
     def space(self, node: Node, way: str) -> Space:
         """Where to look for a mapping of a layer whose columns are divided in this way."""
-        rows = (0, -(-node.layer.out_height // node.pieces))
+        rows, blocks = node.layer.out_height, node.layer.out_blocks
+        if passes_by(node.layer, way) == "rows":
+            rows = -(-rows // node.pieces)
+        else:
+            blocks = -(-blocks // node.pieces)
         layer, facts = replace(node.layer, weight="", params="", kept_blocks=0), self._facts[node.number]
-        return Space(layer, node.output.storage, self.target, self.core, rows, way, facts)
+        whole = Extent((0, rows), (0, blocks))
+        return Space(layer, node.output.storage, self.target, self.core, whole, way, facts)
 
     def _search(self, node: Node, way: str) -> Choice | None:
         """`search`, done once for layers that differ in the numbers of their weights only."""

@@ -87,10 +87,11 @@ class Call:
 
 
 class Part(NamedTuple):
-    """What of the input one call multiplies: blocks of channels, and rows of the window."""
+    """What of the input one call multiplies: blocks of channels, rows of the window, and pixels of these rows."""
 
     blocks: tuple[int, int]
     window: tuple[int, int]
+    across: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -149,8 +150,9 @@ class Work:
         top, bottom = (source.top + self._row(0) + edge * layer.dilations[0] for edge in part.window)
         first_row = rows[0] * layer.strides[0] - layer.pads[0] + top
         last_row = (rows[1] - 1) * layer.strides[0] - layer.pads[0] + bottom - layer.dilations[0] + 1
-        start = source.left + columns[0] * layer.strides[1] - layer.pads[1]
-        return Region((first_row, last_row), part.blocks, start, lanes_of(layer, columns[1] - columns[0]).input)
+        start = source.left + columns[0] * layer.strides[1] - layer.pads[1] + part.across[0] * layer.dilations[1]
+        lanes = lanes_of(layer.narrowed(part.across), columns[1] - columns[0])
+        return Region((first_row, last_row), part.blocks, start, lanes.input)
 
     def own_region(
         self, storage: Storage, rows: tuple[int, int], columns: tuple[int, int], blocks: tuple[int, int]
@@ -322,7 +324,7 @@ def parts_of(layer: Layer, mapping: Mapping, out_blocks: tuple[int, int]) -> lis
     """What the calls that make one tile read of the input, in order; more than one are summed up."""
     windows = chunks(0, layer.window[0], mapping.window_rows if layer.sums else layer.window[0])
     inputs = chunks(0, layer.in_blocks, mapping.in_blocks) if layer.is_conv else [out_blocks]
-    return [Part(blocks, window) for window in windows for blocks in inputs]
+    return [Part(blocks, window, across) for window in windows for across in layer.across for blocks in inputs]
 
 
 def _call(

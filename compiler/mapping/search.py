@@ -64,19 +64,19 @@ class Choice:
 
 @dataclass(frozen=True)
 class Space:
-    """Where to look: a layer's rows of one pass, whose columns are divided as told."""
+    """Where to look: a layer's rows and blocks of one pass, whose columns are divided as told."""
 
     layer: Layer
     output: Storage
     target: Target
     core: CoreLayout
-    rows: tuple[int, int]
+    whole: Extent
     columns_by: str
     facts: Facts
 
     def trials(self, window: int, most: int) -> Iterator[Trial]:
         """All cuts whose calls multiply so many rows of the window."""
-        column = self.share(Extent(self.rows, (0, self.layer.out_blocks)))
+        column = self.share(self.whole)
         for rows_by in ("channels", "rows"):
             extent = divide(column, rows_by, self.target.core_rows, 0)
             shared, direct = shares_work(self.layer, self.columns_by, rows_by, self.target), self.facts.direct
@@ -85,7 +85,7 @@ class Space:
 
     def trial(self, mapping: Mapping) -> Trial:
         """One mapping on trial."""
-        column = self.share(Extent(self.rows, (0, self.layer.out_blocks)))
+        column = self.share(self.whole)
         extent = divide(column, mapping.rows_by, self.target.core_rows, 0)
         return Trial(self.layer, Cuts.of(mapping), self.output, self.target, extent, self.facts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler.encoding.work import BLOCK, LANES, MIN_PERIODS, NARROW_PERIODS, RAW_PERIODS
 from compiler.ir import DialectAttribute
@@ -10,6 +10,11 @@ from compiler.kernels.numbers import Number, ceil_div
 
 WAYS = "rows", "channels"
 """What columns, and what the core rows of a column, may divide: rows of the image, or channels of the output."""
+
+
+WINDOW_PIXELS = 112
+"""Pixels of one row of a window that an average multiplies in a call: a weight block of 64 bytes and a table entry of 4
+for each, with what else a packet holds, fit the smallest work slot, which has 8 KB."""
 
 
 def blocks_of(channels: int) -> int:
@@ -212,6 +217,24 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
     def taps(self) -> int:
         """Positions of the window."""
         return self.window[0] * self.window[1]
+
+    @property
+    def across(self) -> tuple[tuple[int, int], ...]:
+        """Pixels [first, last) of a window's rows that a call multiplies: of a wide average some at a time, near equal
+        in number."""
+        wide = self.window[1]
+        parts = ceil_div(wide, WINDOW_PIXELS) if self.kernel == "avg_pool" else 1
+        return tuple((wide * i // parts, wide * (i + 1) // parts) for i in range(parts))
+
+    def narrowed(self, across: tuple[int, int]) -> Layer:
+        """The layer with some pixels of its window's rows, as one call sees it."""
+        wide = across[1] - across[0]
+        return self if wide == self.window[1] else replace(self, window=(self.window[0], wide))
+
+    @property
+    def of_a_call(self) -> Layer:
+        """The layer with the most pixels of its window's rows that a call has."""
+        return self.narrowed(max(self.across, key=lambda one: one[1] - one[0]))
 
     @property
     def macs(self) -> int:

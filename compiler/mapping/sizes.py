@@ -56,7 +56,10 @@ def tile_sizes(layer: Layer, cut: Cut[Number], output: Storage) -> TileSizes[Num
     last = (output.width - 1) % cut.width + 1
     return TileSizes(
         groups=groups,
-        in_bytes=high * (cut.in_blocks if layer.is_conv else blocks) * input_groups(layer, wide) * GROUP_BYTES,
+        in_bytes=high
+        * (cut.in_blocks if layer.is_conv else blocks)
+        * input_groups(layer.of_a_call, wide)
+        * GROUP_BYTES,
         second_bytes=tile * (layer.operands == 2),
         tile_bytes=tile,
         border_bytes=_border_pixels(cut, output) * blocks * BLOCK,
@@ -112,7 +115,8 @@ def _packets(
         for out in sorted(outs):
             parts = parts_of(layer, mapping, out)
             for part in parts:
-                taps = max((part.window[1] - part.window[0]) * layer.window[1], mapping.least_periods)
+                pixels = part.across[1] - part.across[0]
+                taps = max((part.window[1] - part.window[0]) * pixels, mapping.least_periods)
                 periods = kept_periods(sums, out, part, mapping.least_periods) if layer.weighted else 0
                 records = records_of(mapping.finish, starts=part == parts[0], ends=part == parts[-1])
                 yield sections_of(layer, calls, rows, width, out[1] - out[0], taps, periods, scales, records)

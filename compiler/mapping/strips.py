@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compiler.ir import Module, Op, TensorType, Value
-from compiler.mapping.layers import KERNEL_OPS, Kernels, tensors_of
+from compiler.mapping.layers import KERNEL_OPS, Kernels, Pointwise, tensors_of
 from dialects import bsp
 
 Rows = tuple[int, int]
@@ -77,8 +77,8 @@ def reads_of(step: Kernels, rows: Rows) -> list[Read]:
     """What a layer reads for some rows of its result, each operand; no rows are read of padding alone."""
     first, *others = tensors_of(step)
     found = [Read(one, rows, (0, 0)) for one in others]
-    if isinstance(step, bsp.AddOp | bsp.MulOp | bsp.RequantizeOp):
-        same = isinstance(step, bsp.RequantizeOp) or not step.expands
+    if isinstance(step, Pointwise):
+        same = not isinstance(step, bsp.AddOp | bsp.MulOp) or not step.expands
         return [Read(first, rows if same else (0, 1), (0, 0)), *found]
     dilation = 1 if isinstance(step, bsp.AvgPoolOp) else step.dilations[0]
     start = rows[0] * step.strides[0] - step.pads[0]

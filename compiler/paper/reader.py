@@ -16,7 +16,8 @@ from dialects.nn import InputOp, OutputOp
 def network_of(module: Module) -> Network:
     """The layers in the order of the module.
 
-    A change of scale is no layer, as in the paper, where it is folded; constants are activations like others.  What the
+    A change of scale is no layer, as in the paper, where it is folded, and no more is a function of each number, of
+    which the paper says nothing; constants are activations like others.  What the
     paper has no kernel for, groups and single channels, counts as a convolution of the blocks that they touch.  A
     product counts as the sum that the paper has, and a pixel that meets an image as one of its size.  A
     dilated window counts as one without gaps: the paper says that it rewrites them, and not how.
@@ -29,7 +30,7 @@ def network_of(module: Module) -> Network:
             views[op.y] = network.tensor(height, width, channels)
             if isinstance(op, InputOp):
                 network.images.append(views[op.y].tensor)
-        elif isinstance(op, bsp.RequantizeOp):
+        elif isinstance(op, bsp.RequantizeOp | bsp.LookupOp):
             views[op.y] = views[op.x]
         elif isinstance(op, bsp.ConcatOp):
             parts = [views[one] for one in op.inputs]

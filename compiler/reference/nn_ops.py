@@ -88,6 +88,11 @@ def requantize(op: nn.RequantizeOp, inputs: list[Array], module: Module) -> Arra
     return numerics.requantise(x, *factor, op.quant.zero, op.y_min, op.y_max).astype(op.quant.dtype)
 
 
+def lookup(op: nn.LookupOp | bsp.LookupOp, inputs: list[Array], module: Module) -> Array:
+    """A table of bytes, read by the bits of each integer."""
+    return module.store[op.table][inputs[0].view(np.uint8)].view(op.quant.dtype)
+
+
 def concat(op: nn.ConcatOp | bsp.ConcatOp, inputs: list[Array], module: Module) -> Array:
     """Channels one after another."""
     return np.concatenate(inputs, axis=3)

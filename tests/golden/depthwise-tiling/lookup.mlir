@@ -1,0 +1,28 @@
+// bscc: --target aie2-2x2 --pass-pipeline 'depthwise-tiling{strips=2}'
+"builtin.module"() ({
+  "func.func"() <{function_type = () -> (), sym_name = "main"}> ({
+    %0 = "nn.input"() <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "x", onnx_shape = array<i64: 1, 8, 8, 4>, type = tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = 0>>}> : () -> tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = 0>>
+    %1 = "bsp.lookup"(%0) <{digest = "037e973db17b3bf8", quant = #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>, table = "table0"}> : (tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = 0>>) -> tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>
+    %2 = "bsp.max_pool"(%1) <{dilations = array<i64: 1, 1>, kernel = array<i64: 3, 3>, multiplier = 1 : i64, pads = array<i64: 1, 1, 1, 1>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>, shift = 0 : i64, strides = array<i64: 1, 1>, x_zero = -128 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -128 : i64}> : (tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>) -> tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>
+    %3 = "bsp.lookup"(%2) <{digest = "cda626ca3d783591", quant = #nn.quant<element = i8, mantissa = 1, exponent = -7, zero = -20>, table = "table1"}> : (tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>) -> tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -7, zero = -20>>
+    "nn.output"(%3) <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "t", onnx_shape = array<i64: 1, 8, 8, 4>}> : (tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -7, zero = -20>>) -> ()
+    "func.return"() : () -> ()
+  }) : () -> ()
+}) : () -> ()
+// -----
+"builtin.module"() ({
+  "func.func"() <{function_type = () -> (), sym_name = "main"}> ({
+    %0 = "nn.input"() <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "x", onnx_shape = array<i64: 1, 8, 8, 4>, type = tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = 0>>}> : () -> tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = 0>>
+    %1 = "bsp.rows"(%0) <{first = 0 : i64, last = 5 : i64}> : (tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = 0>>) -> tensor<1x5x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = 0>>
+    %2 = "bsp.lookup"(%1) <{digest = "037e973db17b3bf8", quant = #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>, table = "table0"}> : (tensor<1x5x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = 0>>) -> tensor<1x5x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>
+    %3 = "bsp.max_pool"(%2) <{dilations = array<i64: 1, 1>, kernel = array<i64: 3, 3>, multiplier = 1 : i64, pads = array<i64: 1, 1, 0, 1>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>, shift = 0 : i64, strides = array<i64: 1, 1>, x_zero = -128 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -128 : i64}> : (tensor<1x5x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>
+    %4 = "bsp.lookup"(%3) <{digest = "cda626ca3d783591", quant = #nn.quant<element = i8, mantissa = 1, exponent = -7, zero = -20>, table = "table1"}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -7, zero = -20>>
+    %5 = "bsp.rows"(%0) <{first = 3 : i64, last = 8 : i64}> : (tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = 0>>) -> tensor<1x5x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = 0>>
+    %6 = "bsp.lookup"(%5) <{digest = "037e973db17b3bf8", quant = #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>, table = "table0"}> : (tensor<1x5x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -5, zero = 0>>) -> tensor<1x5x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>
+    %7 = "bsp.max_pool"(%6) <{dilations = array<i64: 1, 1>, kernel = array<i64: 3, 3>, multiplier = 1 : i64, pads = array<i64: 0, 1, 1, 1>, quant = #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>, shift = 0 : i64, strides = array<i64: 1, 1>, x_zero = -128 : i64, y_max = 127 : i64, y_min = -128 : i64, y_zero = -128 : i64}> : (tensor<1x5x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>
+    %8 = "bsp.lookup"(%7) <{digest = "cda626ca3d783591", quant = #nn.quant<element = i8, mantissa = 1, exponent = -7, zero = -20>, table = "table1"}> : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -6, zero = -128>>) -> tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -7, zero = -20>>
+    %9 = "bsp.stack"(%4, %8) : (tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -7, zero = -20>>, tensor<1x4x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -7, zero = -20>>) -> tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -7, zero = -20>>
+    "nn.output"(%9) <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "t", onnx_shape = array<i64: 1, 8, 8, 4>}> : (tensor<1x8x4x8xi8, #nn.quant<element = i8, mantissa = 1, exponent = -7, zero = -20>>) -> ()
+    "func.return"() : () -> ()
+  }) : () -> ()
+}) : () -> ()
