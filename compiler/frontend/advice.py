@@ -19,9 +19,8 @@ def unknown_operator(graph: Graph, node: Node, functions: Functions) -> Diagnost
         return _unsupported(node, f"{name} quantises dynamically: its scales are known only when it runs", STATIC)
     if node.op_type.startswith("QLinear") or node.op_type == "QGemm":
         return _unsupported(node, f"{name} is not supported in this form", STATIC)
-    help = (
-        f"'--output {text(node.inputs[0])}' compiles up to its input" if node.op_type in _TAILS and node.inputs else ""
-    )
+    tail = node.op_type in _TAILS and node.inputs
+    help = f"'--output {text(node.inputs[0])}' compiles up to its input" if tail else ""
     if not node.domain and node.op_type in FUNCTIONS:
         return Diagnostic("unsupported-op", refusal(graph, node, functions.sources), node.loc, help=help)
     return _unsupported(node, f"{name} is not supported", help)
