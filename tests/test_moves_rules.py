@@ -42,7 +42,7 @@ def of_resize(size: int, result: int, rule: str, rounding: str) -> tuple[Build, 
     return build, node, make_model(made, 19)
 
 
-@pytest.mark.parametrize(("rule", "rounding"), itertools.product(COORDINATES, ROUNDINGS))
+@pytest.mark.parametrize(("rule", "rounding"), list(itertools.product(COORDINATES, ROUNDINGS)))
 def test_nearest_pixels_are_those_of_onnxruntime(rule: str, rounding: str) -> None:
     for size, result in ((4, 8), (5, 15), (8, 4), (9, 3), (6, 7), (7, 1), (1, 4)):
         build, node, model = of_resize(size, result, rule, rounding)
