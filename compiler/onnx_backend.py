@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class BsccBackend(Backend):
         """Compile; errors are `BsccError`.  `options` are those of `bscc.compile`."""
         options: Options = kwargs.get("options") or Options(compare_dense=False)
         if device != "CPU":
-            options = Options(**{**options.__dict__, "target": device})
+            options = replace(options, target=device)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             path.write_bytes(model.SerializeToString())

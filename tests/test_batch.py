@@ -18,6 +18,7 @@ from compiler.cli.simulate import main as sim_command
 from compiler.errors import BsccError, UnreadableInput, UnsupportedModel, UsageError
 from compiler.frontend.batch import RULES, mixing_node
 from compiler.plan import Plan
+from compiler.summary import batch_of
 from tests.bad_models import good_model, stored
 from tests.formats import static
 from tests.netbuilder import Style, session
@@ -25,6 +26,7 @@ from tests.netlayers import Layers
 
 Array = NDArray[Any]
 ANY, COUNT = 0, 4
+CONTEXT = bscc.Context(bscc.DIALECTS)
 
 
 def lenet(batch: int) -> onnx.ModelProto:
@@ -73,6 +75,23 @@ def test_the_plan_is_that_of_one_image(tmp_path: Path) -> None:
     four, one = (compiled(lenet(count), tmp_path / name).plan for count, name in ((COUNT, "four"), (1, "one")))
     assert four.files["control.bin"] == one.files["control.bin"]
     assert four.manifest["batch"] == COUNT and one.manifest["batch"] == 1
+
+
+def test_the_number_of_images_stays_in_the_text_of_each_stage(tmp_path: Path) -> None:
+    plan = compiled(lenet(COUNT), tmp_path).plan
+    stages = [name for name in plan.files if name.startswith("ir/")]
+    assert len(stages) == 4
+    for name in stages:
+        module = bscc.parse_module(plan.files[name].decode(), CONTEXT)
+        assert batch_of(module) == COUNT
+        assert bscc.print_module(module).encode() == plan.files[name]
+
+
+def test_a_size_that_the_user_gives_is_a_batch_too(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(lenet(ANY).SerializeToString())
+    options = bscc.Options(target="aie2-2x2", compare_dense=False, shapes={"input": (2, 3, 8, 8)})
+    assert bscc.compile(path, tmp_path / "plan", options)[0].batch == 2
 
 
 @pytest.mark.parametrize(("batch", "count"), [(COUNT, 3), (COUNT, 0), (ANY, 0)])
