@@ -61,7 +61,9 @@ def test_networks(case: Case, pow2: bool, tmp_path: Path) -> None:
     outputs.check_onnxruntime(exact=pow2)
 
 
-@pytest.mark.parametrize(("case", "strips"), [(NETWORKS[0], 0), (NETWORKS[0], 3), (NETWORKS[2], 0)], ids=str)
+@pytest.mark.parametrize(
+    ("case", "strips"), [(NETWORKS[0], 0), (NETWORKS[0], 3), (NETWORKS[2], 0)], ids=["silu", "in strips", "tail"]
+)
 def test_networks_on_machine_code(case: Case, strips: int, tmp_path: Path) -> None:
     """Both levels of simulation give the same bytes and cycles, also where layers run in strips."""
     model = case.build(pow2=True)
