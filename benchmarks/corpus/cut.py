@@ -42,7 +42,7 @@ def before(path: Path, outputs: Sequence[str], error: BsccError) -> tuple[str, .
     graph = onnx.load(path, load_external_data=False).graph
     names = set(refused(error))
     made = {output: node for node in graph.node for output in node.output}
-    needed = _needed(made, outputs or [one.name for one in graph.output])
+    needed = needed_by(made, outputs or [one.name for one in graph.output])
     behind: set[str] = set()  # tensors that depend on a refused node
     found: dict[str, None] = {}
     constant = _constants(graph)
@@ -57,7 +57,7 @@ def before(path: Path, outputs: Sequence[str], error: BsccError) -> tuple[str, .
     return tuple(dict.fromkeys((*kept, *ends))) if behind else ()
 
 
-def _needed(made: dict[str, onnx.NodeProto], outputs: Sequence[str]) -> set[str]:
+def needed_by(made: dict[str, onnx.NodeProto], outputs: Sequence[str]) -> set[str]:
     """Tensors that these depend on, with themselves."""
     found: set[str] = set()
     rest = list(outputs)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import shape_inference, version_converter
 
 from benchmarks.corpus.convert import whole
+from benchmarks.corpus.cut import needed_by
 from benchmarks.corpus.fetch import Failure
 from benchmarks.models import quantise, session_options
 
@@ -83,13 +84,18 @@ def int8_of(model: onnx.ModelProto, calibration: Sequence[NDArray[Any]], out: Pa
         whole(out, lambda part: onnx.save(result, part))
 
 
-def macs_of(model: onnx.ModelProto) -> int:
-    """Multiplications of convolutions and matrix products, of a model whose shapes are known."""
+def macs_of(model: onnx.ModelProto, outputs: Sequence[str] = ()) -> int:
+    """Multiplications of convolutions and matrix products that these tensors, or all outputs, need.
+
+    All shapes of the model are known.
+    """
+    made = {output: node for node in model.graph.node for output in node.output}
+    needed = needed_by(made, outputs or [one.name for one in model.graph.output])
     infos = (*model.graph.input, *model.graph.value_info, *model.graph.output)
     shapes = {one.name: [dim.dim_value for dim in one.type.tensor_type.shape.dim] for one in infos}
     shapes |= {one.name: list(one.dims) for one in model.graph.initializer}
     total = 0
-    for node in model.graph.node:
+    for node in (one for one in model.graph.node if one.output[0] in needed):
         if node.op_type in ("Conv", "ConvTranspose"):
             # each number of the result (of a transposed one: of the input) meets a filter of the others' channels
             many = node.output[0] if node.op_type == "Conv" else node.input[0]
