@@ -79,9 +79,15 @@ class Canonicalize(Pass):
     ensures: ClassVar[Stage] = NN
 
     def run(self, module: Module, target: Target) -> None:
-        others = frozenset(module.store) - tables(module)
+        known = frozenset(module.store) - tables(module)
         apply_patterns(PATTERNS, module)
         apply_patterns((*CONVOLVED, *PATTERNS), module)
-        unread = frozenset(module.store) - others - tables(module)
-        for name in sorted(unread):
+        read = tables(module) | constants(module)
+        for name in sorted(frozenset(module.store) - known - read):
             del module.store[name]
+
+
+def constants(module: Module) -> frozenset[str]:
+    """The symbols of all constants, and of their scales."""
+    found = module.walk(nn.ConstantOp)
+    return frozenset(name for op in found for name in (op.symbol, op.scales) if name is not None)
