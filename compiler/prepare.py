@@ -1,7 +1,8 @@
 """What is done to a model before it is compiled: a float one is quantised, blocks are zeroed if that is asked.
 
 A model counts as quantised if any of its operators computes with integers that stand for floats (QuantizeLinear,
-DequantizeLinear, QLinear..., ...Integer).  Whoever made it chose what stays float: it is compiled as it is.
+DequantizeLinear, QLinear..., ...Integer), or if it has no floats at all.  Whoever made it chose what stays float: it is
+compiled as it is.
 """
 
 from __future__ import annotations
@@ -80,16 +81,32 @@ def quantise_file(
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Quantised, Samples, Graph]:
     """The int8 model of a float model file, the samples that it was calibrated with, and the graph that was read."""
-    progress("import")
-    outputs = [_of_float(one) for one in outputs]
-    if is_quantised(read_onnx(path)):
+    graph = _float_graph(path, shapes, outputs)
+    if graph is None:
         text = "the model is quantised already: some of its operators compute with integers"
         raise UsageError(Diagnostic("quantised", text, str(path), help="give the float model, or leave it as it is"))
-    graph = read_graph(path, shapes, outputs)
+    progress("import")
+    return (*_quantised(path, graph, asked, progress), graph)
+
+
+def _quantised(
+    path: Path, graph: Graph, asked: Preparation, progress: Callable[[str], None]
+) -> tuple[Quantised, Samples]:
+    """The int8 model of a float graph, and the samples that it was calibrated with."""
     model = named_model(graph)
     samples = calibration_data(model, asked)
     with placed(path):
-        return quantise(model, samples, asked.settings, asked.prune, progress), samples, graph
+        return quantise(model, samples, asked.settings, asked.prune, progress), samples
+
+
+def _float_graph(path: Path, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str]) -> Graph | None:
+    """The graph of a float model; None if the model is quantised, or if no tensor that it is given or computes holds
+    floats, which all are float32 once it is read."""
+    if is_quantised(read_onnx(path)):
+        return None
+    graph = read_graph(path, shapes, [_of_float(one) for one in outputs])
+    tensors = [*graph.inputs, *(name for node in graph.nodes for name in node.outputs)]
+    return graph if any(graph.dtypes.get(name) == "float32" for name in tensors) else None
 
 
 def _of_float(tensor: str) -> str:
@@ -104,9 +121,11 @@ def prepare(
     asked: Preparation,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Prepared:
-    """Quantise a float model, prune what is to be pruned; a quantised model without pruning stays as it is."""
-    if not is_quantised(read_onnx(path)):
-        quantised, samples, graph = quantise_file(path, shapes, outputs, asked, progress)
+    """Quantise a float model, prune what is to be pruned; another model without pruning stays as it is."""
+    graph = _float_graph(path, shapes, outputs)
+    if graph is not None:
+        progress("import")
+        quantised, samples = _quantised(path, graph, asked, progress)
         report: dict[str, Any] = {"quantisation": {**samples.json(), **quantised.json()}}
         if quantised.pruned is not None:
             report["pruning"] = quantised.pruned.json()

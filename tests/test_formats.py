@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import bscc
-from compiler.errors import BsccError, UnsupportedModel
+from compiler.driver import Host
+from compiler.errors import BsccError, UnsupportedModel, UsageError
 from compiler.frontend import import_onnx, read_graph
 from compiler.frontend.check import sort_nodes
 from compiler.plan import ArrayPlan
+from compiler.prepare import Preparation, quantise_file
 from dialects import nn
 from tests.bad_models import good_model, node_of, stored
 from tests.formats import EXPORTS, static
@@ -26,8 +28,6 @@ from tests.reference_tools import imported
 Array = NDArray[Any]
 FILES = sorted(EXPORTS.glob("*.onnx"))
 make = helper.make_node
-COMPILED = ("fake_quantised_dynamo", "fake_quantised_script", "residual_script", "siamese_script")
-"""What compiles whole; the others of `FILES` average by ReduceMean."""
 
 
 def drawn(graph_inputs: dict[str, tuple[int, ...]], seed: int = 0) -> dict[str, Array]:
@@ -53,7 +53,7 @@ def test_an_export_means_the_same_when_it_is_static(path: Path, tmp_path: Path) 
     assert kinds & {"Shape", "Gather", "Constant", "Abs", "Cast", "QLinearConv"} == set()
 
 
-@pytest.mark.parametrize("path", [one for one in FILES if one.stem.startswith(COMPILED)], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_an_export_compiles_and_runs(path: Path, tmp_path: Path) -> None:
     """Two images, where the batch is free; each output at most 2 integers from onnxruntime's."""
     options = bscc.Options(target="aie2-2x2", compare_dense=False, verify_each=True)
@@ -255,7 +255,7 @@ def test_batch_normalisation_in_training_stays(tmp_path: Path) -> None:
     model = normalised("conv", False)
     node_of(model, "BatchNormalization").attribute.append(helper.make_attribute("training_mode", 1))
     node_of(model, "BatchNormalization").output.extend(["mean_out", "var_out"])
-    with pytest.raises(BsccError, match="BatchNormalization is not supported"):
+    with pytest.raises(BsccError, match="training mode"):
         import_onnx(written(model, tmp_path))
 
 
@@ -299,3 +299,23 @@ def test_integers_that_nobody_scales(tmp_path: Path) -> None:
     opened = bscc.Session(bscc.compile(written(model, tmp_path), tmp_path / "plan", options)[0])
     fed = {"x": np.random.default_rng(0).integers(0, 256, (1, 8, 6, 6)).astype(np.uint8)}
     assert np.array_equal(opened.run(None, fed)[0], session(model).run(None, fed)[0])
+    with pytest.raises(UsageError, match="quantised already"):  # there are no floats to make integers of
+        quantise_file(tmp_path / "model.onnx", {}, (), Preparation())
+
+
+def test_three_dimensions_need_no_batch(tmp_path: Path) -> None:
+    """[3, 4, 5] through a Relu: nothing says that the 3 counts images."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.INT8, (3, 4, 5)) for name in "xy")
+    scale = numpy_helper.from_array(np.array(0.25, np.float32), "scale")
+    zero = numpy_helper.from_array(np.array(0, np.int8), "zero")
+    nodes = [
+        make("DequantizeLinear", ["x", "scale", "zero"], ["floats"]),
+        make("Relu", ["floats"], ["kept"]),
+        make("QuantizeLinear", ["kept", "scale", "zero"], ["y"]),
+    ]
+    graph = helper.make_graph(nodes, "relu", [x], [y], [scale, zero])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    options = bscc.Options(target="aie2-2x2", compare_dense=False, host=Host.OFF)
+    opened = bscc.Session(bscc.compile(written(model, tmp_path), tmp_path / "plan", options)[0])
+    fed = {"x": np.arange(-30, 30, dtype=np.int8).reshape(3, 4, 5)}
+    assert np.array_equal(opened.run(None, fed)[0], np.maximum(fed["x"], 0))

@@ -167,7 +167,7 @@ def add_input(build: Build, name: str) -> None:
     if not 1 <= len(shape) <= 4:
         raise Refusal(f"input '{text(name)}' has {len(shape)} dimensions, expected 1 to 4")
     view, layout = first_view(build, name)
-    if len(view) > 2 and view[0] != 1:
+    if len(view) == 4 and view[0] != 1:
         limit = Limit("batch size", "1", str(view[0]))
         raise Refusal(f"input '{text(name)}' has batch size {view[0]}, only 1 is supported", limit=limit)
     full = (1,) * (4 - len(view)) + view
