@@ -93,6 +93,7 @@ def test_a_network_is_measured_once_and_a_failure_is_a_row(folder: Path, capsys:
     assert outputs["numbers"] == CLASSES
     assert outputs["apart"] < 0.05
     assert row["right"]["count"] == 12
+    assert 0 < row["noise"]["onnxruntime"] < 0.2 and 0 < row["noise"]["plan"] < 0.2
     assert row["right"].keys() >= {"float", "onnxruntime_own", "onnxruntime"}
     assert abs(row["right"]["plan"] - row["right"]["onnxruntime"]) <= 12 - row["right"]["same"]
 
@@ -255,18 +256,19 @@ def test_the_table_says_what_was_measured() -> None:
         {"name": "c", "numbers": 10, "equal": 0, "apart": 0.012, "peak": 0.9},
     ]
     done = {"network": "one", "what": "a net", "macs": 2_000_000_000, "macs_share": 0.75, "us": 1234.4}
+    noise = {"onnxruntime": 0.02, "plan": 0.0256}
     right = {"samples": "photos", "count": 20, "float": 18, "onnxruntime_own": 15, "onnxruntime": 17, "plan": 16}
     host = {"nodes": 4, "array_parts": 1, "reasons": ["Softmax: no", "Conv: 8 groups", "Conv: 16 groups (2 nodes)"]}
     rows: list[dict[str, Any]] = [
-        {**done, "compared": outputs, "right": right, "host": host},
+        {**done, "compared": outputs, "noise": noise, "right": right, "host": host},
         {"network": "two", "what": "another", "failure": {"step": "compile", "text": "x" * 900}},
     ]
     text = list(table.table(rows))
     assert text[2] == (
         "| one | a net | 2.000 | 75.0% | 4 | 1,234 | 89 of 100 (89.0%) | 1 steps, 0.012 of 0.9 "
-        "| 18 | 15 | 17 | 16 | 20 |"
+        "| 2.0% | 2.6% | 18 | 15 | 17 | 16 | 20 |"
     )
-    assert text[3] == "| two | another | - | - | - | - | - | - | - | - | - | - | - |"
+    assert text[3] == "| two | another | - | - | - | - | - | - | - | - | - | - | - | - | - |"
     assert text[5] == "* one: on the host: Softmax: no; Conv: 8 groups"
     assert text[6].startswith("* two: compile: xxx")
     assert len(text[6]) < 300

@@ -159,6 +159,10 @@ def simulate(one: Measured) -> None:
         compared(out.name, done.outputs[out.name], other, scales.get(out.name))
         for out, other in zip(one.plan.outputs, theirs, strict=True)
     ]
+    if not one.quantised:
+        exact = original(one).run(None, {session.get_inputs()[0].name: given})
+        mine = [done.outputs[out.name] for out in one.plan.outputs]
+        one.row["noise"] = {"onnxruntime": noise(theirs, exact), "plan": noise(mine, exact)}
     if one.row["differ_from_reference"]:
         raise Failure(f"{one.row['differ_from_reference']} numbers that leave the array differ from the reference")
 
@@ -174,6 +178,17 @@ def compared(name: str, mine: Array, other: Array, step: float | None) -> dict[s
         return row | {"equal": int((mine == other).sum()), "apart": float(apart.max(initial=0.0)), "peak": peak}
     steps = np.rint(apart / step)
     return row | {"equal": int((steps == 0).sum()), "steps": int(steps.max())}
+
+
+def noise(found: Sequence[Array], exact: Sequence[Array]) -> float:
+    """How far all outputs are from the float model's: root of the squared differences over the squared numbers."""
+    pairs = [(a.astype(np.float64), b.astype(np.float64)) for a, b in zip(found, exact, strict=True)]
+    return float(np.sqrt(sum(((a - b) ** 2).sum() for a, b in pairs) / sum((b**2).sum() for _, b in pairs)))
+
+
+def original(one: Measured) -> ort.InferenceSession:
+    """The float model as it comes."""
+    return ort.InferenceSession(one.source.read_bytes(), session_options(), ["CPUExecutionProvider"])
 
 
 def steps_of(plan: Plan) -> dict[str, float]:
@@ -196,8 +211,7 @@ def judge(one: Measured) -> None:
         return
     given, labels = one.samples(one.network.judged)
     if one.theirs is not None:
-        session = ort.InferenceSession(one.source.read_bytes(), session_options(), ["CPUExecutionProvider"])
-        one.answers["float"] = answers(session, given)
+        one.answers["float"] = answers(original(one), given)
         one.answers["onnxruntime_own"] = answers(unfused(one.theirs, []), given)
     one.answers["onnxruntime"] = answers(unfused(one.int8, []), given)
     one.count(labels)

@@ -12,7 +12,8 @@ from benchmarks.corpus.networks import NETWORKS, Network
 Row = Mapping[str, Any]
 TITLES = (
     "network", "what", "GMAC", "MACs on the array", "nodes of the host", "time, us", "numbers equal to onnxruntime",
-    "largest difference", "right: float", "onnxruntime's own int8", "onnxruntime", "bscc", "of",
+    "largest difference", "noise, onnxruntime", "bscc",
+    "right: float", "onnxruntime's own int8", "onnxruntime", "bscc", "of",
 )  # fmt: skip
 
 
@@ -46,6 +47,7 @@ def cells(row: Row) -> list[str]:
         f"{row['us']:,.0f}" if "us" in row else "-",
         f"{equal:,} of {numbers:,} ({equal / numbers:.1%})" if compared else "-",
         apart(compared) if compared else "-",
+        *(f"{row['noise'][key]:.1%}" if "noise" in row else "-" for key in ("onnxruntime", "plan")),
         *(str(right.get(key, "-")) for key in ("float", "onnxruntime_own", "onnxruntime", "plan", "count")),
     ]
 
