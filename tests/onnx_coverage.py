@@ -24,7 +24,11 @@ or at most {steps} integer away where [numerics.md](numerics.md) allows that. Ho
 the test, in steps of the output, is shown: half a step is the rounding of the output itself, the rest comes from
 rounding inputs and weights.
 
-Of {tests} tests {array} run on the array, {host} with nodes on the host, {refused} are refused; {wrong} give wrong
+A model of which nothing is left for the array is refused, and some tests are just that: the node is for the host
+([host.md](host.md)). Such a test is compiled once more with a convolution before its first input, which multiplies
+by 1. `host` counts the tests whose operator then runs on the host, behind the convolution on the array.
+
+Of {tests} tests {array} run on the array, {host} on the host, {refused} are refused; {wrong} give wrong
 results. {equal} of the {done} that run give onnxruntime's bytes.
 
 | operator | tests | array | host | refused | equal bytes | most steps from float |
@@ -40,9 +44,10 @@ def page(found: Sequence[Outcome]) -> str:
     equal = sum(one.steps == 0 for one in done)
     head = HEAD.format(tests=len(found), done=len(done), equal=equal, steps=ALLOWED_STEPS, **numbers, **versions)
     lines = [_row(name, [one for one in found if one.operator == name]) for name in OPERATORS.split()]
-    lines += ["", "## Refused", ""]
-    for name in OPERATORS.split():
-        lines += _refused(name, [one for one in found if one.operator == name and one.where in ("refused", "wrong")])
+    for title, places in (("Host", ("host",)), ("Refused", ("refused", "wrong"))):
+        lines += ["", f"## {title}", ""]
+        for name in OPERATORS.split():
+            lines += _reasons(name, [one for one in found if one.operator == name and one.where in places])
     return head + "\n".join(lines) + "\n"
 
 
@@ -54,7 +59,7 @@ def _row(name: str, found: Sequence[Outcome]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def _refused(name: str, found: Sequence[Outcome]) -> Iterable[str]:
+def _reasons(name: str, found: Sequence[Outcome]) -> Iterable[str]:
     """One line for each reason, with the tests that have it."""
     reasons: dict[str, list[str]] = {}
     for one in found:

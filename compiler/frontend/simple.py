@@ -85,7 +85,10 @@ def clip(build: Build, node: Node) -> None:
         if value is not None and np.isnan(value):
             raise Refusal(f"its {what} is not a number")
         bounds.append(value)
-    build.define(node, x.with_value(build.rw.insert(nn.ClipOp(x.value, *bounds, loc=node.loc)).y))
+    low, high = bounds
+    if low is not None and high is not None:
+        low = min(low, high)  # ONNX: all numbers become the upper bound if the lower one is above it
+    build.define(node, x.with_value(build.rw.insert(nn.ClipOp(x.value, low, high, loc=node.loc)).y))
 
 
 def _real(constant: Constant) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
