@@ -25,7 +25,7 @@ def split_slopes(model: onnx.ModelProto, skip: Sequence[str]) -> None:
             nodes.append(node)
             continue
         x, name = node.input[0], node.name
-        store(model, f"{name}.zero", np.float32(0).reshape(()))
+        store(model, f"{name}.zero", np.array(0, np.float32))
         parts = [f"{name}.{part}" for part in ("above", "below", "scaled")]
         nodes += [
             helper.make_node("Relu", [x], [parts[0]], parts[0]),
