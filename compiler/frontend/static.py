@@ -302,6 +302,8 @@ def folded_value(
     if any(name and name not in constants for name in node.input):
         return None
     size = _result_size(node, constants, shapes)
+    if size is None:
+        return None  # its operands became constants in this round: the next one knows
     if size > MAX_FOLDED and size > sum(constants[name].size for name in node.input if name):
         raise unsupported("too-large", f"node '{text(node.name)}' makes a constant of {size} elements")
     if not defs.has(node.op_type, opset, ""):
@@ -326,15 +328,17 @@ def _shape_value(node: onnx.NodeProto, shape: tuple[int, ...]) -> Array:
     return np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)
 
 
-def _result_size(node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """How many elements a node would make, or more than any limit where that is not known."""
+def _result_size(
+    node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
+) -> int | None:
+    """How many elements a node would make; none where that is not known yet."""
     if node.op_type == "ConstantOfShape":
         return math.prod(int(one) for one in constants[node.input[0]].ravel())
     if node.op_type == "Range":
         start, limit, step = (float(constants[name].ravel()[0]) for name in node.input)
         return math.ceil(max((limit - start) / step, 0)) if step else MAX_ELEMENTS
     shape = shapes.get(node.output[0])
-    return math.prod(shape) if shape is not None else MAX_ELEMENTS
+    return None if shape is None else math.prod(shape)
 
 
 def check_declared(declared: Mapping[str, list[int]], known: Mapping[str, tuple[int, ...]], bound: bool) -> None:
