@@ -12,7 +12,7 @@ from compiler.ir import Module, Rewriter, apply_patterns, fuse, rewrites
 from compiler.pass_manager import Pass, Stage
 from dialects import nn
 from dialects.nn_moves_patterns import CONVOLVED, MOVES
-from dialects.nn_table_patterns import TABLES, tables
+from dialects.nn_table_patterns import TABLES
 
 if TYPE_CHECKING:
     from compiler.target import Target
@@ -79,9 +79,13 @@ class Canonicalize(Pass):
     ensures: ClassVar[Stage] = NN
 
     def run(self, module: Module, target: Target) -> None:
-        others = frozenset(module.store) - tables(module)
         apply_patterns(PATTERNS, module)
         apply_patterns((*CONVOLVED, *PATTERNS), module)
-        unread = frozenset(module.store) - others - tables(module)
-        for name in sorted(unread):
+        for name in sorted(frozenset(module.store) - read_symbols(module)):
             del module.store[name]
+
+
+def read_symbols(module: Module) -> frozenset[str]:
+    """What operations read of the store: numbers, their scales, tables."""
+    constants = [name for op in module.walk(nn.ConstantOp) for name in (op.symbol, op.scales) if name is not None]
+    return frozenset(constants) | {op.table for op in module.walk(nn.LookupOp)}
