@@ -59,6 +59,10 @@ def _mean(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) ->
     return costs.mean_call + header.out_blocks * (costs.mean_block + _sets(call) * SET * costs.mean_group)
 
 
+def _fold(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
+    return costs.fold_call + header.out_blocks * _sets(call) * SET * costs.fold_group
+
+
 def _max(_: Bytes, header: WorkHeader, call: CallRecord, costs: KernelCosts) -> int:
     per_set = MULTIPLIES_PER_PERIOD * header.taps + costs.max_set
     return costs.max_call + header.out_blocks * (costs.max_block + _sets(call) * per_set)
@@ -92,6 +96,7 @@ _CYCLES: dict[Phase, Callable[[Bytes, WorkHeader, CallRecord, KernelCosts], int]
     Phase.MAC: _mac,
     Phase.STAGED: _staged,
     Phase.SCALE: _scale,
+    Phase.FOLD: _fold,
     Phase.MEAN: _mean,
     Phase.MAX: _max,
     Phase.LOOKUP: _lookup,

@@ -200,6 +200,14 @@ def _staged(core: _Core) -> None:
     core.store(_narrowed(core, core.scratch))
 
 
+def _fold(core: _Core) -> None:
+    """The sums of all lanes become that of the first; 32-bit adds wrap."""
+    if not core.header.mean or core.header.combine:
+        raise fault("work-header", "a fold is of a mean, with nothing combined behind it")
+    whole = core.scratch.astype(np.int64).sum(axis=2) + core.header.add_start
+    core.scratch[:, :, 0] = wrap_int32(whole)
+
+
 def _mean(core: _Core) -> None:
     header = core.header
     _check_limits(header.q_min, header.q_max, header.q_signed)
@@ -333,6 +341,7 @@ _RUN: dict[Phase, Callable[[_Core], None]] = {
     Phase.MAC: _mac,
     Phase.STAGED: _staged,
     Phase.SCALE: _scale,
+    Phase.FOLD: _fold,
     Phase.MEAN: _mean,
     Phase.MAX: _max,
     Phase.LOOKUP: _lookup,

@@ -15,6 +15,7 @@ class Phase(Enum):
     MAC = auto()
     STAGED = auto()
     SCALE = auto()
+    FOLD = auto()
     MEAN = auto()
     MAX = auto()
     LOOKUP = auto()
@@ -30,6 +31,8 @@ def phases_of(header: WorkHeader, call: CallRecord) -> tuple[Phase, ...]:
     if header.kernel in MULTIPLIES:
         phases.append(Phase.MAC)
         if call.last and not header.direct and not header.narrow:
+            if header.fold:
+                phases.append(Phase.FOLD)
             phases.append(Phase.MEAN if header.mean else Phase.STAGED if header.staged else Phase.SCALE)
     elif header.kernel == Kernel.MAX_POOL:
         phases.append(Phase.MAX)

@@ -110,7 +110,7 @@ def two_heads(pow2: bool) -> onnx.ModelProto:
 def foreign(pow2: bool) -> onnx.ModelProto:
     """onnxruntime's own Gelu between convolutions; an input that nothing reads."""
     net = begun(pow2)
-    x = net.quant(net.with_constants("Gelu", net.block(net.x, 16), [], domain="com.microsoft"))
+    x = net.quant(net.with_constants("QuickGelu", net.block(net.x, 16), [], domain="com.microsoft"))
     return net.model([net.info(net.block(x, 8))], unused=["extra"])
 
 

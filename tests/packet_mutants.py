@@ -258,7 +258,8 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "narrow_conf": lambda bench: not bench.case.header.narrow and (_unscaled(bench) or not bench.case.header.staged),
     **dict.fromkeys(("mean_inner", "mean_outer", "scale_step"), lambda bench: not bench.case.header.mean),
     "pad_word": lambda bench: not bench.case.call.pad_bytes,
-    **dict.fromkeys(("ready_x", "ready_y", "ready_round", "add_start"), lambda bench: not _narrow(bench)),
+    **dict.fromkeys(("ready_x", "ready_y", "ready_round"), lambda bench: not _narrow(bench)),
+    "add_start": lambda bench: not (_narrow(bench) or bench.case.header.fold),
     "in_place": _no_combine,
     **dict.fromkeys(("product_shift", "product_x_zero", "product_r_less"), _no_product),
     "add_b": lambda bench: _no_combine(bench) or bench.case.header.multiply,
@@ -271,7 +272,7 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "r_offset": _no_combine,
     # For people and for the simulator: the core goes by the steps; reads beyond the last weights may touch them.
     **dict.fromkeys(
-        ("kernel", "direct", "narrow", "staged", "mean", "clipped", "combine", "combine_narrow", "multiply"),
+        ("kernel", "direct", "narrow", "staged", "mean", "clipped", "combine", "combine_narrow", "multiply", "fold"),
         lambda bench: True,
     ),
     **dict.fromkeys(
@@ -283,8 +284,8 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     # The core in row 0 has the first list, however many there are.
     **dict.fromkeys(("call_lists", "list_step"), lambda bench: True),
     "then": lambda bench: bench.case.call.start in COMBINING,
-    "after_rescale": lambda bench: bench.case.call.then not in RESCALING,
-    "after_combine": lambda bench: not COMBINING & _steps(bench),
+    "after_rescale": lambda bench: bench.case.call.then not in {*RESCALING, Step.FOLD},
+    "after_combine": lambda bench: not {*COMBINING, Step.FOLD} & _steps(bench),
     # An average is rounded by words of the header, sums that stay in the scratch not at all.
     "shift": lambda bench: bench.case.header.mean or bench.case.header.direct or not bench.case.call.last,
     "second_shift": lambda bench: not bench.case.header.narrow and (_unscaled(bench) or not bench.case.header.staged),

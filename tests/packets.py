@@ -183,8 +183,18 @@ class Maker:
         bias = draw.numbers(-(1 << 31 if wild else 1 << 14), (1 << 31) - 1 if wild else 1 << 14, *self.pixels[2:])
         start: Ints = bias if self.first else self._from_scratch()
         acc = sums + start
-        self.acc = (acc + (1 << 31)) % (1 << 32) - (1 << 31)
+        self.acc = wrapped(acc)
+        if mean and self.last and not self.fields["combine"] and draw.coin("fold", 0.4):
+            self._fold()
         return self._ended(bias, self.acc, direct, mean)
+
+    def _fold(self) -> None:
+        """The first pixel of each group becomes the sum of all four, and of a number of the header."""
+        start = self.draw.pick(-(1 << 20), 1 << 20)
+        self.fields |= {"fold": True, "add_start": start}
+        places, flat = self._pixel_places(), np.array(self.acc).reshape(-1, self.pixels[2])
+        flat[places[:, 0]] = wrapped(flat[places].sum(axis=1) + start)
+        self.acc = flat.reshape(self.pixels)
 
     def _from_scratch(self) -> Ints:
         image = np.zeros((self.pixels[0] * self.pixels[1], self.shape.out_blocks, 8), np.int64)
@@ -364,6 +374,11 @@ class Maker:
         signed = fields["q_signed" if fields.get("in_place") else "x_signed"]
         fields |= {"ready_x": signed, "ready_r": fields["r_signed"], "ready_y": fields["y_signed"]}
         fields["ready_round"] = 12 + odd
+
+
+def wrapped(sums: Ints) -> Ints:
+    """As 32 bits hold them."""
+    return (sums + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
 def balanced(factor: Ints) -> tuple[Ints, Ints]:

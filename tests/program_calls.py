@@ -17,6 +17,7 @@ FIRST = frozenset({Feature.DIRECT, Feature.SCALE, Feature.PARTS, Feature.COMBINE
 SECOND = frozenset({Feature.NARROW, Feature.MEAN, Feature.MAX, Feature.COMBINE_NARROW})
 THIRD = frozenset({Feature.NARROW, Feature.STAGED, Feature.CLIPPED, Feature.COMBINE, Feature.COMBINE_NARROW})
 FOURTH = frozenset({Feature.COMBINE_NARROW, Feature.MULTIPLY, Feature.EXPAND})
+FIFTH = frozenset({Feature.MEAN, Feature.FOLD, Feature.PARTS})
 
 # Blocks of more periods than any loop holds in flight, and three sets.
 LONG: dict[str, Any] = {"kept": 9, "window": (2, 3), "in_blocks": 2, "out_blocks": 3, "dilation": (1, 1)}
@@ -28,6 +29,8 @@ RAW: dict[str, Any] = {"direct": False, "narrow": False, "staged": False}
 INT8: dict[str, Any] = {"direct": False, "q_signed": True}
 SMALL = {"wide": 1, "in_blocks": 1, "out_blocks": 1}
 ONCE, STAGED = {"narrow": True} | INT8, {"narrow": False, "staged": True, "first": True, "last": True} | INT8
+
+FOLDED: dict[str, Any] = {"mean": True, "fold": True, "combine": False}
 
 
 def _raw(first: bool, last: bool) -> dict[str, Any]:
@@ -78,6 +81,10 @@ CALLS: dict[frozenset[Feature], list[Wanted]] = {
         (Kernel.EXPAND, {"multiply": True, "combine": True, "rows": 1} | SMALL),
         (Kernel.ADD, {"combine_narrow": True}),
     ],
+    FIFTH: [
+        *((Kernel.AVG_POOL, _raw(first, True) | FOLDED) for first in (True, False)),
+        (Kernel.AVG_POOL, _raw(True, True) | FOLDED | {"rows": 1, "wide": 1, "out_blocks": 3}),
+    ],
 }
 
 PLAIN: dict[str, Any] = {"combine": False, "clamped": False, "wild": False, "any_shift": False, "pads": True}
@@ -108,6 +115,9 @@ PACKETS: dict[frozenset[Feature], list[Wanted]] = {
         (Kernel.MULTIPLY, PLAIN),
         (Kernel.EXPAND, PLAIN | {"combine": True, "multiply": True}),
         (Kernel.EXPAND, PLAIN | {"combine": True, "multiply": False, "combine_narrow": True}),
+    ],
+    FIFTH: [
+        (Kernel.AVG_POOL, _raw(first, True) | FOLDED | {"window": (3, 3)} | _PLACES | PLAIN) for first in (True, False)
     ],
 }
 MOST_ALIKE = 0.5

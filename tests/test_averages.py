@@ -14,7 +14,8 @@ from onnx import parser
 
 from compiler.driver import Host, Options, compile_model
 from compiler.errors import DoesNotFit, NodeLocation, UnsupportedModel
-from compiler.mapping.shapes import WINDOW_PIXELS
+from compiler.mapping.program import packets_of, parts_of
+from compiler.mapping.shapes import WINDOW_TAPS, Mapping
 from dialects import nn
 from runtime_sim.instruction_core import InstructionCore
 from runtime_sim.session import Session
@@ -25,15 +26,19 @@ from tests.test_blocks import LAYER
 from tests.test_end_to_end import outputs_of
 
 
-@pytest.mark.parametrize("wide", [1, 2, WINDOW_PIXELS, WINDOW_PIXELS + 1, 1000, 40_001])
+@pytest.mark.parametrize("wide", [1, 2, WINDOW_TAPS, WINDOW_TAPS + 1, 1000, 40_001])
 def test_pixels_of_a_window_are_shared_out_evenly(wide: int) -> None:
     layer = replace(LAYER, kernel="avg_pool", window=(3, wide))
     edges = layer.across
     assert edges[0][0] == 0 and edges[-1][1] == wide
     assert all(one[1] == other[0] for one, other in pairwise(edges))
     sizes = [last - first for first, last in edges]
-    assert max(sizes) <= WINDOW_PIXELS and max(sizes) - min(sizes) <= 1
-    assert layer.of_a_call.window == (3, max(sizes))
+    assert max(sizes) <= WINDOW_TAPS and max(sizes) - min(sizes) <= 1
+    assert layer.of_a_call.window == (3, max(sizes)) and not layer.folds
+    folded = replace(layer, out_width=1)
+    assert folded.folds == (wide > 1)
+    shares = [folded.narrowed(edge).row_taps for edge in folded.across]
+    assert max(shares) <= WINDOW_TAPS and len(shares) == -(-folded.row_taps // WINDOW_TAPS)
     assert replace(layer, kernel="conv").across == ((0, wide),)
 
 
@@ -41,7 +46,9 @@ def mean(shape: tuple[int, int, int]) -> Case:
     return Case("mean", lambda net, x: net.quant(net.global_average_pool(x)), shape)
 
 
-@pytest.mark.parametrize("shape", [(11, 3, 330), (20, 2, 1000), (5, 1, 113)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(11, 3, 330), (20, 2, 1000), (5, 1, 113), (9, 5, 2), (16, 7, 7), (8, 13, 6)], ids=str
+)
 @pytest.mark.parametrize("pow2", [True, False])
 def test_wide_averages_are_cut_by_pixels(shape: tuple[int, int, int], pow2: bool, tmp_path: Path) -> None:
     outputs = outputs_of(mean(shape).build(pow2=pow2), "aie2-2x2", 5, tmp_path)
@@ -82,6 +89,37 @@ def test_a_window_that_moves_is_cut_by_pixels_too(tmp_path: Path) -> None:
     outputs.check_onnxruntime(exact=False)
 
 
+@pytest.mark.parametrize("counted", [0, 1])
+@pytest.mark.parametrize("wide", [2, 3, 6])
+def test_lanes_share_rows_of_a_window_with_pads(wide: int, counted: int, tmp_path: Path) -> None:
+    """One pixel a row, of several rows; a lane's share ends in the pads, or behind them."""
+    window: Attributes = {"kernel_shape": (3, wide + 3), "pads": (1, 2, 0, 1), "count_include_pad": counted}
+    case = Case("narrow_mean", lambda net, x: net.quant(net.average_pool(x, window)), (12, 9, wide))
+    outputs = outputs_of(case.build(pow2=True), "aie2-2x2", 5, tmp_path)
+    outputs.check_bytes()
+    outputs.check_onnxruntime(exact=True)
+
+
+def test_calls_of_a_mean_share_a_packet() -> None:
+    """Parts of one size have one table; those before and behind another size do not meet in one packet."""
+    layer = replace(LAYER, kernel="avg_pool", window=(8, 4), out_width=1)
+    mapping = Mapping("rows", "rows", 1, 1, 1, 1, window_rows=3, finish="mean")
+    parts = parts_of(layer, mapping, (0, 1))
+    assert [[part.window for part in several] for several in packets_of(layer, parts)] == [[(0, 3), (3, 6)], [(6, 8)]]
+    conv = replace(layer, kernel="conv")
+    assert [len(several) for several in packets_of(conv, parts)] == [1, 1, 1]
+
+
+def test_a_large_mean_is_bound_by_its_image(tmp_path: Path) -> None:
+    """Cores take 4 bytes a cycle, of 8 channels each: 56 x 56 x 2 cycles; the rest must not cost as much again."""
+    (tmp_path / "model.onnx").write_bytes(mean((64, 56, 56)).build(pow2=True).SerializeToString())
+    options = Options(target="aie2-4x4", compare_dense=False)
+    compile_model(tmp_path / "model.onnx", tmp_path / "plan", options)
+    (layer,) = json.loads((tmp_path / "plan" / "timing.json").read_text())["layers"]
+    loaded = 56 * 56 * 2  # of the host's image, which is there before a core begins
+    assert layer["cycles"] < 2 * (56 * 56 * 2 + loaded)
+
+
 def test_channels_of_a_mean_take_turns_in_the_memory_tiles(tmp_path: Path) -> None:
     """17 blocks of channels, of which a column's share is larger than its memory tile."""
     outputs = outputs_of(mean((130, 90, 85)).build(pow2=True), "aie2-2x2", 5, tmp_path)
@@ -91,8 +129,9 @@ def test_channels_of_a_mean_take_turns_in_the_memory_tiles(tmp_path: Path) -> No
     assert (layer["columns_by"], layer["passes"]) == ("channels", 3)
 
 
-def test_cut_windows_on_machine_code(tmp_path: Path) -> None:
-    model = mean((12, 2, 250)).build(pow2=True)
+@pytest.mark.parametrize("shape", [(12, 2, 250), (20, 45, 50)], ids=str)
+def test_cut_windows_on_machine_code(shape: tuple[int, int, int], tmp_path: Path) -> None:
+    model = mean(shape).build(pow2=True)
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
     options = Options(target="aie2-2x2", compare_dense=False)
     plan, _ = compile_model(tmp_path / "model.onnx", tmp_path / "plan", options)
@@ -125,7 +164,9 @@ def test_too_long_a_mean_is_refused_at_its_node(pooled: bool, target: str, tmp_p
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
     said = f"reads {side} x {side} = {side * side:,} pixels, there is room for {tiles * 65536:,}"
     with pytest.raises(DoesNotFit, match=said) as caught:
-        compile_model(tmp_path / "model.onnx", tmp_path / "plan", Options(target=target, compare_dense=False))
+        compile_model(
+            tmp_path / "model.onnx", tmp_path / "plan", Options(target=target, compare_dense=False, host="off")
+        )
     place = caught.value.diagnostic.place
     assert isinstance(place, NodeLocation) and place.op_type == "GlobalAveragePool"
 

@@ -18,7 +18,6 @@ from compiler.cli.simulate import main as sim_command
 from compiler.errors import BsccError, UnreadableInput, UnsupportedModel, UsageError
 from compiler.frontend.batch import RULES, mixing_node
 from compiler.plan import Plan
-from compiler.summary import batch_of
 from tests.bad_models import good_model, stored
 from tests.formats import static
 from tests.netbuilder import Style, session
@@ -83,7 +82,6 @@ def test_the_number_of_images_stays_in_the_text_of_each_stage(tmp_path: Path) ->
     assert len(stages) == 4
     for name in stages:
         module = bscc.parse_module(plan.files[name].decode(), CONTEXT)
-        assert batch_of(module) == COUNT
         assert bscc.print_module(module).encode() == plan.files[name]
 
 

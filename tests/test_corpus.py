@@ -15,13 +15,15 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import bscc
 from benchmarks.corpus import __main__ as corpus
 from benchmarks.corpus import fetch, table
 from benchmarks.corpus.convert import Places, samples_of
-from benchmarks.corpus.cut import before, reasons, refused
 from benchmarks.corpus.fetch import Failure, Package
+from benchmarks.corpus.interpret import Interpreter
+from benchmarks.corpus.measure import compared, said
 from benchmarks.corpus.networks import NETWORKS, Feed, Pixels
-from benchmarks.corpus.prepare import bound, float_of, folded, macs_of
+from benchmarks.corpus.prepare import int8_of
 from benchmarks.corpus.samples import SAMPLES, one_fed, scaled
 from compiler.errors import Diagnostic, NodeLocation, UnsupportedModel
 
@@ -81,15 +83,19 @@ def test_a_network_is_measured_once_and_a_failure_is_a_row(folder: Path, capsys:
     results = folder / "results/aie2-2x2"
     row = json.loads((results / "digit_cnn.json").read_text())
     assert "failure" not in row
-    assert row["macs"] == row["macs_array"] == 14 * 14 * 8 * 9 + 8 * CLASSES
+    assert row["macs"] == 14 * 14 * 8 * 9 + 8 * CLASSES
+    assert row["macs_share"] == 1
     assert row["quantised"] == "by 4 samples of mnist20"
-    assert row["refusals"] == [["Softmax: the operator Softmax is not supported"]]
-    (compared,) = row["compared"]
-    assert compared["numbers"] == CLASSES
-    assert compared["differ_from_reference"] == 0
-    assert compared["largest"] <= 2
+    (reason,) = row["host"]["reasons"]
+    assert row["host"]["nodes"] == 1 and reason.startswith("Softmax: ")
+    assert row["differ_from_reference"] == 0
+    (outputs,) = row["compared"]
+    assert outputs["numbers"] == CLASSES
+    assert outputs["apart"] < 0.05
     assert row["right"]["count"] == 12
-    assert abs(row["right"]["array"] - row["right"]["onnxruntime"]) <= 12 - row["right"]["same"]
+    assert 0 < row["noise"]["onnxruntime"] < 0.2 and 0 < row["noise"]["plan"] < 0.2
+    assert row["right"].keys() >= {"float", "onnxruntime_own", "onnxruntime"}
+    assert abs(row["right"]["plan"] - row["right"]["onnxruntime"]) <= 12 - row["right"]["same"]
 
     failed = json.loads((results / "resnet20.json").read_text())["failure"]
     assert failed["step"] == "convert"
@@ -111,69 +117,53 @@ def test_a_network_that_takes_too_long_is_a_row(folder: Path) -> None:
     assert row["failure"] == {"step": "run", "text": "took more than 0 s"}
 
 
-def test_a_model_becomes_static_and_computes_the_same(tmp_path: Path) -> None:
+def test_a_model_becomes_int8_twice(tmp_path: Path) -> None:
+    """By bscc's quantiser and by onnxruntime's, from one file with a dynamic batch, by the same samples."""
     onnx.save(small_net(), tmp_path / "in.onnx")
-    model = float_of(tmp_path / "in.onnx", (1, 1, SIDE, SIDE), tmp_path / "out.onnx")
-    assert [node.op_type for node in model.graph.node] == ["Conv", "Relu", "GlobalAveragePool", "Flatten", "Gemm"]
-    assert model.opset_import[0].version >= 13
-    assert [one.name for one in model.graph.input] == ["x"]
-    x = np.random.default_rng(0).normal(size=(1, 1, SIDE, SIDE)).astype(np.float32)
-    np.testing.assert_allclose(run(model, {"x": x}), run(small_net(), {"x": x}), rtol=1e-4, atol=1e-5)
+    rng = np.random.default_rng(0)
+    samples = [rng.normal(size=(1, 1, SIDE, SIDE)).astype(np.float32) for _ in range(4)]
+    ours, theirs = tmp_path / "ours.onnx", tmp_path / "theirs.onnx"
+    int8_of(tmp_path / "in.onnx", (1, 1, SIDE, SIDE), samples, ours, theirs)
+    expected = run(small_net(), {"x": samples[0]})
+    for path in (ours, theirs):
+        kinds = [node.op_type for node in onnx.load(path).graph.node]
+        assert kinds.count("QuantizeLinear") >= 3 and "BatchNormalization" not in kinds
+        np.testing.assert_allclose(run(onnx.load(path), {"x": samples[0]}), expected, atol=0.1 * np.abs(expected).max())
+    written = ours.stat().st_mtime_ns
+    int8_of(tmp_path / "in.onnx", (1, 1, SIDE, SIDE), samples, ours, theirs)
+    assert ours.stat().st_mtime_ns == written, "what is there is left alone"
 
 
-def test_multiplications_are_counted() -> None:
-    """Grouped and transposed convolutions and a matrix product by the right dimensions."""
-    shapes = {"w": (8, 2, 3, 3), "v": (8, 5, 2, 2), "m": (6, 7)}
-    stored = [numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in shapes.items()]
-    nodes = [
-        helper.make_node("Conv", ["x", "w"], ["a"], group=2, pads=[1, 1, 1, 1]),
-        helper.make_node("ConvTranspose", ["a", "v"], ["b"], strides=[2, 2]),
-        helper.make_node("MatMul", ["b", "m"], ["c"]),
-    ]
-    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("n", 4, 3, 3))
-    graph = helper.make_graph(nodes, "g", [given], [helper.make_empty_tensor_value_info("c")], stored)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
-    found = macs_of(bound(model, (1, 4, 3, 3)))
-    assert found == 8 * 9 * 2 * 9 + 8 * 9 * 5 * 4 + 5 * 6 * 7 * 6
-    assert macs_of(folded(bound(small_net(), (1, 1, SIDE, SIDE)))) == 14 * 14 * 8 * 9 + 8 * CLASSES
+def test_the_interpreter_gives_every_tensor_of_a_plan_of_parts(tmp_path: Path) -> None:
+    model, x = tmp_path / "int8.onnx", np.random.default_rng(1).normal(size=(1, 1, SIDE, SIDE)).astype(np.float32)
+    onnx.save(small_net(tail="Softmax"), tmp_path / "in.onnx")
+    int8_of(tmp_path / "in.onnx", (1, 1, SIDE, SIDE), [x], model, None)
+    plan, _ = bscc.compile(model, tmp_path / "plan", bscc.Options(target="aie2-2x2", compare_dense=False))
+    assert isinstance(plan, bscc.PartedPlan)
+    known = Interpreter(plan, model).run({"x": x})
+    done = bscc.Session(plan).execute({"x": x})
+    assert [part.path for part in done.parts if part.array] == ["array/0"]
+    made = [part.array.outputs for part in done.parts if part.array]
+    for name, array in {**done.outputs, **made[0]}.items():
+        assert known[name].dtype == array.dtype
+        assert np.array_equal(known[name], array)
 
 
-def test_a_model_is_cut_before_what_is_refused(tmp_path: Path) -> None:
-    def node(kind: str, inputs: list[str], name: str) -> onnx.NodeProto:
-        return helper.make_node(kind, inputs, [name], name)
-
-    nodes = [
-        node("Relu", ["x"], "first"),
-        node("Sigmoid", ["first"], "bad"),
-        node("Relu", ["first"], "good"),
-        node("Add", ["bad", "good"], "sum"),
-        node("Relu", ["good"], "other"),
-        node("Shape", ["w"], "constant"),
-        node("Reshape", ["sum", "constant"], "last"),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (4,))],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, (4,)) for name in ("last", "other")],
-        [numpy_helper.from_array(np.ones(4, np.float32), "w")],
-    )
-    onnx.save(helper.make_model(graph), tmp_path / "m.onnx")
-
-    def error(name: str) -> UnsupportedModel:
-        return UnsupportedModel(Diagnostic("unsupported-op", "no", NodeLocation(name, file="m.onnx")))
-
-    assert refused(error("bad")) == ["bad"]
+def test_messages_are_counted() -> None:
     several = UnsupportedModel(
         *(Diagnostic("c", "no", NodeLocation(name, "Conv")) for name in "ab"), Diagnostic("d", "x")
     )
-    assert refused(several) == ["a", "b"]
-    assert reasons(several) == ["Conv: no (2 nodes)", "x"]
-    assert before(tmp_path / "m.onnx", (), error("bad")) == ("first", "good")
-    assert before(tmp_path / "m.onnx", ("first", "good"), error("good")) == ("first",)
-    assert before(tmp_path / "m.onnx", (), error("first")) == (), "nothing comes before it"
-    assert before(tmp_path / "m.onnx", (), UnsupportedModel(Diagnostic("x", "no place"))) == ()
+    assert said(several) == "Conv: no (2 nodes); x"
+    assert said(Failure("so")) == "so"
+    assert said(KeyError("so")) == "KeyError: 'so'"
+
+
+def test_outputs_are_compared_by_steps_or_by_their_size() -> None:
+    mine, other = np.array([1.0, 2.0, 3.5]), np.array([1.0, 2.5, 3.5])
+    assert compared("y", mine, other, 0.25) == {"name": "y", "numbers": 3, "equal": 2, "steps": 2}
+    assert compared("y", mine, other, None) == {"name": "y", "numbers": 3, "equal": 2, "apart": 0.5, "peak": 3.5}
+    with pytest.raises(Failure, match=r"\[3\] from the plan, \[2\]"):
+        compared("y", mine, other[:2], None)
 
 
 def packed(kind: str) -> bytes:
@@ -260,26 +250,26 @@ def test_scaling_keeps_means_and_straight_lines() -> None:
 
 
 def test_the_table_says_what_was_measured() -> None:
-    compared = [
-        {"name": "a", "numbers": 60, "equal": 59, "largest": 1},
-        {"name": "b", "numbers": 40, "equal": 40, "largest": 0},
+    outputs = [
+        {"name": "a", "numbers": 60, "equal": 59, "steps": 1},
+        {"name": "b", "numbers": 30, "equal": 30, "steps": 0},
+        {"name": "c", "numbers": 10, "equal": 0, "apart": 0.012, "peak": 0.9},
     ]
-    done = {"network": "one", "what": "a net", "macs": 2_000_000_000, "macs_array": 1_500_000_000, "us": 1234.4}
-    right = {"samples": "photos", "count": 20, "float": 18, "onnxruntime": 17, "array": 16, "same": 19}
+    done = {"network": "one", "what": "a net", "macs": 2_000_000_000, "macs_share": 0.75, "us": 1234.4}
+    noise = {"onnxruntime": 0.02, "plan": 0.0256}
+    right = {"samples": "photos", "count": 20, "float": 18, "onnxruntime_own": 15, "onnxruntime": 17, "plan": 16}
+    host = {"nodes": 4, "array_parts": 1, "reasons": ["Softmax: no", "Conv: 8 groups", "Conv: 16 groups (2 nodes)"]}
     rows: list[dict[str, Any]] = [
-        {
-            **done,
-            "compared": compared,
-            "right": right,
-            "outputs": ["t", "u"],
-            "refusals": [["Softmax: no", "Conv: 8 groups"], ["Conv: 16 groups (2 nodes)"]],
-        },
+        {**done, "compared": outputs, "noise": noise, "right": right, "host": host},
         {"network": "two", "what": "another", "failure": {"step": "compile", "text": "x" * 900}},
     ]
     text = list(table.table(rows))
-    assert text[2] == "| one | a net | 2.000 | 75.0% | 1,234 | 99 of 100 (99.0%) | 1 | 18 | 17 | 16 | 20 |"
-    assert text[3] == "| two | another | - | - | - | - | - | - | - | - | - |"
-    assert text[5] == "* one: compiled up to `t` and 1 more: Softmax: no; Conv: 8 groups"
+    assert text[2] == (
+        "| one | a net | 2.000 | 75.0% | 4 | 1,234 | 89 of 100 (89.0%) | 1 steps, 0.012 of 0.9 "
+        "| 2.0% | 2.6% | 18 | 15 | 17 | 16 | 20 |"
+    )
+    assert text[3] == "| two | another | - | - | - | - | - | - | - | - | - | - | - | - | - |"
+    assert text[5] == "* one: on the host: Softmax: no; Conv: 8 groups"
     assert text[6].startswith("* two: compile: xxx")
     assert len(text[6]) < 300
 

@@ -18,12 +18,12 @@ CASES = {
     "check_island": ("island", "--check"),
     "check_no_host": ("island", "--check", "--no-host"),
     "check_foreign": ("foreign", "--check"),
-    "check_float_model": ("float_model", "--check"),
+    "check_float_model": ("float_layers", "--check"),
     "summary_norm_between": ("norm_between", "--no-compare-dense", "-o", "{plan}"),
     "no_host_norm_between": ("norm_between", "--no-host", "-o", "{plan}"),
     "no_host_overflow": ("overflow", "--no-host", "-o", "{plan}"),
     "no_host_too_large": ("too_large", "--no-host", "-o", "{plan}"),
-    "nothing_left": ("float_model", "-o", "{plan}"),
+    "nothing_left": ("float_layers", "-o", "{plan}"),
 }
 
 

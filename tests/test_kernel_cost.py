@@ -31,6 +31,7 @@ def compiled(case: Case, costs: KernelCosts) -> int:
     if case.periods:
         cycles += cost.mac_cycles(costs, variant(case), groups, blocks, sum(case.periods))
         if call.last and variant(case).endswith("raw"):
+            cycles += cost.fold_cycles(costs, groups, blocks) if header.fold else 0
             way = "mean" if header.mean else "staged" if header.staged else "scale"
             cycles += cost.rescale_cycles(costs, way, groups, blocks)
     if kernel == Kernel.MAX_POOL:

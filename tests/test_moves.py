@@ -14,7 +14,7 @@ import pytest
 
 from compiler.cli.simulate import main as bscc_sim
 from compiler.driver import Options, compile_model
-from compiler.errors import UnsupportedModel
+from compiler.errors import UsageError
 from compiler.pipeline import DEFAULT_PIPELINE
 from runtime_sim.session import Session
 from tests.models import feeds
@@ -332,5 +332,5 @@ def test_a_plan_with_parts_can_be_forced(tmp_path: Path) -> None:
 def test_the_papers_estimate_knows_no_interleaving(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(RESIZES[0].build().SerializeToString())
-    with pytest.raises(UnsupportedModel, match="several layers write in turn"):
+    with pytest.raises(UsageError, match="several layers write in turn"):
         compile_model(path, tmp_path / "plan", Options("aie2-2x2", compare_dense=False, cost_model="paper"))

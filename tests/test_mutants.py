@@ -14,7 +14,7 @@ import pytest
 from compiler.encoding.work import Kernel
 from compiler.kernels.programs.resident import Feature
 from tests.packet_mutants import PacketBench, packet_mutants
-from tests.program_calls import CALLS, FIRST, FOURTH, SECOND, THIRD, Wanted, telling
+from tests.program_calls import CALLS, FIFTH, FIRST, FOURTH, SECOND, THIRD, Wanted, telling
 from tests.program_mutants import (
     Bench,
     Mutant,
@@ -28,7 +28,7 @@ from tests.program_mutants import (
 )
 from tests.program_pieces import recorded
 
-PROGRAMS = {"first": FIRST, "second": SECOND, "third": THIRD, "fourth": FOURTH}
+PROGRAMS = {"first": FIRST, "second": SECOND, "third": THIRD, "fourth": FOURTH, "fifth": FIFTH}
 EACH = 2  # calls of every kind
 SAMPLED, SWEPT = 110, 700  # faults of a program beside those of its locks
 PACKET_SAMPLED, PACKET_SWEPT = 40, 1000

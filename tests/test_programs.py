@@ -9,13 +9,13 @@ from compiler.kernels.programs import weave
 from compiler.kernels.programs.parts import op
 from compiler.kernels.programs.resident import Feature
 from compiler.kernels.schedule.checker import check_timeline
-from tests.program_calls import FIRST, FOURTH, SECOND, THIRD
+from tests.program_calls import FIFTH, FIRST, FOURTH, SECOND, THIRD
 from tests.program_mutants import VARIANTS, least_of, nest_of
 from tests.program_paths import Trips, nest_faults, seam_faults
 from tests.program_pieces import piece_faults, recorded
 
-PROGRAMS = [FIRST, SECOND, THIRD, FOURTH, *(frozenset({one}) for one in Feature)]
-IDS = ["first", "second", "third", "fourth", *(one.name for one in Feature)]
+PROGRAMS = [FIRST, SECOND, THIRD, FOURTH, FIFTH, *(frozenset({one}) for one in Feature)]
+IDS = ["first", "second", "third", "fourth", "fifth", *(one.name for one in Feature)]
 every_program = pytest.mark.parametrize("features", PROGRAMS, ids=IDS)
 MORE_TRIPS = 6
 

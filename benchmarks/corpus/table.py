@@ -11,8 +11,9 @@ from benchmarks.corpus.networks import NETWORKS, Network
 
 Row = Mapping[str, Any]
 TITLES = (
-    "network", "what", "GMAC", "MACs on the array", "time, us", "numbers equal to onnxruntime",
-    "largest difference, steps", "right: float", "onnxruntime int8", "array", "of",
+    "network", "what", "GMAC", "MACs on the array", "nodes of the host", "time, us", "numbers equal to onnxruntime",
+    "largest difference", "noise, onnxruntime", "bscc",
+    "right: float", "onnxruntime's own int8", "onnxruntime", "bscc", "of",
 )  # fmt: skip
 
 
@@ -41,12 +42,22 @@ def cells(row: Row) -> list[str]:
         row["network"],
         row["what"],
         f"{row['macs'] / 1e9:.3f}" if "macs" in row else "-",
-        f"{row['macs_array'] / row['macs']:.1%}" if "macs_array" in row else "-",
+        f"{row['macs_share']:.1%}" if "macs_share" in row else "-",
+        str(row["host"]["nodes"]) if "host" in row else "-",
         f"{row['us']:,.0f}" if "us" in row else "-",
         f"{equal:,} of {numbers:,} ({equal / numbers:.1%})" if compared else "-",
-        str(max(one["largest"] for one in compared)) if compared else "-",
-        *(str(right.get(key, "-")) for key in ("float", "onnxruntime", "array", "count")),
+        apart(compared) if compared else "-",
+        *(f"{row['noise'][key]:.1%}" if "noise" in row else "-" for key in ("onnxruntime", "plan")),
+        *(str(right.get(key, "-")) for key in ("float", "onnxruntime_own", "onnxruntime", "plan", "count")),
     ]
+
+
+def apart(compared: Sequence[Row]) -> str:
+    """The largest difference: in steps of outputs of the array, and beside the largest number of the host's."""
+    steps = [one["steps"] for one in compared if "steps" in one]
+    floats = max(((one["apart"], one["peak"]) for one in compared if "apart" in one), default=None)
+    found = [f"{max(steps)} steps"] if steps else []
+    return ", ".join([*found, f"{floats[0]:.2g} of {floats[1]:.3g}"] if floats else found)
 
 
 def notes(row: Row) -> Iterator[str]:
@@ -54,9 +65,8 @@ def notes(row: Row) -> Iterator[str]:
     name = row["network"]
     if "failure" in row:
         yield f"* {name}: {row['failure']['step']}: {flat('; '.join(alike(row['failure']['text'].split('; '))))}"
-    if row.get("outputs"):
-        refused = alike([one for refusal in row["refusals"] for one in refusal])
-        yield f"* {name}: compiled up to {shown(row['outputs'])}: {flat('; '.join(refused))}"
+    if row.get("host", {}).get("nodes"):
+        yield f"* {name}: on the host: {flat('; '.join(alike(row['host']['reasons'])), REASON_LETTERS)}"
 
 
 def alike(messages: Sequence[str]) -> list[str]:
@@ -67,17 +77,13 @@ def alike(messages: Sequence[str]) -> list[str]:
     return list(found.values())
 
 
-def shown(names: Sequence[str], most: int = 80) -> str:
-    """The first name, and how many more there are."""
-    first = names[0] if len(names[0]) <= most else f"{names[0][:most]}..."
-    return f"`{first}`" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-
-
 def flat(text: str, most: int = 240) -> str:
     """A message on one line."""
     words = " ".join(text.split())
     return words if len(words) <= most else words[:most] + "..."
 
+
+REASON_LETTERS = 600
 
 HEAD_LINES = 3
 """Lines of the list before the first network."""
@@ -85,7 +91,7 @@ HEAD_LINES = 3
 
 def listing() -> Iterator[str]:
     """Each network's file, what it is, its input and preprocessing, and where it comes from."""
-    yield "models/FILE is as fetched or converted, static/FILE has all shapes, int8/FILE is the QDQ model."
+    yield "models/FILE is as fetched or converted, int8/FILE is the QDQ model that bscc makes of it if it is float."
     yield "data/*.npz has samples and labels before preprocessing; benchmarks/corpus/samples.py says how they are fed."
     yield "file | what | input | pixels | source"
     for name, network in NETWORKS.items():

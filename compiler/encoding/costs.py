@@ -54,6 +54,8 @@ class KernelCosts:
     mean_call: int
     mean_block: int
     mean_group: int
+    fold_call: int
+    fold_group: int
     max_call: int
     max_block: int
     max_set: int

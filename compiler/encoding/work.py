@@ -104,6 +104,7 @@ class Step(IntEnum):
     MEAN = 48
     MULTIPLY = 52
     EXPAND = 56
+    FOLD = 60
 
 
 def multiply_conf(kernel: Kernel, x_signed: bool) -> int:
@@ -157,6 +158,7 @@ class CoreConfig(Record):
     step_mean: int = bits(28, 19, 0)
     step_multiply: int = bits(29, 19, 0)
     step_expand: int = bits(30, 19, 0)
+    step_fold: int = bits(31, 19, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +170,8 @@ class WorkHeader(Record):
     `rounding` for crRnd where sums become bytes on the way; `narrow_conf`, by which 16-bit numbers are multiplied; and
     the `ready` bytes, which say for a combining step what flags say.  The `product` fields are of packets that
     `multiply`: the zero points of both operands, that of the second negative, and how far products are shifted to 16
-    bits.  In other packets they are 0, so that who wants the rest of their words may load these whole.
+    bits.  In other packets they are 0, so that who wants the rest of their words may load these whole.  A mean whose
+    lanes share one pixel of the result is a `fold`, and `add_start` what its sum starts from.
     """
 
     WORDS: ClassVar[int] = 32
@@ -190,6 +193,7 @@ class WorkHeader(Record):
     clipped: bool = flag(0, 28)
     combine_narrow: bool = flag(0, 29)
     multiply: bool = flag(0, 30)
+    fold: bool = flag(0, 31)
     size_words: int = bits(1, 15, 0)
     layer: int = bits(1, 27, 16)
     call_lists: int = bits(1, 31, 28, default=1)
@@ -238,8 +242,8 @@ class CallRecord(Record):
     """One kernel call of a work packet: which buffers it takes and gives back, and which rows it computes.
 
     It begins with the program's step `start`, which goes on to `then`; a rescaling one goes on to `after_rescale`, a
-    combining one to `after_combine`.  All four are values of `Step`.  `groups` are rows * groups_wide; `x_offset` and
-    `r_offset` count from the act slot, `scales_offset` from the packet's start, all in bytes.
+    combining or folding one to `after_combine`.  All four are values of `Step`.  `groups` are rows * groups_wide;
+    `x_offset` and `r_offset` count from the act slot, `scales_offset` from the packet's start, all in bytes.
     """
 
     WORDS: ClassVar[int] = 8
@@ -285,6 +289,7 @@ _NEXT = {
     Step.SCALE: "after_rescale",
     Step.MEAN: "after_rescale",
     Step.MULTIPLY: "after_combine",
+    Step.FOLD: "after_combine",
 }
 """Where a call record says what a step goes on to, if not by `then`."""
 
@@ -294,6 +299,8 @@ def _steps(header: WorkHeader, call: CallRecord) -> Iterator[Step]:
     first = _first_step(header, call)
     yield first
     if call.last and first in (Step.BIAS_RAW, Step.SCRATCH_RAW):
+        if header.fold:
+            yield Step.FOLD
         yield Step.MEAN if header.mean else Step.STAGED if header.staged else Step.SCALE
     if call.last and header.combine and header.kernel not in COMBINING:
         yield _combine_step(header)

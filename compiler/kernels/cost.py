@@ -22,7 +22,7 @@ def typical() -> KernelCosts:
     """
     first = resident({Feature.DIRECT, Feature.NARROW, Feature.MAX, Feature.COMBINE_NARROW, Feature.MEAN}).costs
     second = resident({Feature.STAGED, Feature.SCALE, Feature.PARTS, Feature.COMBINE}).costs
-    third = resident({Feature.MULTIPLY, Feature.EXPAND, Feature.LOOKUP}).costs
+    third = resident({Feature.MULTIPLY, Feature.EXPAND, Feature.LOOKUP, Feature.FOLD}).costs
     programs = first, second, third
     names = [one.name for one in fields(KernelCosts)]
     return KernelCosts(**{name: next(filter(None, (getattr(one, name) for one in programs)), 0) for name in names})
@@ -54,6 +54,11 @@ def rescale_cycles(costs: KernelCosts, way: str, groups: Number, blocks: Number)
     """
     call, block, group = (int(getattr(costs, f"{way}_{of}")) for of in ("call", "block", "group"))
     return call + blocks * (block + SET * ceil_div(groups, SET) * group)
+
+
+def fold_cycles(costs: KernelCosts, groups: Number, blocks: Number) -> Number:
+    """The lanes of sums in the scratch added up, in whole sets."""
+    return costs.fold_call + SET * ceil_div(groups, SET) * blocks * costs.fold_group
 
 
 def max_cycles(costs: KernelCosts, groups: Number, blocks: Number, taps: int) -> Number:

@@ -302,24 +302,33 @@ def _pool(layer: Layer, piece: Piece, lanes: Lanes) -> _Body:
     """The taps of a window; an average multiplies them by one, a maximum may look at one twice."""
     if layer.kernel not in ("avg_pool", "max_pool"):
         return _Body(np.zeros(0, np.int32))
-    high, wide = (last - first for first, last in (piece.window, piece.across))
-    ky, kx = (one.reshape(-1) for one in np.indices((high, wide)))
+    call = layer.narrowed(piece.across)
+    ky, kx = (one.reshape(-1) for one in np.indices((piece.window[1] - piece.window[0], call.row_taps)))
     taps = _offsets(layer, piece, lanes, ky, kx, np.zeros_like(ky)).astype(np.int32)
     table = np.zeros(max(taps.size, piece.mapping.least_periods), np.int32)
     table[: taps.size], table[taps.size :] = taps, taps[0]
     if not layer.sums:
         return _Body(table)
     blocks = np.zeros((table.size, BLOCK_BYTES // GROUP_BYTES, GROUP_BYTES), np.int8)
-    blocks[: taps.size, 0] = 1
+    # A lane's share of a row may reach past its end.
+    inside = np.arange(LANES) * call.row_taps + kx[:, None] < call.window[1] if layer.folds else 1
+    blocks.reshape(table.size, -1, LANES, BLOCK)[: taps.size, 0] = np.broadcast_to(inside, (taps.size, LANES))[
+        ..., None
+    ]
     count = piece.out_blocks[1] - piece.out_blocks[0]
     zeros = np.zeros((count, BLOCK), np.int32)
     records = BlockRecords(
-        bias=zeros + (SCRATCH_OFFSET - layer.x_zero * layer.taps),
+        bias=zeros + (0 if layer.folds else _sum_start(layer)),
         multiplier=zeros,
         periods=np.full(count, table.size, np.int64),
         shift=np.zeros(count, np.int64),
     )
     return _Body(table, blocks, records)
+
+
+def _sum_start(layer: Layer) -> int:
+    """What the sum of an average starts from."""
+    return SCRATCH_OFFSET - layer.x_zero * layer.taps
 
 
 def _offsets(
@@ -395,5 +404,7 @@ def _fields(layer: Layer, piece: Piece, lanes: Lanes, scales: Scales | None) -> 
         fields |= {"ready_round": HALF_TO_EVEN + fields.get("y_odd", False)}
     if scales is not None:
         inner = max(0, scales.shift - MEAN_GUARD_BITS)
+        if layer.folds:
+            fields |= {"fold": True, "add_start": _sum_start(layer)}
         fields |= {"mean": True, "mean_inner": inner, "mean_outer": scales.shift - inner, "scale_step": scales.step}
     return fields

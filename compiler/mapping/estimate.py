@@ -21,7 +21,7 @@ from compiler.mapping.cuts import Cuts, part_count, window_count
 from compiler.mapping.lanes import input_groups
 from compiler.mapping.memory import round_up
 from compiler.mapping.patterns import MAX_CHAIN
-from compiler.mapping.program import Extent, broadcasts_acts
+from compiler.mapping.program import Extent, broadcasts_acts, packets_of, parts_of
 from compiler.mapping.rates import load_rate
 from compiler.mapping.shapes import CoreLayout, Layer, Storage, groups_of
 from compiler.mapping.sizes import TileSizes, senders_of, tile_sizes
@@ -115,6 +115,22 @@ class Trial:
         """Calls that sum up a tile."""
         return part_count(self.layer, self.cuts)
 
+    @cached_property
+    def _means(self) -> list[int]:
+        """Of an average, calls of each packet that a tile is summed up by."""
+        whole = parts_of(self.layer, self.cuts[0], (0, 0))
+        return [len(several) for several in packets_of(self.layer, whole)]
+
+    @property
+    def packets_of_a_tile(self) -> Ints | int:
+        """Packets that it is summed up by, if by several calls."""
+        return len(self._means) if self.layer.kernel == "avg_pool" else self.parts
+
+    @property
+    def calls_of_a_packet(self) -> int:
+        """Calls of the packet that has most of them, if a tile is summed up by several."""
+        return max(self._means) if self.layer.kernel == "avg_pool" else 1
+
     @property
     def _rows(self) -> int:
         return self.core.rows[1] - self.core.rows[0]
@@ -146,14 +162,14 @@ class Trial:
     @cached_property
     def packets(self) -> Ints:
         """Work packets that a core is sent."""
-        turns = np.where(self.parts > 1, self.tiles * self.parts, 1)
+        turns = np.where(self.parts > 1, self.tiles * self.packets_of_a_tile, 1)
         found: Ints = self.across * self.outs * turns
         return found
 
     @property
     def _taps(self) -> int:
-        """Window pixels of a call."""
-        return self.cuts.window_rows * self.layer.of_a_call.window[1]
+        """Window pixels that a call multiplies a lane by."""
+        return self.cuts.window_rows * self.layer.of_a_call.row_taps
 
     def mean_entries(self) -> Entries:
         """The table entries were kept blocks spread by chance."""
@@ -175,7 +191,7 @@ class Trial:
         """Of the largest work packet."""
         layer, cuts = self.layer, self.cuts
         lists = self.target.core_rows if cuts.rows_by == "rows" else 1
-        calls = lists * np.where(self.parts > 1, 1, self.tiles)
+        calls = lists * np.where(self.parts > 1, self.calls_of_a_packet, self.tiles)
         scales = 0 * calls
         if layer.kernel == "avg_pool":
             edges = -(-layer.pads[0] // layer.strides[0]) + -(-(layer.window[0] - 1) // layer.strides[0])
@@ -221,6 +237,8 @@ class Trial:
             total = total + (parts - 1) * cost.mac_cycles(costs, "scratch_raw", groups, blocks, 0 * groups)
         if finish in ENDS:
             total = total + cost.rescale_cycles(costs, finish, groups, blocks)
+        if layer.folds:
+            total = total + cost.fold_cycles(costs, groups, blocks)
         if layer.kernel == "max_pool":
             total = total + cost.max_cycles(costs, groups, blocks, layer.taps)
         if layer.kernel == "lookup":
@@ -273,7 +291,7 @@ class Trial:
         high = (cuts.rows - 1) * layer.strides[0] + (cuts.window_rows - 1) * layer.dilations[0] + 1
         strided = (layer.window[1] > 1) & (groups_of(cuts.width) > 1)
         inner = cuts.in_blocks if layer.is_conv else cuts.out_blocks
-        act = np.where(strided & (inner > 1) & (inner < self.facts.held[0]), high, 1)
+        act = np.where((strided | layer.folds) & (inner > 1) & (inner < self.facts.held[0]), high, 1)
         deep = cuts.out_blocks
         own = [np.where(strided & (deep > 1) & (deep < held), cuts.rows, 1) for held in self.facts.held[1:]]
         return sum(own[:-1], act), own[-1] + int(self.output.bordered)
@@ -350,5 +368,4 @@ def _pieces(whole: int, size: Ints) -> Iterator[tuple[Ints, Ints]]:
 def smallest_tile_bytes(layer: Layer) -> int:
     """Activation bytes of one group of output pixels of one block, the least a core must hold."""
     high = (layer.window[0] - 1) * layer.dilations[0] + 1
-    wide = (layer.of_a_call.window[1] - 1) * layer.dilations[1] + 1
-    return high * wide * GROUP_BYTES
+    return high * input_groups(layer.of_a_call, 1) * GROUP_BYTES

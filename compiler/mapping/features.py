@@ -45,6 +45,8 @@ def features_of(nodes: Sequence[Node]) -> frozenset[Feature]:
             found.add(Feature.CLIPPED)
         if node.layer.kernel == "expand":
             found.add(Feature.EXPAND)
+        if node.layer.folds:
+            found.add(Feature.FOLD)
         if node.layer.product:
             found.add(Feature.MULTIPLY)
         elif node.layer.combines:

@@ -1,7 +1,8 @@
 """Which pixels lie side by side in a core: groups of 4 pixels of 8 channels, one vector each.
 
 A window one pixel wide takes neighbours: lane j of group g is pixel 4 g + j.  A wider one takes pixels a stretch
-apart, so that the same tap of 4 pixels is one aligned group: of G groups, lane j of group g is pixel j G + g.
+apart, so that the same tap of 4 pixels is one aligned group: of G groups, lane j of group g is pixel j G + g.  Where a
+mean has one pixel a row, the lanes take a quarter of its window's row each, and are added up in the end.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def lanes_of(layer: Layer, width: int) -> Lanes:
         own, source = ((LANES, 1), (wide, LANES)), ((LANES, stride), (wide, LANES * stride))
         return Lanes(wide, own, wide, source, 1)
     input_wide = input_groups(layer, wide)
+    if layer.folds:
+        return Lanes(1, ((LANES, 1), (1, LANES)), input_wide, ((LANES, input_wide), (input_wide, 1)), 1)
     return Lanes(wide, ((LANES, wide), (wide, 1)), input_wide, ((LANES, wide * stride), (input_wide, 1)), stride)
 
 
@@ -53,10 +56,16 @@ def input_groups(layer: Layer, wide: Number) -> Number:
         return wide - wide + 1
     if layer.window[1] == 1:
         return wide
+    if layer.folds:
+        return wide - wide + layer.row_taps
     return (wide - 1) * layer.strides[1] + (layer.window[1] - 1) * layer.dilations[1] + 1
 
 
 def reach(layer: Layer) -> int:
     """Pixels of an input row, from its first valid one, up to the last that any tile fetches."""
+    if layer.folds:
+        return (
+            max(first + LANES * layer.narrowed((first, past)).row_taps for first, past in layer.across) - layer.pads[1]
+        )
     last = LANES * groups_of(layer.out_width) - 1
     return last * layer.strides[1] - layer.pads[1] + (layer.window[1] - 1) * layer.dilations[1] + 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import NamedTuple
 
 from compiler.encoding.overlay import shares_rows
@@ -96,7 +97,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Step:
-    """The calls of one work packet: blocks of the output and the input, rows of the window, pixels of a row."""
+    """The calls of one work packet, and what the first multiplies: table and weights are the same for all."""
 
     out_blocks: tuple[int, int]
     part: Part
@@ -267,8 +268,9 @@ def step_count(layer: Layer, mapping: Mapping, extent: Extent, core_rows: int) -
     shares = [divide(extent, mapping.rows_by, core_rows, row) for row in range(core_rows)]
     slots = max(len(chunks(*share.blocks, mapping.out_blocks)) for share in shares)
     tiles = max(len(chunks(*share.rows, mapping.rows)) for share in shares)
-    parts = len(parts_of(layer, mapping, (0, 0)))
-    return len(chunks(0, layer.out_width, mapping.width)) * slots * (tiles * parts if parts > 1 else 1)
+    parts = parts_of(layer, mapping, (0, 0))
+    turns = tiles * len(packets_of(layer, parts)) if len(parts) > 1 else 1
+    return len(chunks(0, layer.out_width, mapping.width)) * slots * turns
 
 
 def broadcasts_acts(layer: Layer, mapping: Mapping) -> bool:
@@ -311,13 +313,25 @@ def _chunk_steps(
         )
         yield Step(out_blocks, parts[0], columns, calls)
         return
+    packets = packets_of(layer, parts)
     for tile in tiles:
-        for number, part in enumerate(parts):
-            edge = (number == 0, number == len(parts) - 1)
-            call = _call(work, tile, columns, out_blocks, part, blocks is None, ends, edge=edge)
-            yield Step(out_blocks, part, columns, (call,))
+        for several in packets:
+            calls = tuple(
+                _call(
+                    work,
+                    tile,
+                    columns,
+                    out_blocks,
+                    part,
+                    blocks is None,
+                    ends,
+                    edge=(part is parts[0], part is parts[-1]),
+                )
+                for part in several
+            )
+            yield Step(out_blocks, several[0], columns, calls)
     for _ in range(len(tiles), most):
-        yield from (Step(out_blocks, part, columns, ()) for part in parts)
+        yield from (Step(out_blocks, several[0], columns, ()) for several in packets)
 
 
 def parts_of(layer: Layer, mapping: Mapping, out_blocks: tuple[int, int]) -> list[Part]:
@@ -325,6 +339,19 @@ def parts_of(layer: Layer, mapping: Mapping, out_blocks: tuple[int, int]) -> lis
     windows = chunks(0, layer.window[0], mapping.window_rows if layer.sums else layer.window[0])
     inputs = chunks(0, layer.in_blocks, mapping.in_blocks) if layer.is_conv else [out_blocks]
     return [Part(blocks, window, across) for window in windows for across in layer.across for blocks in inputs]
+
+
+def packets_of(layer: Layer, parts: list[Part]) -> list[list[Part]]:
+    """The parts of a tile that come in one packet: of an average those that follow each other and are of one size, as
+    they have the same table and weights; else each by itself."""
+    if layer.kernel != "avg_pool":
+        return [[part] for part in parts]
+    return [list(several) for _, several in groupby(parts, key=_size)]
+
+
+def _size(part: Part) -> tuple[int, int]:
+    (top, bottom), (left, right) = part.window, part.across
+    return bottom - top, right - left
 
 
 def _call(

@@ -12,8 +12,8 @@ WAYS = "rows", "channels"
 """What columns, and what the core rows of a column, may divide: rows of the image, or channels of the output."""
 
 
-WINDOW_PIXELS = 112
-"""Pixels of one row of a window that an average multiplies in a call: a weight block of 64 bytes and a table entry of 4
+WINDOW_TAPS = 112
+"""Taps of one row of a window that an average multiplies in a call: a weight block of 64 bytes and a table entry of 4
 for each, with what else a packet holds, fit the smallest work slot, which has 8 KB."""
 
 
@@ -214,6 +214,16 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
         return blocks_of(self.out_channels)
 
     @property
+    def folds(self) -> bool:
+        """Whether the lanes of a group share a row of the window, as there is one pixel of the result for them all."""
+        return self.kernel == "avg_pool" and self.out_width == 1 and self.window[1] > 1
+
+    @property
+    def row_taps(self) -> int:
+        """What a call multiplies a lane by for a row of the window: each pixel of it, or each of a lane's share."""
+        return ceil_div(self.window[1], LANES) if self.folds else self.window[1]
+
+    @property
     def taps(self) -> int:
         """Positions of the window."""
         return self.window[0] * self.window[1]
@@ -223,7 +233,7 @@ class Layer(DialectAttribute, mnemonic="tile.layer"):
         """Pixels [first, last) of a window's rows that a call multiplies: of a wide average some at a time, near equal
         in number."""
         wide = self.window[1]
-        parts = ceil_div(wide, WINDOW_PIXELS) if self.kernel == "avg_pool" else 1
+        parts = ceil_div(self.row_taps, WINDOW_TAPS) if self.kernel == "avg_pool" else 1
         return tuple((wide * i // parts, wide * (i + 1) // parts) for i in range(parts))
 
     def narrowed(self, across: tuple[int, int]) -> Layer:

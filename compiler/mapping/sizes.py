@@ -19,7 +19,7 @@ from compiler.mapping.lanes import input_groups
 from compiler.mapping.means import Means
 from compiler.mapping.memory import round_up
 from compiler.mapping.network import Node, column_extents
-from compiler.mapping.program import Part, chunks, divide, parts_of
+from compiler.mapping.program import Part, chunks, divide, packets_of, parts_of
 from compiler.mapping.shapes import Layer, Mapping, Storage, groups_of
 from compiler.target import Target
 
@@ -110,15 +110,16 @@ def _packets(
         tiles = [chunks(*share.rows, rows) for share in shares]
         outs = {one for share in shares for one in chunks(*share.blocks, mapping.out_blocks)}
         count = len(parts_of(layer, mapping, (0, 0)))
-        calls = lists * (1 if count > 1 else max(map(len, tiles)))
         scales = max_scale_bytes(means, tiles, layer.out_width, width, count) if means else 0
         for out in sorted(outs):
             parts = parts_of(layer, mapping, out)
-            for part in parts:
-                pixels = part.across[1] - part.across[0]
-                taps = max((part.window[1] - part.window[0]) * pixels, mapping.least_periods)
+            for several in packets_of(layer, parts):
+                part = several[0]
+                calls = lists * (len(several) if count > 1 else max(map(len, tiles)))
+                row = layer.narrowed(part.across).row_taps
+                taps = max((part.window[1] - part.window[0]) * row, mapping.least_periods)
                 periods = kept_periods(sums, out, part, mapping.least_periods) if layer.weighted else 0
-                records = records_of(mapping.finish, starts=part == parts[0], ends=part == parts[-1])
+                records = records_of(mapping.finish, starts=part == parts[0], ends=several[-1] == parts[-1])
                 yield sections_of(layer, calls, rows, width, out[1] - out[0], taps, periods, scales, records)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from compiler.blocks import blocks_of
-from compiler.errors import Diagnostic, UnsupportedModel
+from compiler.errors import Diagnostic, UsageError
 from compiler.ir import Module, Op, TensorType, Value
 from compiler.mapping.reader import title_of
 from compiler.paper.network import Layer, Network, View
@@ -44,7 +44,7 @@ def network_of(module: Module) -> Network:
             views[op.y] = replace(views[op.x], channels=op.channels)
         elif isinstance(op, bsp.InterleaveOp):
             text = "the paper's estimate knows no tensor whose pixels several layers write in turn"
-            raise UnsupportedModel(Diagnostic("cost-model", text, op.loc, help="leave out '--cost-model paper'"))
+            raise UsageError(Diagnostic("cost-model", text, op.loc, help="leave out '--cost-model paper'"))
         elif isinstance(op, bsp.Conv2dOp | bsp.DepthwiseOp | bsp.AddOp | bsp.MulOp | bsp.MaxPoolOp | bsp.AvgPoolOp):
             _, height, width, channels = op.y.type.shape
             views[op.y] = network.tensor(height, width, channels)

@@ -4,6 +4,7 @@
 
 network, weights    a model by its tensors; its layers with weights, as blocks see them
 fold                batch norms into convolutions
+slopes              PReLU with a slope for each channel
 regions             functions of one tensor and clamps: no Q or DQ inside
 ranges, scales      what tensors hold on samples; the scales that follow
 quantiser           all of it, around onnxruntime's quantiser

@@ -21,6 +21,7 @@ from compiler.quantize.prune import Pruned, prune_model
 from compiler.quantize.ranges import Seen, watch
 from compiler.quantize.regions import STAND_IN, collapse, expand
 from compiler.quantize.scales import Activations, Step, of_activation, of_weights
+from compiler.quantize.slopes import split_slopes
 from compiler.quantize.weights import count_blocks
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -124,6 +125,7 @@ def quantise(
     progress("fold")
     source = folded(model)
     _check_excluded(settings.exclude, model, source)
+    split_slopes(source, settings.exclude)
     unfolded = tuple(node.name for node in source.graph.node if node.op_type == "BatchNormalization")
     pruned = prune_model(source, prune) if prune is not None else None
     total, before = count_blocks(Network(source))

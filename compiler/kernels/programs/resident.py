@@ -17,6 +17,7 @@ from compiler.kernels.programs.combine import combine, fill
 from compiler.kernels.programs.combine_narrow import combine_narrow
 from compiler.kernels.programs.dispatch import boot, dispatch
 from compiler.kernels.programs.expand import expand
+from compiler.kernels.programs.fold import fold
 from compiler.kernels.programs.lookup import lookup
 from compiler.kernels.programs.multiply import multiply as products
 from compiler.kernels.programs.parts import PROGRAM_BYTES, Listing
@@ -39,6 +40,7 @@ class Feature(Enum):
     COMBINE_NARROW = "the same by 15-bit factors"
     MULTIPLY = "two tensors multiplied"
     EXPAND = "a pixel made a whole tile, to be combined"
+    FOLD = "averages of which each lane has a part"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ STEP_LABELS = {
     Step.MEAN: "mean_start",
     Step.MULTIPLY: "multiply",
     Step.EXPAND: "expand",
+    Step.FOLD: "fold",
 }
 
 
@@ -101,6 +104,8 @@ def features_of(header: WorkHeader, parts: bool) -> frozenset[Feature]:
             if header.staged
             else Feature.SCALE
         )
+    if header.fold:
+        found.add(Feature.FOLD)
     if header.clipped:
         found.add(Feature.CLIPPED)
     if header.combine:
@@ -129,6 +134,8 @@ def _resident(features: frozenset[Feature]) -> Resident:
         lengths |= products(listing)
     if "EXPAND" in names:
         lengths |= expand(listing)
+    if "FOLD" in names:
+        lengths |= fold(listing)
     lengths |= fill(listing)
     lengths |= dispatch(listing)
     lengths["boot"] += booted
