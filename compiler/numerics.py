@@ -294,9 +294,11 @@ def product_requantise(a: AnyInts, b: AnyInts, factors: tuple[int, ...], zero: i
     return requantise_narrow(product, first, multiplier, second, zero, low, high)
 
 
-def mean_factors(x_scale: float, y_scale: float, counts: Sequence[int]) -> tuple[list[int], int]:
-    """(M of each count, shift) of x_scale / y_scale / count, all rounded where the largest M has 30 bits."""
-    ratio = Fraction(float(np.float32(x_scale) / np.float32(y_scale)))
+def mean_factors(
+    x_scale: float, y_scale: float, counts: Sequence[int], factor: Fraction = Fraction(1)
+) -> tuple[list[int], int]:
+    """(M of each count, shift) of x_scale / y_scale * factor / count, all rounded where the largest M has 30 bits."""
+    ratio = Fraction(float(np.float32(x_scale) / np.float32(y_scale))) * factor
     if not ratio:
         return [0] * len(counts), 0
     largest = ratio / min(counts)

@@ -6,6 +6,8 @@ integers whose scales are in their types.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from compiler.ir import (
     F32,
     I8,
@@ -260,11 +262,12 @@ class _AveragePool(Op):
 
 
 class AveragePoolOp(_AveragePool):
-    """The mean of floats under a window."""
+    """The mean of floats under a window, times the `factor` mantissa * 2^exponent if there is one."""
 
     name = "nn.average_pool"
     pure = True
 
+    factor: tuple[int, ...] | None = prop(default=None)
     y: Value[TensorType] = result()
 
     def infer(self) -> tuple[Type, ...]:
@@ -272,7 +275,7 @@ class AveragePoolOp(_AveragePool):
 
 
 class QAveragePoolOp(_AveragePool):
-    """y = clamp(rhe(sum(x - zero) * scales / count) + y_zero, y_min, y_max)."""
+    """y = clamp(rhe(sum(x - zero) * scales * factor / count) + y_zero, y_min, y_max), the factor as above."""
 
     name = "nn.qaverage_pool"
     pure = True
@@ -280,12 +283,19 @@ class QAveragePoolOp(_AveragePool):
     quant: Quant = prop()
     y_min: int = prop()
     y_max: int = prop()
+    factor: tuple[int, ...] | None = prop(default=None)
     y: Value[TensorType] = result()
 
     def infer(self) -> tuple[Type, ...]:
         quant_of(self, self.x.type)
         check_bounds(self, self.quant, self.y_min, self.y_max)
         return (self.quant.tensor(self.shape()),)
+
+    @property
+    def times(self) -> Fraction:
+        """The factor as a number, 1 without one."""
+        mantissa, exponent = self.factor or (1, 0)
+        return Fraction(mantissa) * Fraction(2) ** exponent
 
 
 class ConcatOp(Op):

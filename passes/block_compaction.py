@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -75,10 +76,10 @@ class Lowering:
             self.weights[key] = rw.insert(op)
         return self.weights[key]
 
-    def means(self, x: Quant, y: Quant, counts: list[int]) -> tuple[str, str]:
+    def means(self, x: Quant, y: Quant, counts: list[int], factor: Fraction = Fraction(1)) -> tuple[str, str]:
         """A table of factors, one for each number of pixels of a mean: its name and its digest."""
         symbol, store = self.symbol(), self.module.store
-        multipliers, shift = mean_factors(x.scale, y.scale, counts)
+        multipliers, shift = mean_factors(x.scale, y.scale, counts, factor)
         store[f"{symbol}.count"] = np.array(counts, np.int32)
         store[f"{symbol}.multiplier"] = np.array(multipliers, np.int32)
         store[f"{symbol}.shift"] = np.full(len(counts), shift, np.int32)
@@ -228,7 +229,7 @@ def counts_of(op: nn.QAveragePoolOp) -> list[int]:
 def lower_average(op: nn.QAveragePoolOp, low: Lowering, rw: Rewriter) -> Op:
     """qaverage_pool -> avg_pool with a factor for each count, all at one shift"""
     quant = quant_of(op, op.x.type)
-    table = low.means(quant, op.quant, counts_of(op))
+    table = low.means(quant, op.quant, counts_of(op), op.times)
     return bsp.AvgPoolOp(
         low.get(op.x),
         op.kernel,

@@ -237,6 +237,7 @@ def quantize_of_average(q: nn.QuantizeOp, rw: Rewriter) -> bool:
         q.quant,
         q.y_min,
         q.y_max,
+        pool.factor,
         loc=fuse(pool.loc, *outer(q)),
     )
     rw.replace(q, new)

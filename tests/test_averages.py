@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import parser
 
-from compiler.driver import Options, compile_model
+from compiler.driver import Host, Options, compile_model
 from compiler.errors import DoesNotFit, NodeLocation, UnsupportedModel
 from compiler.mapping.program import packets_of, parts_of
 from compiler.mapping.shapes import WINDOW_TAPS, Mapping
@@ -20,7 +20,7 @@ from dialects import nn
 from runtime_sim.instruction_core import InstructionCore
 from runtime_sim.session import Session
 from tests.models import Case, feeds
-from tests.netbuilder import Attributes
+from tests.netbuilder import Attributes, session
 from tests.reference_tools import imported, onnxruntime_outputs
 from tests.test_blocks import LAYER
 from tests.test_end_to_end import outputs_of
@@ -54,6 +54,30 @@ def test_wide_averages_are_cut_by_pixels(shape: tuple[int, int, int], pow2: bool
     outputs = outputs_of(mean(shape).build(pow2=pow2), "aie2-2x2", 5, tmp_path)
     outputs.check_bytes()
     outputs.check_onnxruntime(exact=pow2)
+
+
+@pytest.mark.parametrize("size, factor", [(7, 1029 / 1024), (3, 63 / 64), (5, 1.75)])
+def test_a_factor_behind_a_mean_joins_it(size: int, factor: float, tmp_path: Path) -> None:
+    """Sums from the least to the largest, as channels; with scales that are powers of two all is onnxruntime's."""
+    count = size * size
+    sums = np.arange(-128 * count, 127 * count + 1, max(1, 255 * count // 2048))
+    pixels = sums[:, None] // count + (np.arange(count) < (sums % count)[:, None])
+    text = f"""<ir_version: 8, opset_import: ["" : 13]>
+        mean (int8[1, {len(sums)}, {size}, {size}] x) => (int8[1, {len(sums)}, 1, 1] y)
+        <float s = {{0.125}}, float half = {{0.0625}}, float c = {{{factor}}}, int8 z = {{0}}> {{
+            f = DequantizeLinear(x, s, z)
+            p = GlobalAveragePool(f)
+            m = Mul(p, c)
+            y = QuantizeLinear(m, half, z)
+        }}"""
+    path = tmp_path / "mean.onnx"
+    path.write_bytes(parser.parse_model(text).SerializeToString())
+    options = Options(target="aie2-2x2", compare_dense=False, host=Host.OFF, verify_each=True)
+    plan, summary = compile_model(path, tmp_path / "plan", options)
+    assert [one["kind"] for one in summary["layers"]] == ["avg_pool"]
+    fed = {"x": pixels.astype(np.int8).reshape(1, -1, size, size)}
+    found, expected = Session(plan).run(None, fed)[0], session(onnx.load(path)).run(None, fed)[0]
+    assert len(np.unique(expected)) == 256 and np.array_equal(found, expected)
 
 
 def test_a_window_that_moves_is_cut_by_pixels_too(tmp_path: Path) -> None:

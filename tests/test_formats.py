@@ -49,7 +49,7 @@ def equal_graph(model: onnx.ModelProto | Path, directory: Path, tolerance: float
 def test_an_export_means_the_same_when_it_is_static(path: Path, tmp_path: Path) -> None:
     equal_graph(path, tmp_path)
     graph = static(path, tmp_path)
-    assert graph.batch == (1 if path.stem == "fake_quantised_dynamo" else 0)
+    assert graph.batch == (1 if path.stem in ("fake_quantised_dynamo", "residual_pt2e") else 0)
     kinds = {one.op_type for one in graph.nodes}
     assert kinds & {"Shape", "Gather", "Constant", "Abs", "Cast", "QLinearConv"} == set()
 
@@ -73,7 +73,7 @@ def test_quarks_powers_of_two_give_onnxruntimes_bytes(tmp_path: Path) -> None:
     """Its int8 biases have scales of their own, and its mean has a factor behind it that imitates an older machine."""
     options = bscc.Options(target="aie2-2x2", compare_dense=False, verify_each=True)
     plan, summary = bscc.compile(QUARK, tmp_path / "plan", options)
-    assert [one["kind"] for one in summary["layers"]][:2] == ["conv", "conv"]
+    assert summary["host"]["nodes"] == 0
     for seed in range(4):
         fed = drawn({"left": (1, 3, 16, 16)}, seed)
         (found,), (expected,) = bscc.Session(plan).run(None, fed), session(onnx.load(QUARK)).run(None, fed)

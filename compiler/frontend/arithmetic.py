@@ -20,6 +20,7 @@ from compiler.frontend.graph import Array, Node
 from compiler.frontend.simple import floats
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, quant_from
 from compiler.ir import Op, TensorType, Value
+from compiler.numerics import decompose
 from dialects import nn
 from dialects.nn import Layout
 from dialects.quant import Quant, quant_of
@@ -273,9 +274,15 @@ def _affine(build: Build, node: Node, index: int, factor: Floats, term: Floats) 
     if factor.size not in (1, channels) or term.size not in (1, channels):
         raise Refusal(f"it has {max(factor.size, term.size)} numbers for {channels} channels")
     factor, term = (np.ascontiguousarray(np.broadcast_to(one, (channels,))) for one in (factor, term))
-    conv = x.value.op
-    if isinstance(conv, nn.Conv2dOp) and _read_once(build, node.input(index)):
-        build.define(node, x.with_value(_folded(build, node, conv, factor, term)))
+    maker, alone = x.value.op, _read_once(build, node.input(index))
+    if isinstance(maker, nn.Conv2dOp) and alone:
+        build.define(node, x.with_value(_folded(build, node, maker, factor, term)))
+        return
+    same = factor[0] > 0 and (factor == factor[0]).all() and not term.any()
+    if isinstance(maker, nn.AveragePoolOp) and maker.factor is None and alone and same:
+        # AMD's quantiser writes means with such a factor, which imitates the integers of a machine.
+        mean = build.rw.copy(maker, factor=decompose(float(factor[0])), loc=fuse(maker.loc, node.loc))
+        build.define(node, x.with_value(build.rw.insert(mean).y))
         return
     signs = np.sign(factor)
     weights = np.zeros((channels, 1, 1, channels), np.int8)

@@ -75,7 +75,7 @@ def average_pool(op: nn.QAveragePoolOp, inputs: list[Array], module: Module) -> 
     counted = op.counted_pads if op.count_include_pad else (0, 0, 0, 0)
     total, counts = sums_and_counts(centred(inputs[0], op.x), op.kernel, op.strides, op.pads, counted)
     known = np.unique(counts[counts > 0])
-    multipliers, shift = numerics.mean_factors(quant(op.x).scale, op.quant.scale, known.tolist())
+    multipliers, shift = numerics.mean_factors(quant(op.x).scale, op.quant.scale, known.tolist(), op.times)
     row = np.searchsorted(known, np.maximum(counts, known[0]))
     mean = numerics.requantise_mean(total, np.array(multipliers)[row], shift, op.quant.zero, op.y_min, op.y_max)
     return mean.astype(op.quant.dtype)

@@ -1,7 +1,7 @@
 # mypy: ignore-errors
 """Writes the models of this folder: what PyTorch's two exporters and onnxruntime's quantiser make of small networks.
 
-    python tests/data/make_exports.py       needs torch, onnx, onnxscript and onnxruntime; no test runs it
+    python tests/data/make_exports.py       needs torch, torchao, onnx, onnxscript, onnxruntime; no test runs it
 
 `script` is torch.onnx.export(dynamo=False), `dynamo` the exporter that is the default since PyTorch 2.9.
 """
@@ -16,6 +16,8 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from torch import nn
 from torch.nn import functional
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+from torchao.testing.pt2e._xnnpack_quantizer import XNNPACKQuantizer, get_symmetric_quantization_config
 
 HERE = Path(__file__).parent
 
@@ -103,13 +105,32 @@ def exported(name: str, net: nn.Module, inputs: tuple[torch.Tensor, ...], dynamo
     else:
         axes = {one: {0: "batch"} for one in names}
         torch.onnx.export(net, inputs, str(path), dynamo=False, opset_version=13, input_names=names, dynamic_axes=axes)
+    return bare(path)
+
+
+def bare(path: Path) -> Path:
     model = onnx.load(path)
     for node in model.graph.node:
         del node.metadata_props[:]  # places in the files of whoever exported
         node.doc_string = ""
+    for one in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        del one.metadata_props[:]
     del model.graph.metadata_props[:], model.metadata_props[:], model.graph.value_info[:]
     onnx.save(model, path)
     return path
+
+
+def quantised_by_pytorch() -> None:
+    """Quantisation of an exported program, PT2E, by the quantiser of torchao that quantises results, too."""
+    image = torch.randn(1, 3, 16, 16)
+    program = torch.export.export(Residual().eval(), (image,)).module()
+    quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+    watched = prepare_pt2e(program, quantizer)
+    for seed in range(8):
+        watched(torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(seed)))
+    path = HERE / "residual_pt2e.onnx"
+    torch.onnx.export(convert_pt2e(watched), (image,), path, dynamo=True, external_data=False, verbose=False)
+    bare(path)
 
 
 def quantised(path: Path, form: QuantFormat) -> None:
@@ -128,6 +149,7 @@ def main() -> None:
                 quantised(path, form)
             path.unlink()
         exported("fake_quantised", FakeQuantised().eval(), (small,), dynamo)
+    quantised_by_pytorch()
 
 
 if __name__ == "__main__":
