@@ -41,7 +41,8 @@ def command() -> CommandParser:
     parser = CommandParser(
         "bscc-quantize",
         "Quantise a float ONNX CNN to int8, by calibration on samples.\n\n"
-        "  bscc-quantize model.onnx --calibration images/ -o model.int8.onnx",
+        "  bscc-quantize model.onnx --calibration images/ -o model.int8.onnx\n\n"
+        "exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable input, 4 unsupported model",
     )
     add = parser.add_argument
     add("model", help="the ONNX file, float")

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from compiler.driver.array import MAPPING, Compiled, Source, compile_array, planner_of
-from compiler.driver.check import Checked, check_source
+from compiler.driver.check import Checked, check_source, refused
 from compiler.driver.host import host_summary
 from compiler.driver.manifest import unused_entries
 from compiler.driver.mixed import check_single, mixed_files, mixed_summary, path_of
 from compiler.driver.options import COST_MODELS, DEFAULTS, Host, Options, full_pipeline
 from compiler.driver.settle import Settled, settle
+from compiler.errors import UnsupportedModel
 from compiler.frontend import read_graph
 from compiler.mapping.explain import explanation
 from compiler.mapping.planner import Planner
@@ -91,7 +92,12 @@ def compile_in_memory(model: Path, options: Options, progress: Progress = lambda
 def check_model(model: str | Path, options: Options = DEFAULTS, progress: Progress = lambda _: None) -> Checked:
     """What is wrong with a model, and what of it would run on the host, by the passes that take little time."""
     options.check()
-    return check_source(_source(model, options, progress), options, Target.load(options.target), progress)
+    target = Target.load(options.target)
+    try:
+        source = _source(model, options, progress)
+    except UnsupportedModel as error:
+        return refused(model, error, options)
+    return check_source(source, options, target, progress)
 
 
 def explain_mapping(
