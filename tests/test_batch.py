@@ -18,7 +18,6 @@ from compiler.cli.simulate import main as sim_command
 from compiler.errors import BsccError, UnreadableInput, UnsupportedModel, UsageError
 from compiler.frontend.batch import RULES, mixing_node
 from compiler.plan import Plan
-from compiler.summary import batch_of
 from tests.bad_models import good_model, stored
 from tests.formats import static
 from tests.netbuilder import Style, session
@@ -83,7 +82,6 @@ def test_the_number_of_images_stays_in_the_text_of_each_stage(tmp_path: Path) ->
     assert len(stages) == 4
     for name in stages:
         module = bscc.parse_module(plan.files[name].decode(), CONTEXT)
-        assert batch_of(module) == COUNT
         assert bscc.print_module(module).encode() == plan.files[name]
 
 
@@ -99,6 +97,13 @@ def test_a_wrong_number_of_images_is_refused(batch: int, count: int, tmp_path: P
     with pytest.raises(UsageError, match=f"hold {count} images") as caught:
         compiled(lenet(batch), tmp_path).run(None, images(count))
     assert caught.value.diagnostic.code == "batch"
+
+
+@pytest.mark.parametrize(("batch", "takes"), [(COUNT, "[4, 3, 8, 8]"), (ANY, "[1, 3, 8, 8] for each image")])
+def test_a_wrong_shape_is_held_against_that_of_the_batch(batch: int, takes: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        compiled(lenet(batch), tmp_path).run(None, {"input": np.zeros((COUNT, 3, 8, 7), np.float32)})
+    assert caught.value.diagnostic.message == f"input 'input' has shape [4, 3, 8, 7], the model takes {takes}"
 
 
 def test_one_image_of_a_plan_of_one_has_its_own_message(tmp_path: Path) -> None:
