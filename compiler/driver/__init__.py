@@ -72,12 +72,13 @@ def compile_model(
     if found.mixed:
         check_single(options, len(found.results), single)
         files, manifest = mixed_files(source, options, target, found)
-        summary = {**mixed_summary(found), "batch": asked_batch(options.batch, source.graph.batch)}
+        summary = mixed_summary(found)
     else:
         (compiled,) = found.results.values()
         files, manifest, summary = dict(compiled.files), dict(compiled.manifest), compiled.summary
         manifest.update(unused_entries(source.graph))
-    summary = {**summary, "host": host_summary(found)}
+    batch = asked_batch(options.batch, source.graph.batch)
+    summary = {**summary, "batch": batch, "host": host_summary(found)}
     summary["notes"] = [*summary["notes"], *source.graph.remarks, *_unused_notes(source)]
     write_plan(Path(out), files, manifest)
     return Plan.load(out), summary
@@ -120,8 +121,10 @@ def _source(model: str | Path, options: Options, progress: Progress) -> Source:
     progress("read")
     prepared = prepare(Path(model), options.shapes, options.outputs, options.preparation, progress)
     if prepared.model is None:
-        return Source(read_graph(model, options.shapes, options.outputs), Path(model))
-    graph = replace(read_graph(model, model=prepared.model), batch=prepared.batch, remarks=prepared.remarks)
+        graph = read_graph(model, options.shapes, options.outputs)
+    else:
+        graph = replace(read_graph(model, model=prepared.model), batch=prepared.batch, remarks=prepared.remarks)
+    asked_batch(options.batch, graph.batch)  # refused before any work is done
     return Source(graph, Path(model), prepared.report)
 
 
