@@ -26,7 +26,7 @@ from compiler.plan import (
     PlanTensor,
     Port,
 )
-from runtime_sim.batches import joined, shape_of, single_images
+from runtime_sim.batches import arrays_of, joined, shape_of, single_images
 from runtime_sim.host import pack, unpack
 from runtime_sim.machine import CoreMaker, simulate
 from runtime_sim.record import Result
@@ -149,32 +149,36 @@ def _bytes_of(tensor: PlanTensor, argument: NDArray[np.uint8]) -> NDArray[np.uin
 
 
 def wanted(outputs: Sequence[Port], names: Sequence[str] | None) -> list[str]:
-    """The names of the outputs that a run is asked for, all for None."""
+    """The names of the outputs that a run is asked for; all for None and for an empty list, as in onnxruntime."""
     known = [tensor.name for tensor in outputs]
+    if names is not None and (isinstance(names, str) or not isinstance(names, Sequence)):
+        text = f"output_names is {names!r}, expected a list of names, or None for all outputs"
+        raise UsageError(Diagnostic("output-names", text))
     for name in names or ():
         _check_known("output", name, known)
-    return known if names is None else list(names)
+    return list(names or known)
 
 
 def checked_feeds(plan: Plan, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """The feeds as arrays, each of the shape and type of its input, and one for each input that is read."""
+    given = arrays_of(feeds)
     by_name = {tensor.name: tensor for tensor in (*plan.inputs, *plan.unused)}
-    for name in feeds:
+    for name in given:
         _check_known("input", name, by_name)
-    missing = [one.name for one in plan.inputs if one.name not in feeds]
+    missing = [one.name for one in plan.inputs if one.name not in given]
     if missing:
-        text = f"input '{missing[0]}' is missing, given: {', '.join(feeds) or 'nothing'}"
+        text = f"input '{missing[0]}' is missing, given: {', '.join(given) or 'nothing'}"
         raise UsageError(Diagnostic("input-missing", text))
-    arrays = {name: np.asarray(value) for name, value in feeds.items()}
-    for name, array in arrays.items():
+    for name, array in given.items():
         tensor = by_name[name]
         if tensor.onnx_shape is not None and array.shape != tensor.onnx_shape:
-            text = f"input '{name}' has shape {list(array.shape)}, the model takes {list(tensor.onnx_shape)}"
+            takes = f"{shape_of(plan, tensor.onnx_shape)}{' for each image' if plan.batch == 0 else ''}"
+            text = f"input '{name}' has shape {list(array.shape)}, the model takes {takes}"
             raise UsageError(Diagnostic("input-shape", text))
         if array.dtype != np.dtype(tensor.host_type):
             text = f"input '{name}' has type {array.dtype}, the model takes {tensor.host_type}"
             raise UsageError(Diagnostic("input-type", text))
-    return arrays
+    return given
 
 
 def _check_known(what: str, name: str, known: Iterable[str]) -> None:

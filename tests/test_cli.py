@@ -177,8 +177,10 @@ def test_what_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_no_parent_directory(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bscc([str(model), "-o", str(model.parent / "no/plan")]) == 2
-    one_error(capsys.readouterr().err, "unwritable")
+    """Said before the work: the model is not looked at."""
+    for parent in ("no", "model.onnx"):
+        assert bscc(["absent.onnx", "-o", str(model.parent / parent / "plan")]) == 2
+        one_error(capsys.readouterr().err, "unwritable")
 
 
 def test_a_plan_appears_whole_and_is_replaced(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,7 +36,8 @@ class Preprocess:
     def __post_init__(self) -> None:
         numbers = (self.scale, *self.mean, *self.std)
         if not np.isfinite(numbers).all() or not all(self.std) or not self.scale:
-            text = f"pixels * {self.scale:g} - {self.mean} over {self.std} is no preprocessing"
+            mean, std = (",".join(f"{one:g}" for one in numbers) for numbers in (self.mean, self.std))
+            text = f"(pixel * {self.scale:g} - {mean}) / {std} is no preprocessing"
             raise UsageError(Diagnostic("preprocessing", text, help="--scale and --std must be finite and not zero"))
 
     def json(self) -> dict[str, Any]:
