@@ -242,8 +242,8 @@ class CallRecord(Record):
     """One kernel call of a work packet: which buffers it takes and gives back, and which rows it computes.
 
     It begins with the program's step `start`, which goes on to `then`; a rescaling one goes on to `after_rescale`, a
-    combining or folding one to `after_combine`.  All four are values of `Step`.  `groups` are rows * groups_wide; `x_offset` and
-    `r_offset` count from the act slot, `scales_offset` from the packet's start, all in bytes.
+    combining or folding one to `after_combine`.  All four are values of `Step`.  `groups` are rows * groups_wide;
+    `x_offset` and `r_offset` count from the act slot, `scales_offset` from the packet's start, all in bytes.
     """
 
     WORDS: ClassVar[int] = 8
