@@ -19,6 +19,7 @@ from compiler.frontend.graph import Array, Graph, Node, dtype_name
 from compiler.frontend.load import first_line
 from compiler.frontend.qoperators import expand
 from compiler.frontend.widths import to_float32
+from compiler.plan import ONNX_TYPES
 
 MIN_OPSET = 13
 RESIZE_MODES_OPSET = 11  # the first whose Resize says how pixels are found
@@ -119,9 +120,9 @@ def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tupl
         tensor = one.type.tensor_type
         if not one.type.HasField("tensor_type"):
             raise unsupported("input-type", f"input '{text(one.name)}' is no tensor")
-        if dtype_name(tensor.elem_type) not in ("float32", "int8", "uint8"):
+        if dtype_name(tensor.elem_type) not in ONNX_TYPES:
             kind = dtype_name(tensor.elem_type)
-            raise unsupported("input-type", f"input '{text(one.name)}' is {kind}, not float32, int8 or uint8")
+            raise unsupported("input-type", f"input '{text(one.name)}' is {kind}, known: {', '.join(ONNX_TYPES)}")
         dims, wanted = _dims(one), shapes.get(one.name)
         symbolic.append(wanted is None and dims[:1] == [-1])
         help = f"--shape {text(one.name)}=1x3x224x224, with the sizes that you need"
