@@ -138,7 +138,7 @@ def other_input(net: Sketch, x: Tensor) -> Tensor | None:
 
 def table(net: Sketch, x: Tensor) -> Tensor | None:
     kinds = ["Sigmoid", "Tanh", "LeakyRelu", "HardSigmoid", "Elu", "Softplus", "Erf", "Abs", "Neg", "Exp"]
-    kinds += ["HardSwish"] if net.style.opset >= 14 else []
+    kinds += ["Softsign"] + ["HardSwish"] * (net.style.opset >= 14) + ["Mish"] * (net.style.opset >= 18)
     positive = ["Log", "Sqrt", "Reciprocal"]
     kind = net.choices.one_of([*kinds, *positive])
     return net.quant(net.apply(kind, net.apply("Softplus", x) if kind in positive else x))
