@@ -178,6 +178,21 @@ def test_other_floats_are_taken_as_float32_with_a_remark(kind: int, tmp_path: Pa
     assert remark in bscc.compile(tmp_path / "model.onnx", tmp_path / "plan", options)[1]["notes"]
 
 
+@pytest.mark.parametrize("kind", [TensorProto.INT4, TensorProto.INT2])
+def test_weights_of_few_bits_are_bytes_of_the_same_numbers(kind: int, tmp_path: Path) -> None:
+    narrow, wide = good_model(opset=21), good_model(opset=21)
+    least, most = (-8, 7) if kind == TensorProto.INT4 else (-2, 1)
+    for model, stored_as in ((narrow, kind), (wide, TensorProto.INT8)):
+        for name in ("weight_2", "zero_4"):
+            tensor = stored(model, name)
+            numbers = np.clip(numpy_helper.to_array(tensor), least, most)
+            tensor.CopyFrom(helper.make_tensor(name, stored_as, numbers.shape, numbers.astype(np.int8).reshape(-1)))
+    graphs = [static(one, tmp_path) for one in (narrow, wide)]
+    assert all(one.constants["weight_2"].dtype == np.int8 for one in graphs)
+    assert np.array_equal(graphs[0].constants["weight_2"], graphs[1].constants["weight_2"])
+    imported(narrow, tmp_path)
+
+
 def test_float32_has_no_remark(tmp_path: Path) -> None:
     imported(good_model(), tmp_path)
     assert not read_graph(tmp_path / "model.onnx").remarks
