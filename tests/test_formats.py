@@ -140,6 +140,37 @@ def test_transposes_of_keras_converters_cost_nothing(inner: bool, tmp_path: Path
     assert [one["kind"] for one in summary["layers"]] == ["conv"] * 2
 
 
+@pytest.mark.parametrize("between", [True, False])
+def test_images_that_keras_enlarges_stay_on_the_array(between: bool, tmp_path: Path) -> None:
+    """Unsqueeze, Tile and Reshape along rows, then along pixels; tf2onnx may leave a Transpose inside."""
+    moved = "Transpose <perm = [0, 2, 3, 4, 1]>" if between else "Identity"
+    rows = "1, 8, 5, 6" if between else "1, 6, 8, 5"
+    back = "Transpose <perm = [0, 3, 1, 2]>" if between else "Identity"
+    repeats, axis = ("1, 1, 1, 3, 1", 3) if between else ("1, 1, 1, 1, 3", 4)
+    text = f"""<ir_version: 8, opset_import: ["" : 13]> enlarged (int8[1, 6, 4, 5] x) => (int8[1, 6, 8, 15] y)
+        <float s = {{0.125}}, int8 z = {{0}}, int64[1] three = {{3}}, int64[1] axis = {{{axis}}},
+         int64[5] twice = {{1, 1, 1, 2, 1}}, int64[5] thrice = {{{repeats}}}, int64[4] rows = {{{rows}}},
+         int64[4] all = {{{"1, 8, 15, 6" if between else "1, 6, 8, 15"}}}> {{
+            f = DequantizeLinear(x, s, z)
+            a = Unsqueeze(f, three)
+            b = Tile(a, twice)
+            c = {moved}(b)
+            d = Reshape(c, rows)
+            e = Unsqueeze(d, axis)
+            g = Tile(e, thrice)
+            h = Reshape(g, all)
+            i = {back}(h)
+            y = QuantizeLinear(i, s, z)
+        }}"""
+    model = onnx.parser.parse_model(text)
+    options = bscc.Options(target="aie2-2x2", compare_dense=False, host=Host.OFF, verify_each=True)
+    opened = bscc.Session(bscc.compile(written(model, tmp_path), tmp_path / "plan", options)[0])
+    fed = {"x": np.arange(-60, 60, dtype=np.int8).reshape(1, 6, 4, 5)}
+    expected = session(model).run(None, fed)[0]
+    assert np.array_equal(expected, fed["x"].repeat(2, 2).repeat(3, 3))
+    assert np.array_equal(opened.run(None, fed)[0], expected)
+
+
 def test_weights_may_go_through_identity_and_be_rounded_in_the_model(tmp_path: Path) -> None:
     """Float weights -> Identity -> QuantizeLinear -> DequantizeLinear."""
     model = good_model()
