@@ -140,6 +140,37 @@ def test_transposes_of_keras_converters_cost_nothing(inner: bool, tmp_path: Path
     assert [one["kind"] for one in summary["layers"]] == ["conv"] * 2
 
 
+@pytest.mark.parametrize("between", [True, False])
+def test_images_that_keras_enlarges_stay_on_the_array(between: bool, tmp_path: Path) -> None:
+    """Unsqueeze, Tile and Reshape along rows, then along pixels; tf2onnx may leave a Transpose inside."""
+    moved = "Transpose <perm = [0, 2, 3, 4, 1]>" if between else "Identity"
+    rows = "1, 8, 5, 6" if between else "1, 6, 8, 5"
+    back = "Transpose <perm = [0, 3, 1, 2]>" if between else "Identity"
+    repeats, axis = ("1, 1, 1, 3, 1", 3) if between else ("1, 1, 1, 1, 3", 4)
+    text = f"""<ir_version: 8, opset_import: ["" : 13]> enlarged (int8[1, 6, 4, 5] x) => (int8[1, 6, 8, 15] y)
+        <float s = {{0.125}}, int8 z = {{0}}, int64[1] three = {{3}}, int64[1] axis = {{{axis}}},
+         int64[5] twice = {{1, 1, 1, 2, 1}}, int64[5] thrice = {{{repeats}}}, int64[4] rows = {{{rows}}},
+         int64[4] all = {{{"1, 8, 15, 6" if between else "1, 6, 8, 15"}}}> {{
+            f = DequantizeLinear(x, s, z)
+            a = Unsqueeze(f, three)
+            b = Tile(a, twice)
+            c = {moved}(b)
+            d = Reshape(c, rows)
+            e = Unsqueeze(d, axis)
+            g = Tile(e, thrice)
+            h = Reshape(g, all)
+            i = {back}(h)
+            y = QuantizeLinear(i, s, z)
+        }}"""
+    model = onnx.parser.parse_model(text)
+    options = bscc.Options(target="aie2-2x2", compare_dense=False, host=Host.OFF, verify_each=True)
+    opened = bscc.Session(bscc.compile(written(model, tmp_path), tmp_path / "plan", options)[0])
+    fed = {"x": np.arange(-60, 60, dtype=np.int8).reshape(1, 6, 4, 5)}
+    expected = session(model).run(None, fed)[0]
+    assert np.array_equal(expected, fed["x"].repeat(2, 2).repeat(3, 3))
+    assert np.array_equal(opened.run(None, fed)[0], expected)
+
+
 def test_weights_may_go_through_identity_and_be_rounded_in_the_model(tmp_path: Path) -> None:
     """Float weights -> Identity -> QuantizeLinear -> DequantizeLinear."""
     model = good_model()
@@ -176,6 +207,21 @@ def test_other_floats_are_taken_as_float32_with_a_remark(kind: int, tmp_path: Pa
     assert remark == f"its {np.dtype(dtype).name} tensors are taken as float32, inputs and outputs too"
     options = bscc.Options(target="aie2-2x2", compare_dense=False)
     assert remark in bscc.compile(tmp_path / "model.onnx", tmp_path / "plan", options)[1]["notes"]
+
+
+@pytest.mark.parametrize("kind", [TensorProto.INT4, TensorProto.INT2])
+def test_weights_of_few_bits_are_bytes_of_the_same_numbers(kind: int, tmp_path: Path) -> None:
+    narrow, wide = good_model(opset=21), good_model(opset=21)
+    least, most = (-8, 7) if kind == TensorProto.INT4 else (-2, 1)
+    for model, stored_as in ((narrow, kind), (wide, TensorProto.INT8)):
+        for name in ("weight_2", "zero_4"):
+            tensor = stored(model, name)
+            numbers = np.clip(numpy_helper.to_array(tensor), least, most)
+            tensor.CopyFrom(helper.make_tensor(name, stored_as, numbers.shape, numbers.astype(np.int8).reshape(-1)))
+    graphs = [static(one, tmp_path) for one in (narrow, wide)]
+    assert all(one.constants["weight_2"].dtype == np.int8 for one in graphs)
+    assert np.array_equal(graphs[0].constants["weight_2"], graphs[1].constants["weight_2"])
+    imported(narrow, tmp_path)
 
 
 def test_float32_has_no_remark(tmp_path: Path) -> None:

@@ -30,6 +30,27 @@ def resize(build: Build, node: Node) -> None:
     build.define(node, Tensor(value, shape, Layout.NCHW))
 
 
+def tile(build: Build, node: Node) -> None:
+    """Tile of an axis of size 1 behind one of the image: each row or pixel several times, as Keras enlarges images."""
+    x = build.tensor(node, 0)
+    repeats = [int(one) for one in build.constant(node, 1, "list of repeats").array.reshape(-1)]
+    tiled = [axis for axis, times in enumerate(repeats) if times != 1]
+    (height, width, channels), text = x.nhwc, f"it repeats {list(x.shape)} {repeats} times"
+    if len(tiled) != 1 or x.shape[tiled[0]] != 1 or repeats[tiled[0]] < 1:
+        raise Refusal(f"{text}, only one axis of size 1 can be repeated")
+    inner = x.shape[: tiled[0]] + x.shape[tiled[0] + 1 :]
+    place = tiled[0] - 1
+    if x.has(Layout.NCHW) and inner == (1, channels, height, width) and place in (2, 3):
+        layout, axis = Layout.NCHW, place - 2
+    elif x.has(Layout.NHWC) and inner == (1, height, width, channels) and place in (1, 2):
+        layout, axis = Layout.NHWC, place - 1
+    else:
+        raise Refusal(f"{text}, only rows and pixels of an image can be")
+    size, times = x.nhwc[axis], repeats[tiled[0]]
+    value = resized(build, node, x.value, axis, np.arange(size * times) // times)
+    build.define(node, Tensor(value, build.shape_of(node), layout))
+
+
 def scales_of(build: Build, node: Node, given: tuple[int, ...], result: tuple[int, ...]) -> list[float]:
     """The factor of each dimension, as the node says it or as the sizes have it."""
     index = 1 if node.op_type == "Upsample" or build.graph.opset < 11 else 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +18,6 @@ from dialects.nn import Layout
 from dialects.quant import Quant
 
 NHWC_TO_NCHW = (0, 3, 1, 2)
-NCHW_TO_NHWC = (0, 2, 3, 1)
-ROWS = (0, 2, 1)
 """Between [N, C, W] and [N, W, C]."""
 
 
@@ -192,6 +191,17 @@ def reshape(build: Build, node: Node) -> None:
         raise Refusal("it reshapes a constant with scales per channel")
 
 
+def _swapped(shape: tuple[int, ...], axes: list[int]) -> tuple[int, int] | None:
+    """Of a tensor whose first axes change places with its last ones: how many numbers both have, else None.
+
+    `axes` are the axes that are not of size 1, in the order of the result.
+    """
+    cut = axes.index(min(axes))
+    if [*axes[cut:], *axes[:cut]] != sorted(axes):
+        return None
+    return math.prod(shape[one] for one in axes[cut:]), math.prod(shape[one] for one in axes[:cut])
+
+
 def transpose(build: Build, node: Node) -> None:
     """Transpose between NCHW and NHWC, or of dimensions of size 1."""
     given, shape = build.env[node.inputs[0]], build.shape_of(node)
@@ -204,13 +214,9 @@ def transpose(build: Build, node: Node) -> None:
     moved = [axis for axis in perm if x.shape[axis] != 1]
     if moved == sorted(moved):
         build.define(node, Tensor(x.value, shape, x.layout))
-    elif perm == NCHW_TO_NHWC and x.has(Layout.NCHW) and x.shape == (1, channels, height, width):
+    elif x.has(Layout.NCHW) and _swapped(x.shape, moved) == (channels, height * width):
         build.define(node, Tensor(x.value, shape, Layout.NHWC))
-    elif perm == NHWC_TO_NCHW and x.has(Layout.NHWC) and x.shape == (1, height, width, channels):
-        build.define(node, Tensor(x.value, shape, Layout.NCHW))
-    elif perm == ROWS and height == 1 and x.has(Layout.NCHW) and x.shape == (1, channels, width):
-        build.define(node, Tensor(x.value, shape, Layout.NHWC))
-    elif perm == ROWS and height == 1 and x.has(Layout.NHWC) and x.shape == (1, width, channels):
+    elif x.has(Layout.NHWC) and _swapped(x.shape, moved) == (height * width, channels):
         build.define(node, Tensor(x.value, shape, Layout.NCHW))
     elif (mixed := shuffled(build, node, x, perm)) is not None:
         build.define(node, mixed)

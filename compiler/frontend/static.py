@@ -18,7 +18,7 @@ from compiler.frontend.check import MAX_ELEMENTS, invalid, run_checker, text, un
 from compiler.frontend.graph import Array, Graph, Node, dtype_name
 from compiler.frontend.load import first_line
 from compiler.frontend.qoperators import expand
-from compiler.frontend.widths import to_float32
+from compiler.frontend.widths import to_bytes, to_float32
 from compiler.plan import ONNX_TYPES
 
 MIN_OPSET = 13
@@ -40,6 +40,7 @@ FOLDED = frozenset(_FOLDED.split())
 def static_graph(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str]) -> Graph:
     """The graph up to `outputs`, with every shape known."""
     remarks = to_float32(model)
+    to_bytes(model.graph)
     stored = {one.name for one in model.graph.initializer}
     inputs = [one for one in model.graph.input if one.name not in stored]
     declared = {one.name: _dims(one) for one in model.graph.output}

@@ -51,6 +51,7 @@ HANDLERS: dict[str, Handler] = {
     "Split": moves.split,
     "Squeeze": simple.reshape,
     "Sub": arithmetic.subtract,
+    "Tile": resize.tile,
     "Transpose": simple.transpose,
     "Unsqueeze": simple.reshape,
     "Upsample": resize.resize,
@@ -73,6 +74,7 @@ _CARRIERS = (
     "Slice",
     "SpaceToDepth",
     "Split",
+    "Tile",
     "Upsample",
 )
 _POINTWISE = ("QuantizeLinear", "DequantizeLinear", "Identity", "Relu", "Dropout")

@@ -16,8 +16,6 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from torch import nn
 from torch.nn import functional
-from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-from torchao.testing.pt2e._xnnpack_quantizer import XNNPACKQuantizer, get_symmetric_quantization_config
 
 HERE = Path(__file__).parent
 
@@ -122,6 +120,9 @@ def bare(path: Path) -> Path:
 
 def quantised_by_pytorch() -> None:
     """Quantisation of an exported program, PT2E, by the quantiser of torchao that quantises results, too."""
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+    from torchao.testing.pt2e._xnnpack_quantizer import XNNPACKQuantizer, get_symmetric_quantization_config
+
     image = torch.randn(1, 3, 16, 16)
     program = torch.export.export(Residual().eval(), (image,)).module()
     quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))

@@ -1,7 +1,7 @@
 # mypy: ignore-errors
 """Writes residual_quark.onnx: what AMD's quantiser Quark makes of a small network for XDNA, scales powers of two.
 
-python tests/data/make_quark.py       needs amd-quark (0.13 was used) and what make_exports.py needs; no test runs it
+python tests/data/make_quark.py       needs amd-quark (0.13 was used), torch, onnx, onnxruntime; no test runs it
 """
 
 from __future__ import annotations
