@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +60,41 @@ class Run:
     images: int = 1
 
 
-class Session:
+class Outputs(Protocol):
+    """What a run gives, whatever else it tells."""
+
+    @property
+    def outputs(self) -> Mapping[str, Array]: ...
+
+
+class Called(ABC):
+    """How a plan is called: as onnxruntime's session is."""
+
+    plan: Plan
+
+    @abstractmethod
+    def execute(self, feeds: Mapping[str, Array], core: CoreMaker | None = None) -> Outputs:
+        """Run with data; `core` makes cores as `simulate` takes them."""
+
+    def get_inputs(self) -> list[NodeArg]:
+        """What `run` takes: also inputs of the model that nothing reads, which it does nothing with."""
+        return [NodeArg.of(self.plan, tensor) for tensor in (*self.plan.inputs, *self.plan.unused)]
+
+    def get_outputs(self) -> list[NodeArg]:
+        """What `run` gives."""
+        return [NodeArg.of(self.plan, tensor) for tensor in self.plan.outputs]
+
+    def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array]) -> list[Array]:
+        """The named outputs in order, all of them for None or no name."""
+        names = wanted(self.plan.outputs, output_names)
+        outputs = self.execute(feeds).outputs
+        return [outputs[name] for name in names]
+
+
+class Session(Called):
     """Runs a plan that has no parts on the simulated array; `runtime_sim.parts.Session` runs any."""
+
+    plan: ArrayPlan
 
     def __init__(self, plan: Plan | str | os.PathLike[str]) -> None:
         self.plan = ArrayPlan.of(plan if isinstance(plan, Plan) else Plan.load(plan))
@@ -69,20 +103,6 @@ class Session:
     def names(self) -> list[str]:
         """The inputs that are read."""
         return [tensor.name for tensor in self.plan.inputs]
-
-    def get_inputs(self) -> list[NodeArg]:
-        """What `run` takes: also inputs of the model that nothing reads."""
-        return [NodeArg.of(self.plan, tensor) for tensor in (*self.plan.inputs, *self.plan.unused)]
-
-    def get_outputs(self) -> list[NodeArg]:
-        """What `run` gives."""
-        return [NodeArg.of(self.plan, tensor) for tensor in self.plan.outputs]
-
-    def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array]) -> list[Array]:
-        """The named outputs in order, all of them for None."""
-        names = wanted(self.plan.outputs, output_names)
-        outputs = self.execute(feeds).outputs
-        return [outputs[name] for name in names]
 
     def execute(self, feeds: Mapping[str, Array], core: CoreMaker | None = None) -> Run:
         """Run with data: every output, and the timing of this very run; `core` makes cores as `simulate` takes them."""

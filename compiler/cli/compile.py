@@ -1,4 +1,4 @@
-"""`bscc`: compile an int8 ONNX model into a plan for the array."""
+"""`bscc`: compile an ONNX model, int8 or float, into a plan for the array and, where it needs one, the host."""
 
 from __future__ import annotations
 

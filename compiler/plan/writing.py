@@ -43,8 +43,11 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
         raise _unwritable(os.strerror(errno.ENOTDIR if parent.exists() else errno.ENOENT), str(path))
     if not os.access(parent, os.W_OK):
         raise _unwritable(os.strerror(errno.EACCES), str(path))
-    if not os.path.lexists(place) or (place.is_dir() and not place.is_symlink() and not any(place.iterdir())):
-        return
+    try:
+        if not os.path.lexists(place) or (place.is_dir() and not place.is_symlink() and not any(place.iterdir())):
+            return
+    except OSError as error:
+        raise _unwritable(error.strerror or str(error), str(path)) from error
     help = "give another directory, or remove this one"
     try:
         known = {name for name, _ in digests_of(manifest_of(place), str(place))} | {MANIFEST}

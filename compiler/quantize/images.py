@@ -104,7 +104,8 @@ def read_image(path: Path, target: Target, preprocess: Preprocess) -> NDArray[np
         with module.open(path) as file:
             image = file.convert("L" if target.channels == 1 else "RGB")
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError and errors of their own
-        text = f"cannot read the image: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        said = getattr(error, "strerror", None) or str(error)
+        text = f"cannot read the image: {said.splitlines()[0] if said else type(error).__name__}"
         raise UnreadableInput(Diagnostic("unreadable-image", text, str(path))) from None
     pixels = np.asarray(_sized(module, image, target, preprocess, path), np.float32)
     pixels = pixels.reshape(target.height, target.width, target.channels)
