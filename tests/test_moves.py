@@ -122,6 +122,8 @@ CHANNELS = (
          lambda n, x: n.quant(n.concat(*(conv(n, one, 8) for one in n.split(conv(n, x, 20), 12, 8))))),
     Case("slice_channels", lambda n, x: n.slice(x, [8], [16], [1])),
     Case("slice_channels_backwards", lambda n, x: n.slice(x, [-1], [-99], [1], [-3])),
+    Case("global_max_pool", lambda n, x: n.same("GlobalMaxPool", conv(n, x, 24)), (8, 7, 9)),
+    Case("global_max_pool_of_input", lambda n, x: conv(n, n.same("GlobalMaxPool", x), 8), style=INT8),
     Case("gather", lambda n, x: n.same("Gather", x, integers(3, -1, 3, 0), attributes={"axis": 1})),
     Case("slice_crop", lambda n, x: conv(n, n.slice(conv(n, x), [2, 1], [8, -2], [2, 3]), 8, 3)),
     Case("slice_strided", lambda n, x: n.slice(x, [1, 0], [99, 99], [2, 3], [3, 2])),

@@ -83,7 +83,7 @@ def flat(text: str, most: int = 240) -> str:
     return words if len(words) <= most else words[:most] + "..."
 
 
-REASON_LETTERS = 600
+REASON_LETTERS = 400
 
 HEAD_LINES = 3
 """Lines of the list before the first network."""

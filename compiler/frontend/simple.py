@@ -152,6 +152,13 @@ def global_average_pool(build: Build, node: Node) -> None:
     define_image(build, node, pool.y)
 
 
+def global_max_pool(build: Build, node: Node) -> None:
+    """GlobalMaxPool of floats or integers: a window as large as the image."""
+    x = build.tensor(node, 0)
+    pool = nn.MaxPoolOp(image(x), plane(x.shape), (1, 1), (0, 0, 0, 0), (1, 1), loc=node.loc)
+    define_image(build, node, pool.y)
+
+
 def define_image(build: Build, node: Node, y: Value[TensorType]) -> None:
     """Insert the operation of a value and say that it is a node's result [1, C, H, W] or [1, C, W]."""
     shape, op = build.shape_of(node), y.op

@@ -36,6 +36,7 @@ HANDLERS: dict[str, Handler] = {
     "Gather": moves.gather,
     "Gemm": dense.gemm,
     "GlobalAveragePool": simple.global_average_pool,
+    "GlobalMaxPool": simple.global_max_pool,
     "Identity": simple.same,
     "MatMul": dense.matmul,
     "MaxPool": simple.max_pool,
@@ -63,6 +64,7 @@ _CARRIERS = (
     "Flatten",
     "Reshape",
     "Transpose",
+    "GlobalMaxPool",
     "MaxPool",
     "Squeeze",
     "Unsqueeze",
@@ -78,7 +80,7 @@ _CARRIERS = (
     "Upsample",
 )
 _POINTWISE = ("QuantizeLinear", "DequantizeLinear", "Identity", "Relu", "Dropout")
-_IN_A_ROW = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool")
+_IN_A_ROW = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool")
 _RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 
