@@ -199,6 +199,21 @@ def scales_around(model: onnx.ModelProto, kind: str) -> tuple[float, float]:
     return float(first), float(second)
 
 
+@pytest.mark.parametrize("beta", [-2.0, 0.0, 0.5])
+def test_the_factor_of_a_bias_goes_into_it(beta: float) -> None:
+    """A scale is positive, whatever the factor is; the float model computes the same."""
+    net = FloatNet((1, 8, 2, 2))
+    weight, bias = (net.store(net.rng.normal(size=size).astype(np.float32)) for size in ((5, 32), (5,)))
+    flat = net.add("Flatten", net.x)
+    model = net.finish(net.add("Gemm", flat, weight, bias, transB=1, beta=beta))
+    one = {"x": net.rng.normal(size=(1, 8, 2, 2)).astype(np.float32)}
+    (wanted,), (found,) = (session(each).run(None, one) for each in (model, folded(model)))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+    network = Network(quantise(model, [one], Settings()).model)
+    scales = [tensor for tensor in network.model.graph.initializer if tensor.name.endswith("_scale")]
+    assert scales and all((numpy_helper.to_array(each) > 0).all() for each in scales)
+
+
 def test_softmax_and_what_follows_stay_float() -> None:
     net = FloatNet((1, 3, 4, 4))
     soft = net.add("Softmax", net.gemm(net.x, 48, 10))

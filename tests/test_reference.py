@@ -169,7 +169,7 @@ def test_value_check_of_integer_and_float_inputs(tmp_path: Path) -> None:
     check("fold-quantization", module)
     assert check.before is not None
     (add,) = module.walk(nn.QAddOp)
-    Rewriter(module.function().body.block).change(add, y_max=add.y_max - 100)
+    Rewriter.at(add).change(add, y_max=add.y_max - 100)
     with pytest.raises(NumericalMismatch, match="broken"):
         check("broken", module)
 

@@ -60,6 +60,8 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in result.graph.node:
         if node.op_type == "BatchNormalization":
             _as_convolution(result, node)
+        elif node.op_type == "Gemm":
+            _without_beta(result, node)
     return result
 
 
@@ -97,3 +99,14 @@ def _as_convolution(model: onnx.ModelProto, node: onnx.NodeProto) -> None:
     made = helper.make_node("Conv", [node.input[0], *names], [node.output[0]], node.name, group=factor.size)
     made.attribute.append(helper.make_attribute("kernel_shape", [1, 1]))
     node.CopyFrom(made)
+
+
+def _without_beta(model: onnx.ModelProto, node: onnx.NodeProto) -> None:
+    """alpha x w + beta b becomes alpha x w + (beta b): onnxruntime's quantiser divides the scale of b by beta."""
+    bias = Network(model).constant(node.input[2]) if len(node.input) > 2 else None
+    beta = next((one for one in node.attribute if one.name == "beta"), None)
+    if bias is None or beta is None or beta.f == 1.0:
+        return
+    node.input[2] = f"{node.name}.bias"
+    store(model, node.input[2], np.asarray(beta.f * bias, np.float32))
+    node.attribute.remove(beta)
