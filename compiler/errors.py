@@ -216,11 +216,16 @@ class SimulationFault(BsccError):
     exit_code: ClassVar[int] = 7
 
 
+MOST_LISTED = 40
+"""Known words that a help text lists: all options of a command are fewer, the tensors of a model may be thousands."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A help text that suggests the known word most like this one, and lists them all."""
+    """A help text that suggests the known word most like this one, and lists them, the first MOST_LISTED of many."""
     names = list(known)
     if not names:
         return "none is known"
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    listing = "known: " + ", ".join(names)
+    more = len(names) - MOST_LISTED
+    listing = "known: " + ", ".join(names[:MOST_LISTED]) + f" and {more} more" * (more > 0)
     return f"did you mean '{close[0]}'? {listing}" if close else listing

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from onnx.backend.base import Backend, BackendRep
 
 from compiler.driver import Options, compile_model
+from compiler.errors import Diagnostic, UsageError
 from compiler.plan import Plan
+from compiler.target import target_names
 from runtime_sim.parts import Session
 
 Array = NDArray[Any]
@@ -39,6 +41,9 @@ class BsccRep(BackendRep):
             feeds = dict(inputs)
         else:
             arrays: Sequence[Any] = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+            if len(arrays) != len(names):
+                text = f"{len(arrays)} arrays are given, the model has {len(names)} inputs: {', '.join(names)}"
+                raise UsageError(Diagnostic("feeds", text))
             feeds = dict(zip(names, arrays, strict=True))
         return tuple(self.session.run(None, feeds))
 
@@ -59,5 +64,5 @@ class BsccBackend(Backend):
 
     @classmethod
     def supports_device(cls, device: str) -> bool:
-        """The simulator runs on the CPU."""
-        return device == "CPU"
+        """Every target is a device, and simulated on the CPU."""
+        return device == "CPU" or device in target_names()

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.blocks import nonzero_blocks, split_blocks
-from compiler.errors import Diagnostic, UsageError
+from compiler.errors import Diagnostic, UsageError, nearest
 
 Scores = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
@@ -41,6 +41,12 @@ class Prune:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.scheme, Scheme):
+            words = [one.value for one in Scheme]
+            if self.scheme not in words:
+                text = f"there is no scheme '{self.scheme}'"
+                raise UsageError(Diagnostic("prune-scheme", text, help=nearest(str(self.scheme), words)))
+            object.__setattr__(self, "scheme", Scheme(self.scheme))
         if not (math.isfinite(self.ratio) and 0.0 <= self.ratio < 1.0):
             text = f"{self.ratio:g} of the blocks cannot be zeroed"
             raise UsageError(Diagnostic("prune-ratio", text, help="give a share from 0 up to, not including, 1"))

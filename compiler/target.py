@@ -188,7 +188,8 @@ class Target:
             help = nearest(name, target_names()) + "; or the path of a .toml file"
             raise UsageError(Diagnostic("unknown-target", f"no target is called '{name}'", help=help)) from None
         except (OSError, ValueError, RecursionError) as error:
-            raise UnreadableInput(Diagnostic("target-file", f"cannot be read: {error}", str(path))) from None
+            why = getattr(error, "strerror", None) or error
+            raise UnreadableInput(Diagnostic("target-file", f"cannot be read: {why}", str(path))) from None
         return cls.from_dict(data, str(path) if name.endswith(".toml") else name)
 
 

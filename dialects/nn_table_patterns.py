@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.errors import UnsupportedModel
-from compiler.ir import Module, Rewriter, fuse, module_of, rewrites
+from compiler.ir import Rewriter, fuse, module_of, rewrites
 from compiler.numerics import requantise, rescale_factor
 from dialects import nn
 from dialects.quant import Quant, quant_of
@@ -68,8 +68,3 @@ def lookup_that_rescales(op: nn.LookupOp, rw: Rewriter) -> bool:
 
 
 TABLES = (lookup_of_table, requantize_of_lookup, lookup_that_rescales)
-
-
-def tables(module: Module) -> frozenset[str]:
-    """The symbols of all tables that are read."""
-    return frozenset(op.table for op in module.walk(nn.LookupOp))

@@ -12,7 +12,7 @@ from compiler.ir import Module, Rewriter, apply_patterns, fuse, rewrites
 from compiler.pass_manager import Pass, Stage
 from dialects import nn
 from dialects.nn_moves_patterns import CONVOLVED, MOVES
-from dialects.nn_table_patterns import TABLES, tables
+from dialects.nn_table_patterns import TABLES
 
 if TYPE_CHECKING:
     from compiler.target import Target
@@ -79,15 +79,13 @@ class Canonicalize(Pass):
     ensures: ClassVar[Stage] = NN
 
     def run(self, module: Module, target: Target) -> None:
-        known = frozenset(module.store) - tables(module)
         apply_patterns(PATTERNS, module)
         apply_patterns((*CONVOLVED, *PATTERNS), module)
-        read = tables(module) | constants(module)
-        for name in sorted(frozenset(module.store) - known - read):
+        for name in sorted(frozenset(module.store) - read_symbols(module)):
             del module.store[name]
 
 
-def constants(module: Module) -> frozenset[str]:
-    """The symbols of all constants, and of their scales."""
-    found = module.walk(nn.ConstantOp)
-    return frozenset(name for op in found for name in (op.symbol, op.scales) if name is not None)
+def read_symbols(module: Module) -> frozenset[str]:
+    """What operations read of the store: numbers, their scales, tables."""
+    constants = [name for op in module.walk(nn.ConstantOp) for name in (op.symbol, op.scales) if name is not None]
+    return frozenset(constants) | {op.table for op in module.walk(nn.LookupOp)}

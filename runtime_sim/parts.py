@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from compiler.plan import ArrayPlan, HostPart, PartedPlan, Plan
 from runtime_sim.batches import joined, single_images
 from runtime_sim.machine import CoreMaker
 from runtime_sim.report import Timing
-from runtime_sim.session import NodeArg, Run, checked_feeds, wanted
+from runtime_sim.session import Called, Run, checked_feeds
 from runtime_sim.session import Session as ArraySession
 
 Array = NDArray[Any]
@@ -54,7 +54,7 @@ class PlanRun:
         return sum(one.host_us for one in self.parts)
 
 
-class Session:
+class Session(Called):
     """Runs a plan; called as onnxruntime's session is."""
 
     def __init__(self, plan: Plan | str | os.PathLike[str]) -> None:
@@ -67,20 +67,6 @@ class Session:
                 self._parts.append((part.path, one))
         elif isinstance(self.plan, ArrayPlan):
             self._parts.append(("", ArraySession(self.plan)))
-
-    def get_inputs(self) -> list[NodeArg]:
-        """What `run` takes: also inputs of the model that nothing reads, which it does nothing with."""
-        return [NodeArg.of(self.plan, tensor) for tensor in (*self.plan.inputs, *self.plan.unused)]
-
-    def get_outputs(self) -> list[NodeArg]:
-        """What `run` gives."""
-        return [NodeArg.of(self.plan, tensor) for tensor in self.plan.outputs]
-
-    def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array]) -> list[Array]:
-        """The named outputs in order, all of them for None."""
-        names = wanted(self.plan.outputs, output_names)
-        outputs = self.execute(feeds).outputs
-        return [outputs[name] for name in names]
 
     def execute(self, feeds: Mapping[str, Array], core: CoreMaker | None = None) -> PlanRun:
         """Run with data: every output, and what each part did; `core` makes cores as `simulate` takes them."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from compiler.plan import (
     PlanTensor,
     Port,
 )
-from runtime_sim.batches import joined, shape_of, single_images
+from runtime_sim.batches import arrays_of, joined, shape_of, single_images
 from runtime_sim.host import pack, unpack
 from runtime_sim.machine import CoreMaker, simulate
 from runtime_sim.record import Result
@@ -59,8 +60,41 @@ class Run:
     images: int = 1
 
 
-class Session:
+class Outputs(Protocol):
+    """What a run gives, whatever else it tells."""
+
+    @property
+    def outputs(self) -> Mapping[str, Array]: ...
+
+
+class Called(ABC):
+    """How a plan is called: as onnxruntime's session is."""
+
+    plan: Plan
+
+    @abstractmethod
+    def execute(self, feeds: Mapping[str, Array], core: CoreMaker | None = None) -> Outputs:
+        """Run with data; `core` makes cores as `simulate` takes them."""
+
+    def get_inputs(self) -> list[NodeArg]:
+        """What `run` takes: also inputs of the model that nothing reads, which it does nothing with."""
+        return [NodeArg.of(self.plan, tensor) for tensor in (*self.plan.inputs, *self.plan.unused)]
+
+    def get_outputs(self) -> list[NodeArg]:
+        """What `run` gives."""
+        return [NodeArg.of(self.plan, tensor) for tensor in self.plan.outputs]
+
+    def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array]) -> list[Array]:
+        """The named outputs in order, all of them for None or no name."""
+        names = wanted(self.plan.outputs, output_names)
+        outputs = self.execute(feeds).outputs
+        return [outputs[name] for name in names]
+
+
+class Session(Called):
     """Runs a plan that has no parts on the simulated array; `runtime_sim.parts.Session` runs any."""
+
+    plan: ArrayPlan
 
     def __init__(self, plan: Plan | str | os.PathLike[str]) -> None:
         self.plan = ArrayPlan.of(plan if isinstance(plan, Plan) else Plan.load(plan))
@@ -69,20 +103,6 @@ class Session:
     def names(self) -> list[str]:
         """The inputs that are read."""
         return [tensor.name for tensor in self.plan.inputs]
-
-    def get_inputs(self) -> list[NodeArg]:
-        """What `run` takes: also inputs of the model that nothing reads."""
-        return [NodeArg.of(self.plan, tensor) for tensor in (*self.plan.inputs, *self.plan.unused)]
-
-    def get_outputs(self) -> list[NodeArg]:
-        """What `run` gives."""
-        return [NodeArg.of(self.plan, tensor) for tensor in self.plan.outputs]
-
-    def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array]) -> list[Array]:
-        """The named outputs in order, all of them for None."""
-        names = wanted(self.plan.outputs, output_names)
-        outputs = self.execute(feeds).outputs
-        return [outputs[name] for name in names]
 
     def execute(self, feeds: Mapping[str, Array], core: CoreMaker | None = None) -> Run:
         """Run with data: every output, and the timing of this very run; `core` makes cores as `simulate` takes them."""
@@ -149,32 +169,36 @@ def _bytes_of(tensor: PlanTensor, argument: NDArray[np.uint8]) -> NDArray[np.uin
 
 
 def wanted(outputs: Sequence[Port], names: Sequence[str] | None) -> list[str]:
-    """The names of the outputs that a run is asked for, all for None."""
+    """The names of the outputs that a run is asked for; all for None and for an empty list, as in onnxruntime."""
     known = [tensor.name for tensor in outputs]
+    if names is not None and (isinstance(names, str) or not isinstance(names, Sequence)):
+        text = f"output_names is {names!r}, expected a list of names, or None for all outputs"
+        raise UsageError(Diagnostic("output-names", text))
     for name in names or ():
         _check_known("output", name, known)
-    return known if names is None else list(names)
+    return list(names or known)
 
 
 def checked_feeds(plan: Plan, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """The feeds as arrays, each of the shape and type of its input, and one for each input that is read."""
+    given = arrays_of(feeds)
     by_name = {tensor.name: tensor for tensor in (*plan.inputs, *plan.unused)}
-    for name in feeds:
+    for name in given:
         _check_known("input", name, by_name)
-    missing = [one.name for one in plan.inputs if one.name not in feeds]
+    missing = [one.name for one in plan.inputs if one.name not in given]
     if missing:
-        text = f"input '{missing[0]}' is missing, given: {', '.join(feeds) or 'nothing'}"
+        text = f"input '{missing[0]}' is missing, given: {', '.join(given) or 'nothing'}"
         raise UsageError(Diagnostic("input-missing", text))
-    arrays = {name: np.asarray(value) for name, value in feeds.items()}
-    for name, array in arrays.items():
+    for name, array in given.items():
         tensor = by_name[name]
         if tensor.onnx_shape is not None and array.shape != tensor.onnx_shape:
-            text = f"input '{name}' has shape {list(array.shape)}, the model takes {list(tensor.onnx_shape)}"
+            takes = f"{shape_of(plan, tensor.onnx_shape)}{' for each image' if plan.batch == 0 else ''}"
+            text = f"input '{name}' has shape {list(array.shape)}, the model takes {takes}"
             raise UsageError(Diagnostic("input-shape", text))
         if array.dtype != np.dtype(tensor.host_type):
             text = f"input '{name}' has type {array.dtype}, the model takes {tensor.host_type}"
             raise UsageError(Diagnostic("input-type", text))
-    return arrays
+    return given
 
 
 def _check_known(what: str, name: str, known: Iterable[str]) -> None:

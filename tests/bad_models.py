@@ -252,8 +252,8 @@ def output_lies(model: onnx.ModelProto) -> None:
     model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 99
 
 
-def int64(model: onnx.ModelProto) -> None:
-    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+def strings(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
 
 
 def nan_scale(model: onnx.ModelProto) -> None:
@@ -383,7 +383,7 @@ def unsupported_cases() -> tuple[Bad, ...]:
         changed("weights_not_constant", 4, "unsupported-op", weights_computed),
         changed("float_layers", 4, "unsupported-op", float_layers, "'second'"),
         changed("mixed_batch", 4, "batch", mixed_batch, "batch size 4"),
-        changed("int64", 4, "input-type", int64, "int64"),
+        changed("strings", 4, "input-type", strings, "string"),
         changed("zero_scale", 4, "unsupported-op", zero_scale, "is 0.0"),
         changed("nan_scale", 4, "non-finite", nan_scale, "nan"),
         changed("sparse_initializer", 4, "sparse-tensor", sparse),

@@ -262,6 +262,7 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "add_start": lambda bench: not (_narrow(bench) or bench.case.header.fold),
     "in_place": _no_combine,
     **dict.fromkeys(("product_shift", "product_x_zero", "product_r_less"), _no_product),
+    "add_shift": _no_combine,
     "add_b": lambda bench: _no_combine(bench) or bench.case.header.multiply,
     # How a multiply reads its input is said by its configuration word.
     "x_signed": lambda bench: bench.case.header.kernel != Kernel.MAX_POOL and (_no_combine(bench) or _narrow(bench)),

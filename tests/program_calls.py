@@ -31,6 +31,7 @@ SMALL = {"wide": 1, "in_blocks": 1, "out_blocks": 1}
 ONCE, STAGED = {"narrow": True} | INT8, {"narrow": False, "staged": True, "first": True, "last": True} | INT8
 
 FOLDED: dict[str, Any] = {"mean": True, "fold": True, "combine": False}
+MANY_TAPS: dict[str, Any] = {"window": (4, 4), "rows": 2, "wide": 3, "stride": (1, 1), "dilation": (1, 1)}
 
 
 def _raw(first: bool, last: bool) -> dict[str, Any]:
@@ -82,8 +83,12 @@ CALLS: dict[frozenset[Feature], list[Wanted]] = {
         (Kernel.ADD, {"combine_narrow": True}),
     ],
     FIFTH: [
-        *((Kernel.AVG_POOL, _raw(first, True) | FOLDED) for first in (True, False)),
-        (Kernel.AVG_POOL, _raw(True, True) | FOLDED | {"rows": 1, "wide": 1, "out_blocks": 3}),
+        *(
+            (Kernel.AVG_POOL, _raw(first, last) | FOLDED | MANY_TAPS)
+            for first in (True, False)
+            for last in (True, False)
+        ),
+        (Kernel.AVG_POOL, _raw(True, True) | FOLDED | {"rows": 1, "wide": 1, "in_blocks": 3, "out_blocks": 3}),
     ],
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,13 @@ def test_a_wrong_number_of_images_is_refused(batch: int, count: int, tmp_path: P
     with pytest.raises(UsageError, match=f"hold {count} images") as caught:
         compiled(lenet(batch), tmp_path).run(None, images(count))
     assert caught.value.diagnostic.code == "batch"
+
+
+@pytest.mark.parametrize(("batch", "takes"), [(COUNT, "[4, 3, 8, 8]"), (ANY, "[1, 3, 8, 8] for each image")])
+def test_a_wrong_shape_is_held_against_that_of_the_batch(batch: int, takes: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        compiled(lenet(batch), tmp_path).run(None, {"input": np.zeros((COUNT, 3, 8, 7), np.float32)})
+    assert caught.value.diagnostic.message == f"input 'input' has shape [4, 3, 8, 7], the model takes {takes}"
 
 
 def test_one_image_of_a_plan_of_one_has_its_own_message(tmp_path: Path) -> None:
@@ -249,3 +257,26 @@ def test_inputs_of_different_batches(tmp_path: Path) -> None:
     with pytest.raises(BsccError, match="input 'b_input' holds 3 images, input 'a_input' holds 2"):
         opened.run(None, {"a_input": two, "b_input": three})
     assert [one.shape[0] for one in opened.run(None, {"a_input": two, "b_input": two})] == [2, 2]
+
+
+def test_a_batch_with_nodes_of_the_host(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Parts are of one image each; the number of images is the whole model's."""
+    model = lenet(ANY)
+    model.graph.node.append(helper.make_node("Softmax", [model.graph.output[0].name], ["p"], "soft", axis=1))
+    model.graph.output[0].name = "p"
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    words = [str(path), "-o", str(tmp_path / "plan"), "--target", "aie2-2x2", "--no-compare-dense"]
+    assert bscc_command([*words, "--batch", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["batch"] == 3
+    fed = images(3)
+    (found,) = bscc.Session(tmp_path / "plan").run(None, fed)
+    assert found.tobytes() == session(model).run(None, fed)[0].tobytes()
+    np.savez(tmp_path / "x.npz", input=fed["input"])
+    assert sim_command([str(tmp_path / "plan"), "--input", str(tmp_path / "x.npz")]) == 0
+    said = capsys.readouterr().out
+    assert "images: 3, one after the other" in said and "by onnxruntime for the last image" in said
+    assert bscc_command([*words, "--shape", "input=2x3x8x8", "--batch", "3"]) == 2
+    assert "the model takes 2 images, --batch says 3" in capsys.readouterr().err
+    assert bscc_command([*words, "--shape", "input=2x3x8x8", "--shape", "input=3x3x8x8"]) == 2
+    assert "--shape gives input 'input' two shapes: 2x3x8x8, 3x3x8x8" in capsys.readouterr().err

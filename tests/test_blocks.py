@@ -12,8 +12,8 @@ from compiler.encoding.records import RECORD_BYTES, BlockRecords
 from compiler.encoding.work import SCRATCH_OFFSET
 from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
 from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT, Blocks
-from compiler.kernels.packets import records_of, sections_of
 from compiler.kernels.programs.resident import Feature
+from compiler.kernels.sections import records_of, sections_of
 from compiler.mapping import planner
 from compiler.mapping.cores import core_layouts
 from compiler.mapping.planner import Planner

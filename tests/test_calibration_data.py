@@ -100,6 +100,25 @@ def test_class_folders_are_numbered_by_their_names(tmp_path: Path) -> None:
     assert (some.count, some.labels.tolist()) == (3, [0, 0, 2])
 
 
+def test_folders_are_named_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the path says no name; what is hidden, as tools leave it, is no class."""
+    image(tmp_path / "photos/cat/a.png", 4, 6)
+    image(tmp_path / "photos/.cache/b.png", 4, 6)
+    monkeypatch.chdir(tmp_path / "photos")
+    assert samples_of(".", model(), None).text == "photos: 1 image in 1 class"
+
+
+def test_folders_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pillow()
+
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(UnreadableInput, match="cannot read it: Permission denied"):
+        samples_of(str(tmp_path), model(), None)
+
+
 def test_without_pillow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image(tmp_path / "a.png", 4, 6)
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
@@ -128,7 +147,7 @@ def good(folder: Path) -> None:
 BAD_IMAGES: list[tuple[str, Callable[[Path], None], tuple[int, ...], Preprocess | None, type[BsccError], str]] = [
     ("broken", broken, (), None, UnreadableInput, r"a\.png: error\[unreadable-image\]"),
     ("no image", no_image, (), None, UnreadableInput, r"a\.jpg: error\[unreadable-image\]"),
-    ("empty", empty, (), None, UnreadableInput, "no images in it, nor in the 1 folders"),
+    ("empty", empty, (), None, UnreadableInput, "no images in it, nor in 1 folder in it"),
     ("4 channels", good, (1, 4, 6, 8), None, UsageError, "1 or 3 channels, not 4.*1x4x6x8"),
     ("flat input", good, (1, 10), None, UsageError, "4 dimensions.*1x10"),
     ("batch", good, (2, 3, 4, 6), None, UnreadableInput, "1 images, the model takes 2 at a time"),
@@ -224,14 +243,14 @@ def test_files_that_are_no_arrays(tmp_path: Path) -> None:
         samples_of(str(path), model(), None)
     for data in (b"", b"hello", b"PK\x03\x04broken"):
         path.write_bytes(data)
-        with pytest.raises(UnreadableInput, match="cannot read arrays"):
+        with pytest.raises(UnreadableInput, match="of plain arrays"):
             samples_of(str(path), model(), None)
     with pytest.raises(UsageError, match="for folders of images"):
         samples_of(saved(tmp_path, x=IMAGES), model(), Preprocess())
 
 
 def test_objects_are_not_unpickled(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableInput, match="cannot read arrays"):
+    with pytest.raises(UnreadableInput, match="of plain arrays"):
         samples_of(saved(tmp_path, x=np.array([{"a": 1}], object)), model(), None)
 
 

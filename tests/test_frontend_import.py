@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from compiler.errors import BsccError
-from compiler.frontend import import_onnx
+from compiler.frontend import import_onnx, read_graph
 from compiler.ir import print_module
 from compiler.reference import run
 from dialects import nn
@@ -253,3 +253,28 @@ def test_an_input_that_is_reshaped_to_an_image(shape: tuple[int, ...], tmp_path:
     x, _ = signature(model, tmp_path)
     assert x.type.shape == (1, 4, 6, 1) and x.onnx_shape == shape
     same_results(model, tmp_path)
+
+
+def test_constants_of_sizes_that_are_computed_are_folded(tmp_path: Path) -> None:
+    """Detectors make grids of points so, and PyTorch's exports the pads of a convolution: Shape, Range, arithmetic."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"], "shape"),
+        helper.make_node("Gather", ["shape", "three"], ["width"], "width"),
+        helper.make_node("Range", ["zero", "width", "one"], ["range"], "range"),
+        helper.make_node("Add", ["range", "one"], ["counted"], "count"),
+        helper.make_node("ConstantOfShape", ["two"], ["zeros"], "zeros"),
+        helper.make_node("Concat", ["counted", "zeros"], ["grid"], "grid", axis=0),
+        helper.make_node("Cast", ["grid"], ["floats"], "floats", to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["x", "x"], ["wide"], "wide", axis=3),
+        helper.make_node("Mul", ["wide", "floats"], ["y"], "mul"),
+    ]
+    numbers = {"zero": 0, "one": 1, "three": 3, "two": [2]}
+    constants = [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in numbers.items()]
+    zeros = numpy_helper.from_array(np.array([0], np.int64), "value")
+    nodes[4].attribute.append(helper.make_attribute("value", zeros))
+    x, y = (helper.make_tensor_value_info(*one) for one in (("x", 1, (1, 1, 1, 2)), ("y", 1, (1, 1, 1, 4))))
+    graph = helper.make_graph(nodes, "g", [x], [y], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
+    found = read_graph(tmp_path / "m.onnx")
+    assert [node.op_type for node in found.nodes] == ["Concat", "Mul"]
+    assert found.constants["floats"].tolist() == [1, 2, 0, 0]

@@ -153,6 +153,22 @@ def test_an_unused_input_is_taken_and_noted(tmp_path: Path) -> None:
     assert with_it.tobytes() == without.tobytes()
 
 
+@pytest.mark.parametrize("kind", ["int32", "int64", "bool"])
+def test_the_host_takes_what_the_array_cannot(kind: str, tmp_path: Path) -> None:
+    """Indices of an embedding, bytes as int32: a node of the host makes floats of them."""
+    net = begun(True)
+    model = net.model([net.info(net.block(net.x, 8))])
+    model.graph.node.insert(0, helper.make_node("Cast", ["counts"], ["input"], "floats", to=TensorProto.FLOAT))
+    given = model.graph.input[0]
+    given.name, given.type.tensor_type.elem_type = "counts", helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    plan, _ = bscc.compile(written(model, tmp_path), tmp_path / "plan", FAST)
+    assert kinds(plan) == ["host", "array"]
+    shape = [one.dim_value for one in given.type.tensor_type.shape.dim]
+    fed = {"counts": np.random.default_rng(1).integers(0, 2, shape).astype(kind)}
+    (one,), (other,) = bscc.Session(plan).run(None, fed), session(model).run(None, dict(fed))
+    assert one.tobytes() == other.tobytes()
+
+
 def test_an_unused_input_of_a_plan_without_host(tmp_path: Path) -> None:
     net = begun(True)
     model = net.model([net.info(net.block(net.x, 8))], unused=["extra"])

@@ -212,6 +212,8 @@ def test_errors_have_exit_codes() -> None:
     ]
     assert str(BsccError(one, Diagnostic("c", "d"))) == "error[a]: b\nerror[c]: d"
     assert nearest("cov", ["conv", "relu"]) == "did you mean 'conv'? known: conv, relu"
+    many = nearest("conv77", [f"conv{index}" for index in range(1000)])
+    assert many.startswith("did you mean 'conv77'? known: conv0, conv1,") and many.endswith("conv39 and 960 more")
 
 
 def test_twenty_thousand_operations_are_quick() -> None:

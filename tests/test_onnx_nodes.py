@@ -9,7 +9,7 @@ from onnx.backend.base import Backend
 
 import bscc
 from compiler.driver import Host, Options
-from compiler.errors import BsccError
+from compiler.errors import BsccError, UsageError
 from compiler.plan import ArrayPlan
 from tests.bad_models import good_model
 from tests.models import feeds
@@ -53,9 +53,12 @@ def test_backend_runs_a_model() -> None:
     model = good_model()
     fed = feeds(model, 3)
     assert issubclass(bscc.backend, Backend) and bscc.backend.supports_device("CPU")
+    assert bscc.backend.supports_device("aie2-2x2") and not bscc.backend.supports_device("CUDA")
     expected = session(model).run(None, fed)[0]
     made = bscc.backend.prepare(model, "aie2-2x2")
     assert made.plan.target.name == "aie2-2x2"
+    with pytest.raises(UsageError, match="2 arrays are given"):
+        made.run([*fed.values(), np.zeros(3)])
     for given in (fed, list(fed.values()), next(iter(fed.values()))):
         (found,) = made.run(given)
         assert np.abs(found - expected).max() <= 2 * ArrayPlan.of(made.plan).outputs[0].scale

@@ -86,6 +86,13 @@ def test_shares_that_make_no_sense(ratio: float) -> None:
         Prune(ratio)
 
 
+def test_schemes_by_their_words() -> None:
+    """A library's user writes the word; another one is an error that lists them."""
+    assert Prune(0.5, Scheme("l2")) == Prune(0.5, "l2")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="there is no scheme 'l7'"):
+        Prune(0.5, "l7")  # type: ignore[arg-type]
+
+
 def network() -> tuple[FloatNet, onnx.ModelProto]:
     net = FloatNet((1, 3, 6, 6))
     x = net.conv(net.conv(net.x, 16), 32)

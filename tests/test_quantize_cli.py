@@ -196,6 +196,13 @@ def test_pruning_options(small: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert [one["scheme"] for one in blocks.values()] == ["l1", "random", "variance"]
 
 
+def test_what_is_said_of_images_needs_images(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "plan"
+    assert bscc([str(small), "-o", str(out), "--mean", "0.5"]) == 2
+    assert "error[usage]: --mean is given without --calibration" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_quantize_prunes_too(small: Path, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = report(capsys, small, "--calibration", samples, "-o", tmp_path / "a.onnx", "--prune", "0.5")
     assert found["blocks"] == {"all": 18 + 72 + 36, "zero_before": 36, "zero_after": 36}

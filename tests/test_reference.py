@@ -11,9 +11,13 @@ import pytest
 from compiler.errors import NumericalMismatch, UsageError
 from compiler.ir import Rewriter
 from compiler.reference import ValueCheck, run, run_traced
+from compiler.reference.check import random_inputs
 from compiler.reference.kernels import convolve, exact_ranges
 from dialects import bsp, nn
+from passes.fold_quantization import FoldQuantization
 from tests.models import Case, feeds, named_cases, qlinear_model, random_qdq_model
+from tests.netbuilder import Style, Tensor
+from tests.netlayers import Layers
 from tests.reference_tools import (
     PASSES,
     Array,
@@ -152,6 +156,22 @@ def test_value_check_names_the_node(tmp_path: Path) -> None:
     text = str(caught.value)
     assert str(conv.loc) in text and "'broken-pass'" in text and "numbers differ" in text
     assert caught.value.exit_code == 6
+
+
+def test_value_check_of_integer_and_float_inputs(tmp_path: Path) -> None:
+    """The float one has integers only after the first pass: what flows is compared from there on."""
+    net = Layers(0, (8, 4, 4), Style(float_io=False))
+    net.inputs.append(onnx.helper.make_tensor_value_info("other", onnx.TensorProto.FLOAT, (1, 8, 4, 4)))
+    model = net.finish(net.quant(net.add(net.x, net.quant(Tensor(net.x.value, float_name="other")))))
+    module = imported(model, tmp_path)
+    check = ValueCheck(module, random_inputs(module))
+    run_passes(module, FoldQuantization())
+    check("fold-quantization", module)
+    assert check.before is not None
+    (add,) = module.walk(nn.QAddOp)
+    Rewriter(module.function().body.block).change(add, y_max=add.y_max - 100)
+    with pytest.raises(NumericalMismatch, match="broken"):
+        check("broken", module)
 
 
 def test_inputs_are_checked(tmp_path: Path) -> None:

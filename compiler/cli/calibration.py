@@ -85,6 +85,9 @@ def preprocess_of(given: argparse.Namespace) -> Preprocess | None:
     names = [one.name for one in fields(Preprocess)]
     said = {name: getattr(given, name, None) for name in names}
     kept = {name: value for name, value in said.items() if value is not None}
+    if kept and given.calibration is None:
+        text = f"--{next(iter(kept))} is given without --calibration"
+        raise UsageError(Diagnostic("usage", text, help="it says what happens to the images of a folder"))
     return Preprocess(**kept) if kept else None
 
 
@@ -122,7 +125,9 @@ def pruning_text(found: Mapping[str, Any]) -> str:
     """How many blocks were zeroed, and how they were chosen."""
     share = found["zeroed"] / found["blocks"]
     where = "of each layer" if found["scope"] == "layer" else "of the network"
+    drawn = found["scheme"] == Scheme.RANDOM.value
+    which = f"drawn at random {where}" if drawn else f"the weakest {where} by {found['scheme']}"
     return (
-        f"{found['zeroed']:,} of {found['blocks']:,} {found['block']} blocks ({share:.1%}), the weakest {where} by "
-        f"{found['scheme']}; {len(found['skipped'])} layers left dense"
+        f"{found['zeroed']:,} of {found['blocks']:,} {found['block']} blocks ({share:.1%}), {which}; "
+        f"{len(found['skipped'])} layers left dense"
     )

@@ -1,4 +1,4 @@
-"""`bscc`: compile an int8 ONNX model into a plan for the array."""
+"""`bscc`: compile an ONNX model, int8 or float, into a plan for the array and, where it needs one, the host."""
 
 from __future__ import annotations
 
@@ -122,6 +122,17 @@ def shape_of(text: str) -> tuple[str, tuple[int, ...]]:
     if not name or min(shape) < 1:
         raise UsageError(Diagnostic("usage", f"--shape {text} is not NAME=1x3x224x224"))
     return name, shape
+
+
+def shapes_of(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """The shapes that `--shape` gives, one for an input."""
+    found: dict[str, tuple[int, ...]] = {}
+    for text in texts:
+        name, shape = shape_of(text)
+        if found.setdefault(name, shape) != shape:
+            both = ", ".join("x".join(map(str, one)) for one in (found[name], shape))
+            raise UsageError(Diagnostic("usage", f"--shape gives input '{name}' two shapes: {both}"))
+    return found
 
 
 def count_of(text: str) -> int:
@@ -249,7 +260,7 @@ def run(argv: Sequence[str] | None) -> int:
         target=given.target,
         pipeline=given.pass_pipeline,
         sparsity=given.sparsity,
-        shapes=dict(shape_of(one) for one in given.shape),
+        shapes=shapes_of(given.shape),
         outputs=tuple(given.output),
         verify_each=given.verify_each,
         dump_ir=given.dump_ir,

@@ -22,7 +22,7 @@ from compiler.cli.calibration import (
     prune_of,
     pruning_text,
 )
-from compiler.cli.compile import shape_of
+from compiler.cli.compile import shapes_of
 from compiler.cli.files import STREAM, check_writable, write_files
 from compiler.errors import Diagnostic, UsageError
 from compiler.plan import json_bytes
@@ -41,7 +41,8 @@ def command() -> CommandParser:
     parser = CommandParser(
         "bscc-quantize",
         "Quantise a float ONNX CNN to int8, by calibration on samples.\n\n"
-        "  bscc-quantize model.onnx --calibration images/ -o model.int8.onnx",
+        "  bscc-quantize model.onnx --calibration images/ -o model.int8.onnx\n\n"
+        "exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable input, 4 unsupported model",
     )
     add = parser.add_argument
     add("model", help="the ONNX file, float")
@@ -153,7 +154,7 @@ def run(argv: Sequence[str] | None) -> int:
     settings = Settings(activations, given.per_channel, tuple(given.exclude))
     asked = Preparation(given.calibration, given.samples, preprocess_of(given), settings, prune_of(given))
     progress = _progress(given)
-    shapes = dict(shape_of(one) for one in given.shape)
+    shapes = shapes_of(given.shape)
     quantised, calibrated, _ = quantise_file(Path(given.model), shapes, (), asked, progress)
     samples = calibrated
     if given.evaluate:

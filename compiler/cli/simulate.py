@@ -143,14 +143,9 @@ def _report(options: argparse.Namespace, plan: Plan, done: Run, found: Found | N
     if options.json:
         sys.stdout.write(timing.decode())
     elif not options.quiet and STREAM not in _paths(options).values():
-        text = said(found, headed=options.listing is None) if found is not None else done.timing.table() + _images(done)
+        table = done.timing.table() + simulate_parts.images_line(done.images, done.timing.us)
+        text = said(found, headed=options.listing is None) if found is not None else table
         sys.stdout.write(f"{text}{_program(plan)}")
-
-
-def _images(done: Run) -> str:
-    """What the time of several images is, all being alike."""
-    total = done.images * done.timing.us
-    return f"images: {done.images}, one after the other, {total:,.1f} us in all\n" * (done.images > 1)
 
 
 def _program(plan: Plan) -> str:

@@ -86,8 +86,14 @@ def timing_table(done: PlanRun, *, with_data: bool) -> str:
     us, cycles = sum(one.us for _, one in done.timings), sum(one.cycles for _, one in done.timings)
     lines.append(f"all parts of the array: {us:,.2f} us, {cycles} cycles; {HOST_NOTE}\n")
     if with_data:
-        lines.append(f"host: {done.host_us:,.1f} us by onnxruntime, measured on this computer\n")
-    return "\n".join(lines)
+        of_last = " for the last image" * (done.images > 1)
+        lines.append(f"host: {done.host_us:,.1f} us by onnxruntime{of_last}, measured on this computer\n")
+    return "\n".join(lines) + images_line(done.images, us)
+
+
+def images_line(images: int, us: float) -> str:
+    """What the time of several images is, all being alike on the array; nothing of one."""
+    return f"images: {images}, one after the other, {images * us:,.1f} us in all\n" * (images > 1)
 
 
 def check_files(options: argparse.Namespace, plan: PartedPlan) -> None:

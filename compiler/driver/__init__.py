@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from compiler.driver.array import MAPPING, Compiled, Source, compile_array, planner_of
-from compiler.driver.check import Checked, check_source
+from compiler.driver.check import Checked, check_source, refused
 from compiler.driver.host import host_summary
 from compiler.driver.manifest import unused_entries
 from compiler.driver.mixed import check_single, mixed_files, mixed_summary, path_of
 from compiler.driver.options import COST_MODELS, DEFAULTS, Host, Options, full_pipeline
 from compiler.driver.settle import Settled, settle
+from compiler.errors import UnsupportedModel
 from compiler.frontend import read_graph
 from compiler.mapping.explain import explanation
 from compiler.mapping.planner import Planner
@@ -71,12 +72,13 @@ def compile_model(
     if found.mixed:
         check_single(options, len(found.results), single)
         files, manifest = mixed_files(source, options, target, found)
-        summary = {**mixed_summary(found), "batch": asked_batch(options.batch, source.graph.batch)}
+        summary = mixed_summary(found)
     else:
         (compiled,) = found.results.values()
         files, manifest, summary = dict(compiled.files), dict(compiled.manifest), compiled.summary
         manifest.update(unused_entries(source.graph))
-    summary = {**summary, "host": host_summary(found)}
+    batch = asked_batch(options.batch, source.graph.batch)
+    summary = {**summary, "batch": batch, "host": host_summary(found)}
     summary["notes"] = [*summary["notes"], *source.graph.remarks, *_unused_notes(source)]
     write_plan(Path(out), files, manifest)
     return Plan.load(out), summary
@@ -91,7 +93,12 @@ def compile_in_memory(model: Path, options: Options, progress: Progress = lambda
 def check_model(model: str | Path, options: Options = DEFAULTS, progress: Progress = lambda _: None) -> Checked:
     """What is wrong with a model, and what of it would run on the host, by the passes that take little time."""
     options.check()
-    return check_source(_source(model, options, progress), options, Target.load(options.target), progress)
+    target = Target.load(options.target)
+    try:
+        source = _source(model, options, progress)
+    except UnsupportedModel as error:
+        return refused(model, error, options)
+    return check_source(source, options, target, progress)
 
 
 def explain_mapping(
@@ -114,8 +121,10 @@ def _source(model: str | Path, options: Options, progress: Progress) -> Source:
     progress("read")
     prepared = prepare(Path(model), options.shapes, options.outputs, options.preparation, progress)
     if prepared.model is None:
-        return Source(read_graph(model, options.shapes, options.outputs), Path(model))
-    graph = replace(read_graph(model, model=prepared.model), batch=prepared.batch, remarks=prepared.remarks)
+        graph = read_graph(model, options.shapes, options.outputs)
+    else:
+        graph = replace(read_graph(model, model=prepared.model), batch=prepared.batch, remarks=prepared.remarks)
+    asked_batch(options.batch, graph.batch)  # refused before any work is done
     return Source(graph, Path(model), prepared.report)
 
 

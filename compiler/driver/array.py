@@ -39,7 +39,6 @@ from compiler.plan import (
 from compiler.reference.check import ValueCheck, random_inputs
 from compiler.summary import (
     LayerInfo,
-    asked_batch,
     bounds_json,
     bounds_of,
     imbalance_of,
@@ -184,7 +183,6 @@ def compile_array(
         **{name: text.encode() for name, text in recorder.ir.items()},
     }
     summary = {**_summary(recorder, memory, timing), **source.report}
-    summary["batch"] = asked_batch(options.batch, source.graph.batch)
     if options.cost_model == "paper":
         times: dict[str, float] = {}
         for one in summary["layers"]:  # strips of a layer have its name, each its own time

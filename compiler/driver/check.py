@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from compiler.driver.array import Source
@@ -76,6 +77,11 @@ def check_source(source: Source, options: Options, target: Target, progress: Cal
     except (UnsupportedModel, DoesNotFit) as error:
         problems = error.diagnostics
     return Checked(str(source.model), problems, host, tuple(names[count:]))
+
+
+def refused(model: str | Path, error: UnsupportedModel, options: Options) -> Checked:
+    """What there is to say of a model that is refused as it is read: no pass has looked at it."""
+    return Checked(str(model), error.diagnostics, {}, tuple(one.name for one in full_pipeline(options)))
 
 
 def _refuse_host(found: Settled[None]) -> None:

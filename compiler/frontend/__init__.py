@@ -5,6 +5,8 @@
 load       the file as protobuf, or what is wrong with it
 check      what ONNX's own checker lets through or explains badly
 static     one graph with known shapes: opset, dynamic dimensions, constants
+qoperators, widths, batchnorm   other forms of a model as the one that handlers know
+batch      which models leave images apart, and the graph of one image
 foreign    shapes behind operators of other domains
 graph      that graph as plain values
 refusals   which of its nodes cannot be translated, all in one go

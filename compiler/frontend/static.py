@@ -19,6 +19,7 @@ from compiler.frontend.graph import Array, Graph, Node, dtype_name
 from compiler.frontend.load import first_line
 from compiler.frontend.qoperators import expand
 from compiler.frontend.widths import to_bytes, to_float32
+from compiler.plan import ONNX_TYPES
 
 MIN_OPSET = 13
 RESIZE_MODES_OPSET = 11  # the first whose Resize says how pixels are found
@@ -120,9 +121,9 @@ def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tupl
         tensor = one.type.tensor_type
         if not one.type.HasField("tensor_type"):
             raise unsupported("input-type", f"input '{text(one.name)}' is no tensor")
-        if dtype_name(tensor.elem_type) not in ("float32", "int8", "uint8"):
+        if dtype_name(tensor.elem_type) not in ONNX_TYPES:
             kind = dtype_name(tensor.elem_type)
-            raise unsupported("input-type", f"input '{text(one.name)}' is {kind}, not float32, int8 or uint8")
+            raise unsupported("input-type", f"input '{text(one.name)}' is {kind}, known: {', '.join(ONNX_TYPES)}")
         dims, wanted = _dims(one), shapes.get(one.name)
         symbolic.append(wanted is None and dims[:1] == [-1])
         help = f"--shape {text(one.name)}=1x3x224x224, with the sizes that you need"
@@ -303,6 +304,8 @@ def folded_value(
     if any(name and name not in constants for name in node.input):
         return None
     size = _result_size(node, constants, shapes)
+    if size is None:
+        return None  # its operands became constants in this round: the next one knows
     if size > MAX_FOLDED and size > sum(constants[name].size for name in node.input if name):
         raise unsupported("too-large", f"node '{text(node.name)}' makes a constant of {size} elements")
     if not defs.has(node.op_type, opset, ""):
@@ -327,15 +330,17 @@ def _shape_value(node: onnx.NodeProto, shape: tuple[int, ...]) -> Array:
     return np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)
 
 
-def _result_size(node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """How many elements a node would make, or more than any limit where that is not known."""
+def _result_size(
+    node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
+) -> int | None:
+    """How many elements a node would make; none where that is not known yet."""
     if node.op_type == "ConstantOfShape":
         return math.prod(int(one) for one in constants[node.input[0]].ravel())
     if node.op_type == "Range":
         start, limit, step = (float(constants[name].ravel()[0]) for name in node.input)
         return math.ceil(max((limit - start) / step, 0)) if step else MAX_ELEMENTS
     shape = shapes.get(node.output[0])
-    return math.prod(shape) if shape is not None else MAX_ELEMENTS
+    return None if shape is None else math.prod(shape)
 
 
 def check_declared(declared: Mapping[str, list[int]], known: Mapping[str, tuple[int, ...]], bound: bool) -> None:

@@ -16,7 +16,7 @@ from compiler.encoding.overlay import ACT_STREAMS, LANES_BELOW_ACTS, LANES_BESID
 from compiler.encoding.work import BLOCK, GROUP_BYTES, SET
 from compiler.kernels import cost
 from compiler.kernels.numbers import Ints, ceil_div, larger
-from compiler.kernels.packets import SCALE_BYTES, records_of, sections_of
+from compiler.kernels.sections import SCALE_BYTES, records_of, sections_of
 from compiler.mapping.cuts import Cuts, part_count, window_count
 from compiler.mapping.lanes import input_groups
 from compiler.mapping.memory import round_up

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from compiler.encoding.work import BLOCK, halves
 from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import Module
-from compiler.kernels.packets import SCALE_BYTES, Scales
+from compiler.kernels.packets import Scales
+from compiler.kernels.sections import SCALE_BYTES
 from compiler.mapping.lanes import lanes_of
 from compiler.mapping.shapes import Layer
 from compiler.target import Target

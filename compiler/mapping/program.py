@@ -97,7 +97,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Step:
-    """The calls of one work packet, and what the first multiplies: table and weights are the same for all."""
+    """The calls of one work packet, and what the first of them multiplies; all have the same table and weights."""
 
     out_blocks: tuple[int, int]
     part: Part

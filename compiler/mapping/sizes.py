@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from compiler.encoding.work import BLOCK, GROUP_BYTES, LANES, SET
 from compiler.ir import Module
 from compiler.kernels.numbers import Number, ceil_div, larger
-from compiler.kernels.packets import Sections, records_of, sections_of
+from compiler.kernels.sections import Sections, records_of, sections_of
 from compiler.mapping.cuts import Cut, Cuts
 from compiler.mapping.lanes import input_groups
 from compiler.mapping.means import Means

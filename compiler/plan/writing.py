@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -28,15 +29,25 @@ def write_plan(path: str | os.PathLike[str], files: Mapping[str, bytes], manifes
             _write_files(fresh, whole)
             _move_in(fresh, place, Path(beside) / "old")
     except OSError as error:
-        text = f"the plan cannot be written: {error.strerror or error}"
-        raise UsageError(Diagnostic("unwritable", text, str(path))) from error
+        raise _unwritable(error.strerror or str(error), str(path)) from error
 
 
 def check_replaceable(path: str | os.PathLike[str]) -> None:
-    """Refuse a place that holds anything but a plan and its own files; commands ask before they work."""
+    """Refuse a place that holds anything but a plan and its own files, or where none can be made.
+
+    Commands ask before they work.
+    """
     place = Path(path)
-    if not os.path.lexists(place) or (place.is_dir() and not place.is_symlink() and not any(place.iterdir())):
-        return
+    parent = Path(os.path.abspath(place)).parent
+    if not parent.is_dir():
+        raise _unwritable(os.strerror(errno.ENOTDIR if parent.exists() else errno.ENOENT), str(path))
+    if not os.access(parent, os.W_OK):
+        raise _unwritable(os.strerror(errno.EACCES), str(path))
+    try:
+        if not os.path.lexists(place) or (place.is_dir() and not place.is_symlink() and not any(place.iterdir())):
+            return
+    except OSError as error:
+        raise _unwritable(error.strerror or str(error), str(path)) from error
     help = "give another directory, or remove this one"
     try:
         known = {name for name, _ in digests_of(manifest_of(place), str(place))} | {MANIFEST}
@@ -49,6 +60,10 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
         if name not in known:
             text = f"holds '{name}', which is no file of the plan and would be lost"
             raise UsageError(Diagnostic("not-a-plan", text, str(place), help=help))
+
+
+def _unwritable(why: str, path: str) -> UsageError:
+    return UsageError(Diagnostic("unwritable", f"the plan cannot be written: {why}", path))
 
 
 def _write_files(root: Path, files: Mapping[str, bytes]) -> None:

@@ -36,7 +36,8 @@ class Preprocess:
     def __post_init__(self) -> None:
         numbers = (self.scale, *self.mean, *self.std)
         if not np.isfinite(numbers).all() or not all(self.std) or not self.scale:
-            text = f"pixels * {self.scale:g} - {self.mean} over {self.std} is no preprocessing"
+            mean, std = (",".join(f"{one:g}" for one in numbers) for numbers in (self.mean, self.std))
+            text = f"(pixel * {self.scale:g} - {mean}) / {std} is no preprocessing"
             raise UsageError(Diagnostic("preprocessing", text, help="--scale and --std must be finite and not zero"))
 
     def json(self) -> dict[str, Any]:
@@ -103,7 +104,8 @@ def read_image(path: Path, target: Target, preprocess: Preprocess) -> NDArray[np
         with module.open(path) as file:
             image = file.convert("L" if target.channels == 1 else "RGB")
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError and errors of their own
-        text = f"cannot read the image: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        said = getattr(error, "strerror", None) or str(error)
+        text = f"cannot read the image: {said.splitlines()[0] if said else type(error).__name__}"
         raise UnreadableInput(Diagnostic("unreadable-image", text, str(path))) from None
     pixels = np.asarray(_sized(module, image, target, preprocess, path), np.float32)
     pixels = pixels.reshape(target.height, target.width, target.channels)

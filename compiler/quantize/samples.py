@@ -124,15 +124,16 @@ def _of_images(folder: Path, inputs: Mapping[str, tuple[int, ...]], preprocess: 
     ((name, shape),) = inputs.items()
     target = target_of(shape, preprocess)
     pillow()
-    classes = sorted(one for one in folder.iterdir() if one.is_dir())
-    files = _images(folder)
+    entries = _entries(folder)
+    classes = [one for one in entries if one.is_dir()]
+    files = _images(entries)
     labels: NDArray[np.int64] | None = None
     if not files:
-        by_class = [_images(one) for one in classes]
+        by_class = [_images(_entries(one)) for one in classes]
         files = [file for part in by_class for file in part]
         labels = np.repeat(np.arange(len(classes)), [len(part) for part in by_class])
     if not files:
-        text = f"there are no images in it, nor in the {len(classes)} folders in it"
+        text = "there are no images in it" + f", nor in {_counted(len(classes), 'folder')} in it" * bool(classes)
         raise _unreadable(text, str(folder), "images end in " + ", ".join(SUFFIXES))
     batch = shape[0]
     if len(files) < batch:
@@ -142,16 +143,30 @@ def _of_images(folder: Path, inputs: Mapping[str, tuple[int, ...]], preprocess: 
         part = files[index * batch : (index + 1) * batch]
         return {name: np.stack([read_image(file, target, preprocess) for file in part])}
 
-    what = f"{len(files)} images" if labels is None else f"{len(files)} images in {len(classes)} classes"
+    what = _counted(len(files), "image")
+    if labels is not None:
+        what += f" in {_counted(len(classes), 'class')}"
     held = replace(preprocess, layout="nhwc" if target.channels_last else "nchw")
     known = labels if batch == 1 else None
     count = 0 if known is None else len(classes)
-    return Samples(len(files) // batch, read, f"{folder.name}: {what}", known, held, folders=count)
+    return Samples(len(files) // batch, read, f"{folder.resolve().name}: {what}", known, held, folders=count)
 
 
-def _images(folder: Path) -> list[Path]:
-    found = [one for one in folder.iterdir() if one.suffix.lower() in SUFFIXES and not one.name.startswith(".")]
-    return sorted(one for one in found if one.is_file())
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder, by name, but for what is hidden."""
+    try:
+        return sorted(one for one in folder.iterdir() if not one.name.startswith("."))
+    except OSError as error:
+        raise _unreadable(f"cannot read it: {error.strerror or error}", str(folder)) from None
+
+
+def _images(entries: Sequence[Path]) -> list[Path]:
+    return [one for one in entries if one.suffix.lower() in SUFFIXES and one.is_file()]
+
+
+def _counted(count: int, word: str) -> str:
+    """`1 class`, `2 classes`, `3 folders`"""
+    return f"{count} {word}{'' if count == 1 else 'es' if word.endswith('s') else 's'}"
 
 
 def _of_arrays(path: Path, inputs: Mapping[str, tuple[int, ...]]) -> Samples:
@@ -191,10 +206,12 @@ def _loaded(path: Path) -> dict[str, Array]:
             if isinstance(loaded, np.ndarray):
                 return {"": loaded}
             return {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        lines = str(error).splitlines()
-        text = f"cannot read arrays from it: {lines[0] if lines else type(error).__name__}"
-        raise _unreadable(text, str(path), "give a .npz or .npy file, or a folder of images") from None
+    except OSError as error:
+        raise _unreadable(f"cannot read it: {error.strerror or error}", str(path)) from None
+    except (ValueError, EOFError, zipfile.BadZipFile):
+        # numpy's own words speak of pickles, which a user never meant
+        text, help = "it is no .npz or .npy file of plain arrays", "give such a file, or a folder of images"
+        raise _unreadable(text, str(path), help) from None
 
 
 def _checked(array: Array, name: str, shape: tuple[int, ...], path: Path) -> Array:

@@ -31,7 +31,8 @@ def random_inputs(module: Module, seed: int = 0) -> dict[str, Array]:
 class ValueCheck:
     """Call it with a pass's name and the module after it; floats, and what is lowered further, are passed.
 
-    Compared are all outputs, and those activations whose place and type are in both modules.
+    Compared are all outputs, and those activations whose place and type are in both modules.  Inputs that are not
+    given, as they were floats at first, get `random_inputs`.
     """
 
     module: Module
@@ -44,7 +45,7 @@ class ValueCheck:
     def __call__(self, pass_name: str, module: Module) -> None:
         if not computable(module):
             return
-        after = run_traced(module, self.inputs or random_inputs(module))
+        after = run_traced(module, {**random_inputs(module), **self.inputs})
         if self.before is not None:
             compare(pass_name, self.before, after)
         self.before = after

@@ -1,4 +1,4 @@
-"""Every operator that graphs are drawn of.
+"""Every operator that graphs are drawn of; those that only move data are in `tests.fuzz.moves`.
 
 Each takes a quantised image [1, C, H, W] and gives one, or None where it does not fit.
 """
@@ -6,13 +6,13 @@ Each takes a quantised image [1, C, H, W] and gives one, or None where it does n
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from tests.fuzz.sketch import Sketch
+from tests.fuzz.moves import MOVES
+from tests.fuzz.sketch import Operator, Sketch, integers
 from tests.netbuilder import Tensor
-
-Operator = Callable[[Sketch, Tensor], Tensor | None]
 
 CHANNELS = (8, 16, 3, 5, 12, 24, 32, 40)
 KERNELS = ((1, 1), (3, 3), (2, 2), (1, 3), (3, 1), (5, 5), (1, 7))
@@ -123,9 +123,12 @@ def branches(net: Sketch, x: Tensor) -> Tensor | None:
 
 
 def with_constant(net: Sketch, x: Tensor) -> Tensor | None:
-    shape = net.choices.one_of(((), (1, x.channels, 1, 1)))
-    value = (net.rng.standard_normal(shape) + 1.5).astype(np.float32)
-    return net.quant(net.apply(net.choices.one_of(("Mul", "Add", "Sub", "Div")), x, np.asarray(value)))
+    """A constant for all or for each channel; where bytes are to be equal, one that leaves scales powers of two."""
+    shape, kind = net.choices.one_of(((), (1, x.channels, 1, 1))), net.choices.one_of(("Mul", "Add", "Sub", "Div"))
+    value = np.asarray(net.rng.standard_normal(shape) + 1.5)
+    if net.style.pow2:
+        value = 2.0 * np.sign(value) if kind in ("Mul", "Div") else np.rint(16 * value) / 16
+    return net.quant(net.apply(kind, x, np.asarray(value, np.float32)))
 
 
 def other_input(net: Sketch, x: Tensor) -> Tensor | None:
@@ -134,8 +137,11 @@ def other_input(net: Sketch, x: Tensor) -> Tensor | None:
 
 
 def table(net: Sketch, x: Tensor) -> Tensor | None:
-    kinds = ["Sigmoid", "Tanh", "LeakyRelu", "HardSigmoid", "Elu", "Softplus", "Erf", "HardSwish", "Abs", "Neg", "Exp"]
-    return net.quant(net.apply(net.choices.one_of(kinds), x))
+    kinds = ["Sigmoid", "Tanh", "LeakyRelu", "HardSigmoid", "Elu", "Softplus", "Erf", "Abs", "Neg", "Exp"]
+    kinds += ["Softsign"] + ["HardSwish"] * (net.style.opset >= 14) + ["Mish"] * (net.style.opset >= 18)
+    positive = ["Log", "Sqrt", "Reciprocal"]
+    kind = net.choices.one_of([*kinds, *positive])
+    return net.quant(net.apply(kind, net.apply("Softplus", x) if kind in positive else x))
 
 
 def silu(net: Sketch, x: Tensor) -> Tensor | None:
@@ -162,61 +168,108 @@ def prelu(net: Sketch, x: Tensor) -> Tensor | None:
     return net.quant(net.apply("PRelu", x, net.rng.uniform(0.05, 0.5, shape).astype(np.float32)))
 
 
-def resize(net: Sketch, x: Tensor) -> Tensor | None:
-    high, wide = net.choices.integer(1, 3), net.choices.integer(1, 3)
-    if max(x.shape[2] * high, x.shape[3] * wide) > 40:
-        return None
-    scales = np.array([1, 1, high, wide], np.float32)
-    settings = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    return net.moved("Resize", x, *((None, scales)), **settings)  # type: ignore[arg-type]
-
-
-def depth_to_space(net: Sketch, x: Tensor) -> Tensor | None:
-    if x.channels % 4:
-        return None
-    return net.moved("DepthToSpace", x, blocksize=2, mode=net.choices.one_of(("DCR", "CRD")))
-
-
-def pad(net: Sketch, x: Tensor) -> Tensor | None:
-    sizes = [net.choices.integer(0, 2) for _ in range(4)]
-    mode = net.choices.one_of(("constant", "constant", "edge"))
-    return net.moved("Pad", x, np.array([0, 0, *sizes[:2], 0, 0, *sizes[2:]], np.int64), mode=mode)
-
-
-def sliced(net: Sketch, x: Tensor) -> Tensor | None:
-    axis = net.choices.integer(1, 3)
-    first = net.choices.integer(0, x.shape[axis] - 1)
-    last = net.choices.integer(first + 1, x.shape[axis])
-    step = net.choices.one_of((1, 2))
-    numbers = [np.array([one], np.int64) for one in (first, last, axis, step)]
-    return net.moved("Slice", x, *numbers)
-
-
-def split(net: Sketch, x: Tensor) -> Tensor | None:
-    if x.channels < 2:
-        return None
-    first = net.choices.integer(1, x.channels - 1)
-    parts = net.several("Split", 2, x, np.array([first, x.channels - first], np.int64), axis=1)
-    one, other = (net.quant(part, like=x) for part in parts)
-    return net.quant(net.concat(other, one), like=x) if net.choices.flag() else one
-
-
 def host_norm(net: Sketch, x: Tensor) -> Tensor | None:
     """Something that only the host does."""
     ones, zeros = np.ones(x.channels, np.float32), np.zeros(x.channels, np.float32)
     return net.quant(net.apply("InstanceNormalization", x, ones, zeros))
 
 
-def reshaped(net: Sketch, x: Tensor) -> Tensor | None:
-    """There and back through a vector."""
-    flat = net.moved("Reshape", x, np.array([0, -1], np.int64))
-    return net.moved("Reshape", flat, np.array([0, *x.shape[1:]], np.int64))
+def row(net: Sketch, x: Tensor) -> Tensor | None:
+    """A convolution of one dimension over all pixels, one after another."""
+    pixels = x.shape[2] * x.shape[3]
+    flat = net.moved("Reshape", x, integers(0, x.channels, pixels))
+    kernel, stride = net.choices.one_of((3, 1, 2, 7)), net.choices.one_of((1, 2))
+    pads = (net.choices.integer(0, kernel - 1), net.choices.integer(0, kernel - 1))
+    if pixels + sum(pads) < kernel:
+        return None
+    group = x.channels if net.choices.flag() else 1
+    out = x.channels if group > 1 else net.choices.one_of(CHANNELS)
+    weight = net.draw_weight((out, x.channels // group, kernel), 0.0)
+    settings = {"kernel_shape": (kernel,), "strides": (stride,), "pads": pads, "group": group}
+    y = activated(net, net.weighted("Conv", flat, weight, 0, bias=out * net.choices.integer(0, 1), **settings))
+    return net.moved("Unsqueeze", y, integers(2))
+
+
+def mean(net: Sketch, x: Tensor) -> Tensor | None:
+    """ReduceMean over some axes, their places kept, or lost and made anew."""
+    axes = net.choices.one_of(((2, 3), (2,), (3,), (-1, -2), (1,)))
+    keep = net.choices.flag()
+    if net.style.opset < 18:
+        y = net.quant(net.apply("ReduceMean", x, axes=axes, keepdims=int(keep)))
+    else:
+        y = net.quant(net.apply("ReduceMean", x, integers(*axes), keepdims=int(keep)))
+    return y if keep else net.moved("Unsqueeze", y, integers(*sorted(axis % 4 for axis in axes)))
+
+
+def extremes(net: Sketch, x: Tensor) -> Tensor | None:
+    """Global maxima, or the smaller and larger of a tensor and a bound or another tensor."""
+    kind = net.choices.one_of(("GlobalMaxPool", "Min", "Max", "Clip"))
+    if kind == "GlobalMaxPool":
+        return net.moved(kind, x)
+    if kind == "Clip":
+        low, high = np.array(-0.5, np.float32), np.array(1.0, np.float32)
+        y = net.apply(kind, x, low) if net.choices.flag() else net.apply(kind, x, None, high)
+        return net.quant(y)
+    other = net.draw_weight((x.channels, x.channels, 1, 1), 0.0) if net.choices.flag() else None
+    if other is None:
+        return net.quant(net.apply(kind, x, np.array(0.25, np.float32)))
+    return net.quant(net.apply(kind, x, net.quant(net.weighted("Conv", x, other, 0, bias=0, kernel_shape=(1, 1)))))
+
+
+def ceiled_pool(net: Sketch, x: Tensor) -> Tensor | None:
+    """Pools whose last window may lie over the end, or whose padding follows from their input."""
+    kind, size, stride = net.choices.one_of(("MaxPool", "AveragePool")), net.choices.one_of((2, 3)), 2
+    if min(x.shape[2:]) < size:
+        return None
+    settings: dict[str, Any] = {"kernel_shape": (size, size), "strides": (stride, stride)}
+    if net.choices.flag():
+        settings["ceil_mode"] = 1
+    else:
+        settings["auto_pad"] = net.choices.one_of(("SAME_UPPER", "SAME_LOWER", "VALID"))
+    return net.moved(kind, x, **settings) if kind == "MaxPool" else net.quant(net.apply(kind, x, **settings))
+
+
+def inner_quantised(net: Sketch, x: Tensor) -> Tensor | None:
+    """QLinearConv."""
+    if net.floats:
+        return None
+    kernel, stride = net.choices.one_of(((1, 1), (3, 3))), net.choices.one_of((1, 2))
+    pads = (kernel[0] // 2,) * 4
+    pads = (pads[0], pads[1], pads[2], pads[3])
+    group = x.channels if net.choices.flag() else 1
+    out = x.channels if group > 1 else net.choices.one_of(CHANNELS[:4])
+    relu = net.choices.flag()
+    return net.qlinear_conv(x, out, kernel, strides=(stride, stride), pads=pads, group=group, relu=relu)
+
+
+def norm(net: Sketch, x: Tensor) -> Tensor | None:
+    """A batch norm behind a convolution, or behind a quantised tensor."""
+    if net.style.pow2 and not net.floats:
+        return None  # its factors go into scales, which then are no powers of two
+    weight = net.draw_weight((x.channels, x.channels, 1, 1), 0.0)
+    y = net.weighted("Conv", x, weight, 0, bias=0, kernel_shape=(1, 1)) if net.choices.flag() else x
+    values = [net.rng.uniform(0.5, 1.5, x.channels).astype(np.float32) for _ in range(4)]
+    return activated(net, net.apply("BatchNormalization", y, *values))
+
+
+def chain(net: Sketch, x: Tensor) -> Tensor | None:
+    """Several functions of one number one behind another, without Q and DQ between them."""
+    kinds = ("Relu", "Abs", "Neg", "Sigmoid", "Tanh", "Softplus", "Round", "Floor", "Ceil", "Sign")
+    y = x
+    for _ in range(net.choices.integer(1, 3)):
+        y = net.apply(net.choices.one_of(kinds), y)
+    return net.quant(y)
+
+
+def twice(net: Sketch, x: Tensor) -> Tensor | None:
+    """A tensor with itself."""
+    return net.quant(net.apply(net.choices.one_of(("Add", "Mul", "Sub", "Max")), x, x))
 
 
 OPERATORS: tuple[Operator, ...] = (
     conv, residual, branches, max_pool, average_pool, global_average, grouped, conv_transpose, squeeze_excite,
-    with_constant, other_input, table, silu, hard_swish, gelu, prelu, resize, depth_to_space, pad, sliced, split,
-    host_norm, reshaped,
+    with_constant, other_input, table, silu, hard_swish, gelu, prelu, host_norm, row, mean, extremes, ceiled_pool,
+    inner_quantised, norm, chain, twice, *MOVES,
 )  # fmt: skip
 
 
@@ -225,9 +278,16 @@ def softmax(net: Sketch, x: Tensor) -> Tensor:
 
 
 def gemm(net: Sketch, x: Tensor) -> Tensor:
-    """A dense layer over the whole image."""
-    flat = net.moved("Flatten", x)
-    return net.quant(net.gemm(flat, net.choices.one_of((10, 16))))
+    """A dense layer over the whole image, or two."""
+    flat, out = net.moved("Flatten", x), net.choices.one_of((10, 16))
+    kind = net.choices.one_of(("gemm", "scaled", "matmul", "int32", "int8", "two"))
+    if kind == "scaled":
+        weight = net.draw_weight((out, flat.channels), 0.0)
+        return net.quant(net.weighted("Gemm", flat, weight, 0, bias=out, transB=1, alpha=0.5, beta=-2.0))
+    if kind in ("matmul", "int32", "int8"):
+        return net.quant(net.matmul(flat, out, bias=kind if kind in ("int8", "int32") and not net.floats else ""))
+    y = net.quant(net.gemm(flat, out, trans_b=net.choices.flag()))
+    return net.quant(net.gemm(net.quant(net.relu(y)), 7)) if kind == "two" else y
 
 
 def transposed(net: Sketch, x: Tensor) -> Tensor:

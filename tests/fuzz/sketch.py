@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,11 +11,19 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from tests.netbuilder import Attributes, Style, Tensor, make_model, make_node, session
+from tests.netbuilder import Attributes, Floats, Style, Tensor, make_model, make_node, session
 from tests.netlayers import Layers
 
 Item = TypeVar("Item")
 Array = NDArray[Any]
+
+BARE = ("MaxPool", "Reshape", "Transpose", "Slice", "Gather", "Flatten", "Identity", "Unsqueeze")
+"""Operators that onnxruntime also runs on int8 and uint8."""
+
+
+def integers(*values: int) -> Array:
+    """A constant list of integers."""
+    return np.array(values, np.int64)
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,9 @@ class Choices:
 
 class Sketch(Layers):
     """A net under construction: weights come from a seed, everything else from choices."""
+
+    floats = False
+    """Whether nothing is quantised."""
 
     def __init__(self, choices: Choices, shape: Sequence[int], style: Style, seed: int) -> None:
         super().__init__(seed, shape, style)
@@ -66,9 +77,13 @@ class Sketch(Layers):
             return ""
         return self.read(one) if isinstance(one, Tensor) else self.const(one, "constant")
 
-    def moved(self, kind: str, x: Tensor, *constants: Array, **attributes: Any) -> Tensor:
-        """An operator that only moves data; quantisation stays."""
-        return self.quant(self.apply(kind, x, *constants, **attributes), like=x)
+    def moved(self, kind: str, x: Tensor, *constants: Array | None, **attributes: Any) -> Tensor:
+        """An operator that only moves data; quantisation stays: behind a DQ and before a Q, or on the integers."""
+        y = self.apply(kind, x, *constants, **attributes)
+        if kind not in BARE or self.floats or not self.choices.flag():
+            return self.quant(y, like=x)
+        self.nodes[-1].input[0] = x.int_name
+        return replace(x, value=y.value, int_name=y.float_name)
 
     def weighted(self, kind: str, x: Tensor, weight: Array, axis: int, *, bias: int, **attributes: Any) -> Tensor:
         """An operator with quantised weights, whose output channels lie along `axis`, and `bias` bias numbers."""
@@ -95,6 +110,24 @@ class Sketch(Layers):
         return made
 
 
+class FloatSketch(Sketch):
+    """A float net: what would be quantised is left as it is."""
+
+    floats = True
+
+    def quant(self, x: Tensor, like: Tensor | None = None) -> Tensor:
+        return x
+
+    def weight(self, value: Floats, axis: int, per_channel: bool | None = None) -> tuple[str, str, str, Floats]:
+        return self.const(value, "weight"), "", "", np.ones(1, np.float32)
+
+    def bias(self, value: Floats, x: Tensor, scale: Floats, split: bool) -> tuple[str, str, str]:
+        return self.const(value, "bias"), "", ""
+
+    def dequantised(self, names: tuple[str, str, str], axis: int | None) -> str:
+        return names[0]
+
+
 def _evaluate(node: onnx.NodeProto, values: Sequence[Array | None], opset: int) -> list[Array]:
     """The values of a node's results, by onnxruntime."""
     one = onnx.NodeProto()
@@ -113,4 +146,6 @@ def _evaluate(node: onnx.NodeProto, values: Sequence[Array | None], opset: int) 
     return [np.asarray(found) for found in session(make_model(graph, opset)).run(None, fed)]
 
 
-__all__ = ["Attributes", "Choices", "Sketch"]
+Operator = Callable[[Sketch, Tensor], Tensor | None]
+
+__all__ = ["Attributes", "Choices", "FloatSketch", "Operator", "Sketch", "integers"]
