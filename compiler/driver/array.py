@@ -18,7 +18,7 @@ from compiler.driver.manifest import array_entries, heading, with_files
 from compiler.driver.options import Options, full_pipeline
 from compiler.encoding.costs import KernelCosts
 from compiler.errors import Diagnostic, UsageError
-from compiler.frontend import Graph, import_graph
+from compiler.frontend import Graph, import_graph, placed
 from compiler.ir import Module, print_module
 from compiler.mapping.forced import mapping_json
 from compiler.mapping.lowering import CONSTANTS
@@ -133,7 +133,8 @@ def lower(
         checks.append(Check(ValueCheck(module, random_inputs(module))))
     if options.dump_ir is not None:
         checks.append(DumpIR(options.dump_ir))
-    PassManager(pipeline, target, tuple(checks)).run(module)
+    with placed(source.model):
+        PassManager(pipeline, target, tuple(checks)).run(module)
     return module, recorder, pipeline.text(every=True)
 
 
@@ -146,7 +147,8 @@ def planner_of(
     if last is None:
         raise UsageError(Diagnostic("pipeline-end", "the pipeline chooses no mappings: it has no 'choose-tiles'"))
     module = import_graph(source.graph, str(source.model))
-    PassManager(PassPipeline(pipeline.passes[:last]), target, (Check(lambda name, _: progress(name)),)).run(module)
+    with placed(source.model):
+        PassManager(PassPipeline(pipeline.passes[:last]), target, (Check(lambda name, _: progress(name)),)).run(module)
     chooser = pipeline.passes[last]
     assert isinstance(chooser, ChooseTiles)
     progress(chooser.name)

@@ -61,14 +61,15 @@ def check_source(source: Source, options: Options, target: Target, progress: Cal
 
     def attempt(part: Source, number: int) -> None:
         module = import_graph(part.graph, str(part.model))
-        PassManager(cheap, target, (Check(lambda name, _: progress(name)),)).run(module)
+        with placed(part.model):
+            PassManager(cheap, target, (Check(lambda name, _: progress(name)),)).run(module)
 
     problems: tuple[Diagnostic, ...] = ()
     host: dict[str, Any] = {}
     try:
         found = settle(source, replace(options, host=Host.AUTO), attempt)
         if options.host == Host.OFF:
-            with placed(str(source.model)):
+            with placed(source.model):
                 _refuse_host(found)
         host = host_summary(found)
         for number, part in enumerate(found.parts):

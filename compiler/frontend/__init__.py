@@ -23,7 +23,7 @@ from pathlib import Path
 
 import onnx
 
-from compiler.errors import BsccError, Diagnostic, FileLocation, NodeLocation
+from compiler.errors import BsccError, Diagnostic, FileLocation, FusedLocation, NodeLocation
 from compiler.frontend.check import check_model
 from compiler.frontend.foreign import with_foreign_shapes
 from compiler.frontend.graph import Graph
@@ -85,7 +85,9 @@ def _placed(diagnostic: Diagnostic, file: str) -> Diagnostic:
     """The diagnostic with the file's name in its place."""
     place = diagnostic.place
     if isinstance(place, NodeLocation):
-        place = NodeLocation(place.name, place.op_type, file)
+        place = replace(place, file=file)
+    elif isinstance(place, FusedLocation) and isinstance(place.parts[0], NodeLocation):
+        place = FusedLocation((replace(place.parts[0], file=file), *place.parts[1:]))
     elif not str(place):
         place = FileLocation(file)
     return replace(diagnostic, place=place)
