@@ -102,7 +102,7 @@ def test_a_session_runs(session: Session) -> None:
     (y,) = session.run(None, {"x": IMAGE})
     assert y.shape == (1, 3, 2, 3)
     assert y.dtype == np.float32
-    assert session.run([], {"x": IMAGE}) == []
+    assert len(session.run([], {"x": IMAGE})) == 1  # as onnxruntime has it: no names are all names
 
 
 @pytest.mark.parametrize(
