@@ -5,22 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from compiler.errors import BsccError, UnreadableInput, UsageError
 from compiler.quantize.accuracy import compare
 from compiler.quantize.images import Preprocess
 from compiler.quantize.samples import Samples, samples_of, synthetic
 from tests.floatnets import DIGIT_IMAGES, Array, FloatNet
-
-
-def pillow() -> Any:
-    """Pillow's Image module; a test of images is skipped without it."""
-    return pytest.importorskip("PIL.Image", reason="Pillow is the extra 'images'")
 
 
 def model(*shape: int) -> onnx.ModelProto:
@@ -33,7 +28,7 @@ def image(path: Path, height: int, width: int, colour: tuple[int, int, int] = (2
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[:, : width // 2] = colour
     path.parent.mkdir(parents=True, exist_ok=True)
-    pillow().fromarray(pixels).save(path)
+    Image.fromarray(pixels).save(path)
     return path
 
 
@@ -64,7 +59,6 @@ def test_channels_may_come_last(tmp_path: Path) -> None:
 
 
 def test_one_channel_is_grey() -> None:
-    pillow()
     digits = samples_of(str(DIGIT_IMAGES), model(1, 1, 28, 28), None)
     assert first(digits).shape == (1, 1, 28, 28)
     assert 0 <= first(digits).min() < 0.1 < 0.9 < first(digits).max() <= 1
@@ -109,7 +103,6 @@ def test_folders_are_named_and_counted(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_folders_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pillow()
 
     def refuse(folder: Path) -> None:
         raise PermissionError(13, "Permission denied", str(folder))
@@ -168,7 +161,6 @@ def test_bad_images(
     error: type[BsccError],
     says: str,
 ) -> None:
-    pillow()
     make(tmp_path)
     with pytest.raises(error, match=f"(?s){says}"):
         list(samples_of(str(tmp_path), model(*shape), how))

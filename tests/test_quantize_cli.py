@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from PIL import Image
 
 from compiler.cli.compile import main as bscc
 from compiler.cli.quantize import main as bscc_quantize
@@ -90,7 +91,6 @@ def test_a_trained_network_stays_right(
 
 def test_images_give_what_arrays_give(digits: Path, arrays: Path, tmp_path: Path) -> None:
     """The PNG files, normalised by options, are the arrays."""
-    pytest.importorskip("PIL.Image")
     from_images, from_arrays = tmp_path / "a.onnx", tmp_path / "b.onnx"
     assert bscc_quantize([str(digits), "--calibration", str(DIGIT_IMAGES), *NORMAL, "-o", str(from_images), "-q"]) == 0
     assert bscc_quantize([str(digits), "--calibration", str(arrays), "-o", str(from_arrays), "-q"]) == 0
@@ -319,10 +319,9 @@ def test_the_report_as_text(small: Path, samples: Path, tmp_path: Path, capsys: 
 
 
 def test_preprocessing_is_in_the_manifest(small: Path, tmp_path: Path) -> None:
-    image = pytest.importorskip("PIL.Image")
     folder = tmp_path / "images"
     folder.mkdir()
-    image.new("RGB", (8, 8), (10, 20, 30)).save(folder / "a.png")
+    Image.new("RGB", (8, 8), (10, 20, 30)).save(folder / "a.png")
     how = Preparation(calibration=str(folder), preprocess=Preprocess(scale=2.0))
     _, summary = compile_model(
         small, tmp_path / "plan", Options(target="aie2-2x2", compare_dense=False, preparation=how)
