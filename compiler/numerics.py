@@ -181,7 +181,7 @@ def _narrow_block(factors: Sequence[tuple[int, int]], reach: Sequence[int], room
     if second is None or first > MAX_FIRST_SHIFT:
         text = f"sums are multiplied by {float(max(exact))} after a shift by {first}"
         what = f"{text}; less than 2^{NARROW_BITS} and a shift of at most {MAX_FIRST_SHIFT} are done"
-        raise UnsupportedModel(Diagnostic("scale", what, help="fold-quantization{scales=exact} takes larger factors"))
+        raise UnsupportedModel(Diagnostic("scale", what, help="--requantize exact takes larger factors"))
     # Where sums may leave 16 bits their limit saturates the type: so it is all one whether those bits have a sign.
     least = math.ceil(Fraction((room - 1) << second, NARROW_LIMIT))
     rounded = [round(one * (1 << second)) for one in exact]

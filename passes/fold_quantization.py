@@ -38,8 +38,8 @@ COARSE = 1 / 8
 """Steps by which results may be off before their rounding for narrow factors: more shows in a network's accuracy."""
 
 
-class Scales(Enum):
-    """How numbers are scaled: sums by factors of 15 bits after a shift, bytes by such factors, or all by 30 bits."""
+class Requantize(Enum):
+    """How results are scaled: sums by factors of 15 bits after a shift, bytes by such factors, or all by 30 bits."""
 
     FAST = "fast"
     EXACT = "exact"
@@ -378,7 +378,9 @@ class FoldQuantization(Pass):
     requires: ClassVar[Stage] = Stage.of("nn-float", nn.DIALECT.ops)
     ensures: ClassVar[Stage] = Stage.of("nn", nn.INTEGER_OPS)
 
-    scales: Scales = option(Scales.FAST, help="exact scales by 30-bit factors; fast may differ by one step from it")
+    requantize: Requantize = option(
+        Requantize.FAST, help="exact takes factors of 30 bits; fast may differ by one step from it"
+    )
 
     def run(self, module: Module, target: Target) -> None:
         apply_patterns(PATTERNS, module)
@@ -387,6 +389,6 @@ class FoldQuantization(Pass):
         drop_dead(module)
         refuse_floats(module)
         for op in list(module.walk()):
-            exact = self.scales is Scales.EXACT and isinstance(op, nn.QConv2dOp | nn.QAddOp | nn.RequantizeOp)
+            exact = self.requantize is Requantize.EXACT and isinstance(op, nn.QConv2dOp | nn.QAddOp | nn.RequantizeOp)
             if exact or (isinstance(op, nn.QConv2dOp) and is_coarse(op, module)):
                 Rewriter.at(op).change(op, exact=True)

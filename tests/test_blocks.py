@@ -20,7 +20,7 @@ from compiler.mapping.planner import Planner
 from compiler.mapping.shapes import Layer
 from compiler.pass_manager import Pass
 from compiler.target import Target
-from passes.fold_quantization import FoldQuantization, Scales
+from passes.fold_quantization import FoldQuantization, Requantize
 from tests.models import Case
 from tests.netbuilder import Style, Tensor
 from tests.netlayers import Layers
@@ -37,7 +37,7 @@ WHOLE = (0, 2)
 
 def passes(*, exact: bool) -> tuple[Pass, ...]:
     """From ONNX to `bsp`."""
-    return (FoldQuantization(Scales.EXACT), *PASSES[1:]) if exact else PASSES
+    return (FoldQuantization(Requantize.EXACT), *PASSES[1:]) if exact else PASSES
 
 
 def blocks(layer: Layer = LAYER, *, multiplier: int = 4, shift: int = 9, bias: int = 100) -> Blocks:

@@ -18,7 +18,6 @@ import pytest
 
 from compiler.cli.compile import main as bscc
 from compiler.cli.simulate import main as bscc_sim
-from compiler.pipeline import PASSES
 from compiler.plan import SCHEMA, Plan
 from tests.bad_formats import format_cases
 from tests.bad_models import Bad, bad_cases, good_model
@@ -104,6 +103,7 @@ def test_bad_models(bad: Bad, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (("{model}", "-o", "{plan}", "--targt", "npu1"), "unknown-option"),
         (("{model}", "-o", "{plan}", "--sparsity", "some"), "usage"),
         (("{model}", "-o", "{plan}", "--search", "some"), "usage"),
+        (("{model}", "-o", "{plan}", "--requantize", "some"), "usage"),
         (("{model}", "-o", "{plan}", "--mapping-out", "{plan}"), "usage"),
         (("{model}", "-o", "{plan}", "--mapping-out", "{plan}/manifest.json"), "usage"),
         (("{model}", "-o", "{plan}", "--mapping-out", "{model}"), "usage"),
@@ -333,10 +333,8 @@ def test_a_pipeline_must_end_in_registers(model: Path, tmp_path: Path, capsys: p
 
 
 def test_exact_scales(model: Path, tmp_path: Path) -> None:
-    names = [one.name for one in PASSES]
-    pipeline = ",".join([f"{names[0]}{{scales=exact}}", *names[1:]])
     costs = []
-    for words in ([], ["--pass-pipeline", pipeline]):
+    for words in ([], ["--requantize", "exact"]):
         place = tmp_path / str(len(words))
         assert bscc([str(model), "-o", str(place), "-q", "--no-compare-dense", "--verify-each", *words]) == 0
         costs.append(json.loads((place / "cores/costs.json").read_text()))

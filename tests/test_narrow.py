@@ -19,7 +19,7 @@ from compiler.pipeline import PASSES as ALL_PASSES
 from compiler.reference import run
 from compiler.reference.kernels import convolve
 from dialects import nn
-from passes.fold_quantization import FoldQuantization, Scales
+from passes.fold_quantization import FoldQuantization, Requantize
 from runtime_sim.session import Session
 from tests.models import Case, feeds
 from tests.netbuilder import Style, Tensor
@@ -179,7 +179,7 @@ def test_channels_that_training_left_dead_do_not_blur_the_others(tmp_path: Path)
 def test_too_large_a_factor_is_refused() -> None:
     with pytest.raises(UnsupportedModel) as caught:
         numerics.narrow_requant([(3 << 15, 0)], np.array([100]), 0, INT8)
-    assert "scales=exact" in caught.value.diagnostic.help
+    assert "--requantize exact" in caught.value.diagnostic.help
 
 
 @pytest.mark.parametrize("limits", [INT8, UINT8])
@@ -195,12 +195,12 @@ def test_no_sum_passes_the_reach(limits: tuple[int, int]) -> None:
     assert (np.abs(convolve(x, weights, (1, 1), (1, 1, 1, 1), (1, 1)) + bias) <= reach).all()
 
 
-def compiled(case: Case, directory: Path, scales: str) -> dict[str, int]:
+def compiled(case: Case, directory: Path, requantize: str) -> dict[str, int]:
     """Simulate a model's plan, compare every byte with the reference, and give the plan's costs."""
     model = case.build()
-    first = FoldQuantization(Scales(scales))
+    first = FoldQuantization(Requantize(requantize))
     module = run_passes(imported(model, directory), first)
-    names = [f"{first.name}{{scales={scales}}}", *(one.name for one in ALL_PASSES[1:])]
+    names = [f"{first.name}{{requantize={requantize}}}", *(one.name for one in ALL_PASSES[1:])]
     options = Options(target="aie2-2x2", pipeline=",".join(names), compare_dense=False)
     plan, _ = compile_model(directory / "model.onnx", directory / "plan", options)
     fed = feeds(model, 5)

@@ -98,7 +98,7 @@ def test_in_strips(name: str, tmp_path: Path) -> None:
 def test_by_exact_factors(name: str, tmp_path: Path) -> None:
     """Sums by 30-bit factors of either sign; products have 15 bits in any case."""
     model = case_of(name).build(pow2=True)
-    pipeline = DEFAULT_PIPELINE.replace("fold-quantization", "fold-quantization{scales=exact}")
+    pipeline = DEFAULT_PIPELINE.replace("fold-quantization", "fold-quantization{requantize=exact}")
     plan = compiled(model, tmp_path, pipeline)
     fed = feeds(model, 5)
     assert same(Session(plan).execute(fed).outputs, onnxruntime_outputs(model, fed))

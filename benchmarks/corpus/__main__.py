@@ -33,7 +33,7 @@ def command() -> argparse.ArgumentParser:
     add("--data", type=Path, help="archives of samples: cifar10_jpeg.tar.xz, kws01.tar.xz")
     add("--only", nargs="+", choices=tuple(NETWORKS), metavar="NAME", default=tuple(NETWORKS))
     add("--target", default="aie2-4x4")
-    add("--limit", type=int, default=1800, help="seconds for a network")
+    add("--limit", type=int, default=3600, help="seconds for a network")
     add("--again", action="store_true", help="measure networks anew that are there")
     add("--prepare", action="store_true", help="fetch, convert and quantise, measure nothing")
     add("--table", action="store_true", help="print what was measured")

@@ -85,9 +85,11 @@ def modules(plan: PartedPlan, graph: Graph, model: Path) -> list[Module]:
 
 
 def early(graph: Graph, model: Path, plan: ArrayPlan) -> Module:
-    """A graph as integer operations."""
+    """A graph as the integer operations that the first passes of the plan's own pipeline make."""
     module = import_graph(graph, model)
-    bscc.PassManager(bscc.PassPipeline.parse(EARLY, bscc.PASSES), plan.target).run(module)
+    whole = bscc.PassPipeline.parse(plan.manifest["pipeline"], bscc.PASSES)
+    passes = tuple(one for one in whole if one.name in EARLY.split(","))
+    bscc.PassManager(bscc.PassPipeline(passes), plan.target).run(module)
     return module
 
 

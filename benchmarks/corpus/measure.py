@@ -1,9 +1,10 @@
 """One network, step by step: what a step says is kept, and the message of the first that fails.
 
-The array's outputs are compared with two judges.  `compiler.reference` must give the same bytes in every tensor that
-leaves the array.  onnxruntime runs the QDQ model node by node (ORT_DISABLE_ALL); docs/numerics.md says where it may
-differ.  Right answers are counted on the reference's values for the array's parts and onnxruntime's for the host's,
-which the simulated plan gave too on the sample that was simulated.
+Each network is compiled in both `WAYS`, with fast and with exact factors.  The array's outputs are compared with two
+judges.  `compiler.reference` must give the same bytes in every tensor that leaves the array.  onnxruntime runs the QDQ
+model node by node (ORT_DISABLE_ALL); docs/numerics.md says where it may differ.  Right answers are counted on the
+reference's values for the array's parts and onnxruntime's for the host's, which the simulated plan gave too on the
+sample that was simulated.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -27,6 +28,7 @@ from benchmarks.corpus.interpret import Interpreter
 from benchmarks.corpus.networks import Network
 from benchmarks.corpus.prepare import int8_of
 from benchmarks.corpus.samples import SAMPLES, Array, fed
+from benchmarks.corpus.table import WAYS
 from benchmarks.models import session_options
 from compiler.errors import BsccError, NodeLocation
 from compiler.frontend import read_onnx
@@ -40,7 +42,10 @@ ERROR_LETTERS = 500
 
 @dataclass
 class Measured:
-    """What is known of a network; `row` is its JSON object, `answers` are those of each kind of network."""
+    """What is known of a network; `row` is its JSON object, `answers` are those of each kind of network.
+
+    `plans` has one for each of `WAYS`, and so has the row's entry "ways".
+    """
 
     name: str
     network: Network
@@ -48,7 +53,7 @@ class Measured:
     target: str
     row: dict[str, Any] = field(default_factory=dict)
     source: Path = Path()
-    plan: Plan | None = None
+    plans: dict[str, Plan] = field(default_factory=dict)
     answers: dict[str, Array] = field(default_factory=dict)
 
     @property
@@ -129,42 +134,60 @@ def quantise(one: Measured) -> None:
 
 
 def compile_(one: Measured) -> None:
-    """A plan of the whole network, which runs on the host where the array cannot."""
-    options = bscc.Options(target=one.target, compare_dense=False)
-    with tempfile.TemporaryDirectory() as beside:
-        one.plan, summary = bscc.compile(one.int8, Path(beside) / "plan", options)
-    host: Mapping[str, Any] = summary["host"]
-    reasons = counted(f"{row['operator']}: {row['reason']}" for row in host["reasons"])
-    one.row |= {
-        "us": summary["time_us"],
-        "macs": host["model_macs"],
-        "macs_share": host["array_macs_share"],
-        "host": {"nodes": host["nodes"], "array_parts": host["array_parts"], "reasons": reasons},
-    }
+    """Plans of the whole network, which runs on the host where the array cannot."""
+    one.row["ways"] = {}
+    for way in WAYS:
+        options = bscc.Options(target=one.target, compare_dense=False, requantize=way)
+        with tempfile.TemporaryDirectory() as beside:
+            one.plans[way], summary = bscc.compile(one.int8, Path(beside) / "plan", options)
+        host: Mapping[str, Any] = summary["host"]
+        reasons = counted(f"{row['operator']}: {row['reason']}" for row in host["reasons"])
+        one.row["ways"][way] = {"us": summary["time_us"]}
+        one.row |= {
+            "macs": host["model_macs"],
+            "macs_share": host["array_macs_share"],
+            "host": {"nodes": host["nodes"], "array_parts": host["array_parts"], "reasons": reasons},
+        }
 
 
 def simulate(one: Measured) -> None:
-    """One sample on the simulated plan, beside the reference and onnxruntime."""
-    assert one.plan is not None
+    """One sample on the simulated plans, beside the reference and onnxruntime."""
     (given, *_), _ = one.samples(one.network.feed.samples, 1)
-    (tensor,) = one.plan.inputs
-    done = bscc.Session(one.plan).execute({tensor.name: given})
-    known = Interpreter(one.plan, one.int8).run({tensor.name: given})
-    made = {name: array for part in done.parts if part.array for name, array in part.array.outputs.items()}
-    one.row["differ_from_reference"] = sum(int((array != known[name]).sum()) for name, array in made.items())
     session = unfused(one.int8, [])
-    theirs = session.run(None, {session.get_inputs()[0].name: given})  # a plan shortens very long names
-    scales = steps_of(one.plan)
-    one.row["compared"] = [
-        compared(out.name, done.outputs[out.name], other, scales.get(out.name))
-        for out, other in zip(one.plan.outputs, theirs, strict=True)
-    ]
-    if not one.quantised:
-        exact = original(one).run(None, {session.get_inputs()[0].name: given})
-        mine = [done.outputs[out.name] for out in one.plan.outputs]
-        one.row["noise"] = {"onnxruntime": noise(theirs, exact), "plan": noise(mine, exact)}
-    if one.row["differ_from_reference"]:
-        raise Failure(f"{one.row['differ_from_reference']} numbers that leave the array differ from the reference")
+    feeds = {session.get_inputs()[0].name: given}
+    theirs = session.run(None, feeds)
+    floats = None if one.quantised else original(one).run(None, feeds)
+    if floats is not None:
+        one.row["noise"] = noise(theirs, floats)
+    for way, plan in one.plans.items():
+        found, mine = one.row["ways"][way], simulated(one, plan, given)
+        found["differ_from_reference"] = mine.differ
+        scales = steps_of(plan)
+        found["compared"] = [
+            compared(out.name, array, other, scales.get(out.name))
+            for out, array, other in zip(plan.outputs, mine.outputs, theirs, strict=True)
+        ]
+        if floats is not None:
+            found["noise"] = noise(mine.outputs, floats)
+        if mine.differ:
+            raise Failure(f"{way}: {mine.differ} numbers that leave the array differ from the reference")
+
+
+class Simulated(NamedTuple):
+    """The outputs of a plan, and how many numbers that leave the array are not the reference's."""
+
+    outputs: list[Array]
+    differ: int
+
+
+def simulated(one: Measured, plan: Plan, given: Array) -> Simulated:
+    """A plan's outputs of one sample."""
+    (tensor,) = plan.inputs  # a plan shortens very long names
+    done = bscc.Session(plan).execute({tensor.name: given})
+    known = Interpreter(plan, one.int8).run({tensor.name: given})
+    made = {name: array for part in done.parts if part.array for name, array in part.array.outputs.items()}
+    differ = sum(int((array != known[name]).sum()) for name, array in made.items())
+    return Simulated([done.outputs[out.name] for out in plan.outputs], differ)
 
 
 def compared(name: str, mine: Array, other: Array, step: float | None) -> dict[str, Any]:
@@ -223,18 +246,18 @@ def answers(session: ort.InferenceSession, given: Sequence[Array]) -> Array:
     return np.array([session.run(None, {name: sample})[0].argmax() for sample in given])
 
 
-def judge_plan(one: Measured) -> None:
-    """How many answers of the plan are right."""
-    assert one.plan is not None
+def judge_plans(one: Measured) -> None:
+    """How many answers of the plans are right, and how many are onnxruntime's."""
     if not one.network.judged:
         return
     given, labels = one.samples(one.network.judged)
-    (tensor,), (out, *_) = one.plan.inputs, one.plan.outputs
-    run = Interpreter(one.plan, one.int8).run
-    one.answers["plan"] = np.array([run({tensor.name: sample})[out.name].argmax() for sample in given])
+    for way, plan in one.plans.items():
+        (tensor,), (out, *_) = plan.inputs, plan.outputs
+        run = Interpreter(plan, one.int8).run
+        one.answers[way] = np.array([run({tensor.name: sample})[out.name].argmax() for sample in given])
     one.count(labels)
-    one.row["right"]["same"] = int((one.answers["plan"] == one.answers["onnxruntime"]).sum())
+    one.row["same"] = {way: int((one.answers[way] == one.answers["onnxruntime"]).sum()) for way in one.plans}
 
 
 PREPARING = (convert, quantise)
-STEPS = (*PREPARING, compile_, simulate, judge, judge_plan)
+STEPS = (*PREPARING, compile_, simulate, judge, judge_plans)

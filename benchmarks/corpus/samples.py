@@ -32,7 +32,7 @@ SAMPLES: Mapping[str, Samples] = {
     "cifar10": Samples("foolbox", "foolbox/data", ("files", "cifar10", "32"), "20 images of CIFAR-10"),
     "mnist20": Samples("foolbox", "foolbox/data", ("files", "mnist", "28"), "20 images of MNIST"),
     "mnist": Samples("mnist", "package/src/digits", ("digits", "100"), "1,000 images of MNIST's training set"),
-    "cifar10_jpeg": Samples("", "cifar10_jpeg.tar.xz", ("classes", "100"), "1,000 test images of CIFAR-10 as JPEG"),
+    "cifar10_jpeg": Samples("", "cifar10_jpeg.tar.xz", ("classes", "1000"), "10,000 test images of CIFAR-10 as JPEG"),
     "kws": Samples("", "kws01.tar.xz", ("maps", "49", "10", "1"), "1,000 feature maps of MLPerf Tiny's kws01"),
     "text": Samples("foolbox", "foolbox/attacks", ("bytes", "2048"), "Python files, first and last 1,024 bytes"),
 }

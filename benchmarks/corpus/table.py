@@ -8,24 +8,42 @@ from typing import Any
 
 from benchmarks.corpus.fetch import PACKAGES
 from benchmarks.corpus.networks import NETWORKS, Network
+from passes.fold_quantization import Requantize
 
 Row = Mapping[str, Any]
 TITLES = (
-    "network", "what", "GMAC", "MACs on the array", "nodes of the host", "time, us", "numbers equal to onnxruntime",
-    "largest difference", "noise, onnxruntime", "bscc",
-    "right: float", "onnxruntime's own int8", "onnxruntime", "bscc", "of",
+    "network", "what", "GMAC", "MACs on the array", "nodes of the host", "time, us", "exact",
+    "numbers equal to onnxruntime", "exact", "largest difference", "exact", "noise, onnxruntime", "bscc", "exact",
 )  # fmt: skip
+JUDGED = (
+    "network",
+    "samples",
+    "float",
+    "onnxruntime's own int8",
+    "onnxruntime",
+    "bscc",
+    "exact",
+    "same answers",
+    "exact",
+)
+WAYS = tuple(way.value for way in Requantize)
+"""The plans of a network: with fast factors, and with exact ones."""
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
-    """A line for each network, where each comes from, then what failed or was left out."""
-    yield from line(TITLES)
-    yield from line(["---"] * len(TITLES))
-    for row in rows:
-        yield from line(cells(row))
+    """A line for each network, then what failed or is on the host, then a table of right answers."""
+    yield from lines(TITLES, [cells(row) for row in rows])
     yield ""
     for row in rows:
         yield from notes(row)
+    yield ""
+    yield from lines(JUDGED, [answers(row) for row in rows if "right" in row])
+
+
+def lines(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table of Markdown."""
+    for columns in (titles, ["---"] * len(titles), *rows):
+        yield from line(columns)
 
 
 def line(columns: Sequence[str]) -> Iterator[str]:
@@ -35,21 +53,38 @@ def line(columns: Sequence[str]) -> Iterator[str]:
 
 def cells(row: Row) -> list[str]:
     """What the table says of one network; a dash is what was not measured."""
-    compared = row.get("compared", ())
-    equal, numbers = (sum(one[key] for one in compared) for key in ("equal", "numbers"))
-    right = row.get("right", {})
+    ways = [row.get("ways", {}).get(way, {}) for way in WAYS]
     return [
         row["network"],
         row["what"],
         f"{row['macs'] / 1e9:.3f}" if "macs" in row else "-",
         f"{row['macs_share']:.1%}" if "macs_share" in row else "-",
         str(row["host"]["nodes"]) if "host" in row else "-",
-        f"{row['us']:,.0f}" if "us" in row else "-",
-        f"{equal:,} of {numbers:,} ({equal / numbers:.1%})" if compared else "-",
-        apart(compared) if compared else "-",
-        *(f"{row['noise'][key]:.1%}" if "noise" in row else "-" for key in ("onnxruntime", "plan")),
-        *(str(right.get(key, "-")) for key in ("float", "onnxruntime_own", "onnxruntime", "plan", "count")),
+        *(f"{one['us']:,.0f}" if "us" in one else "-" for one in ways),
+        *(alike_share(one["compared"]) if "compared" in one else "-" for one in ways),
+        *(apart(one["compared"]) if "compared" in one else "-" for one in ways),
+        *(f"{one['noise']:.1%}" if "noise" in one else "-" for one in (row, *ways)),
     ]
+
+
+def answers(row: Row) -> list[str]:
+    """How many answers are right, in percent where there are a thousand or more, and how many are onnxruntime's."""
+    right, same = row["right"], row.get("same", {})
+    count = right["count"]
+
+    def share(number: int | None) -> str:
+        if number is None:
+            return "-"
+        return f"{number / count:.2%}" if count >= 1000 else f"{number} of {count}"
+
+    kinds = [share(right.get(kind)) for kind in ("float", "onnxruntime_own", "onnxruntime", *WAYS)]
+    return [row["network"], f"{count:,} of {right['samples']}", *kinds, *(share(same.get(way)) for way in WAYS)]
+
+
+def alike_share(compared: Sequence[Row]) -> str:
+    """How many numbers are onnxruntime's."""
+    equal, numbers = (sum(one[key] for one in compared) for key in ("equal", "numbers"))
+    return f"{equal:,} of {numbers:,} ({equal / numbers:.1%})"
 
 
 def apart(compared: Sequence[Row]) -> str:

@@ -23,6 +23,7 @@ from compiler.paper import paper_table
 from compiler.pipeline import DEFAULT_PIPELINE
 from compiler.plan import Plan, json_bytes
 from compiler.prepare import Preparation
+from passes.fold_quantization import Requantize
 from runtime_sim.report import shortened
 
 PAPER_PARTS = {
@@ -78,6 +79,11 @@ def command() -> CommandParser:
     )
     add_data_options(parser)
     add_prune_options(parser)
+    add(
+        "--requantize",
+        choices=[one.value for one in Requantize],
+        help="how sums become int8: fast by 15-bit factors, now and then a step off; exact as onnxruntime does (fast)",
+    )
     add("--search", choices=[one.value for one in Effort], help="how hard to look for mappings (fast)")
     add("--mapping", metavar="FILE", help="force the mappings of a file like a plan's mapping.json")
     add("--mapping-out", metavar="FILE", help="write the mappings to a file, or to stdout for '-'")
@@ -266,6 +272,7 @@ def run(argv: Sequence[str] | None) -> int:
         dump_ir=given.dump_ir,
         compare_dense=not given.no_compare_dense,
         cost_model=given.cost_model,
+        requantize=given.requantize or "",
         search=given.search or "",
         mapping=given.mapping or "",
         preparation=Preparation(given.calibration or "", given.samples, preprocess_of(given), prune=prune_of(given)),

@@ -14,6 +14,7 @@ from compiler.pipeline import DEFAULT_PIPELINE, PASSES
 from compiler.prepare import Preparation
 from passes.block_compaction import BlockCompaction, Mode
 from passes.choose_tiles import ChooseTiles
+from passes.fold_quantization import FoldQuantization, Requantize
 
 COST_MODELS = ("simulator", "paper")
 """`paper` sets the paper's own estimate beside the simulated time, for comparison."""
@@ -40,6 +41,7 @@ class Options:
     compare_dense: bool = True
     cost_model: str = "simulator"
     search: str = ""
+    requantize: str = ""
     mapping: str = ""
     batch: int = 0
     host: str = Host.AUTO
@@ -70,6 +72,9 @@ def full_pipeline(options: Options) -> PassPipeline:
 def _with_options(one: Pass, options: Options) -> Pass:
     if isinstance(one, BlockCompaction) and options.sparsity != "auto":
         return replace(one, mode=Mode(one_of(options.sparsity, [mode.value for mode in Mode], "sparsity")))
+    if isinstance(one, FoldQuantization) and options.requantize:
+        words = [way.value for way in Requantize]
+        return replace(one, requantize=Requantize(one_of(options.requantize, words, "requantize")))
     if isinstance(one, ChooseTiles):
         words = [effort.value for effort in Effort]
         effort = Effort(one_of(options.search, words, "search")) if options.search else one.search

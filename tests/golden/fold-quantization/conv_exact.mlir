@@ -1,4 +1,4 @@
-// bscc: --pass-pipeline 'fold-quantization{scales=exact}'
+// bscc: --pass-pipeline 'fold-quantization{requantize=exact}'
 "builtin.module"() ({
   "func.func"() <{function_type = () -> (), sym_name = "main"}> ({
     %0 = "nn.input"() <{host_type = "float32", layout = #nn.layout<nchw>, onnx_name = "input", onnx_shape = array<i64: 1, 8, 4, 4>, type = tensor<1x4x4x8xf32>}> : () -> tensor<1x4x4x8xf32>
