@@ -29,6 +29,11 @@ REFUSALS = ("unsupported-op", "nothing-to-compile", "does-not-fit", "program-mem
 """Codes of errors that a graph may end in: everything else is a fault."""
 
 
+def without_numbers(text: str) -> str:
+    """A message without its numbers and the names made of them, by which messages of one kind are counted."""
+    return re.sub(r"-?\w*\d[\w.+-]*", "N", text)
+
+
 class Differs(AssertionError):
     """What the simulator gives is not what it must be."""
 
@@ -55,7 +60,7 @@ def examined(drawn: Drawn) -> Outcome:
         except BsccError as error:
             if error.diagnostic.code not in REFUSALS:
                 raise
-            return Outcome(error.diagnostic.code, re.sub(r"-?\d+", "N", error.diagnostic.message))
+            return Outcome(error.diagnostic.code, without_numbers(error.diagnostic.message))
         hosted = int(summary["host"]["nodes"])
         if hosted:
             _check_refused(path, Path(folder) / "whole", options)

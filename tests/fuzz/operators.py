@@ -77,6 +77,10 @@ def max_pool(net: Sketch, x: Tensor) -> Tensor | None:
         return None
     if net.style.opset < 10 and found["dilations"] != (1, 1):
         return None
+    if net.floats and min(x.shape[2:]) < max(found["dilations"]):
+        return (
+            None  # a window may lie over padding alone, whose float maximum is the lowest float: no range to quantise
+        )
     return net.moved("MaxPool", x, **found)
 
 

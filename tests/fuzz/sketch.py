@@ -80,10 +80,18 @@ class Sketch(Layers):
     def moved(self, kind: str, x: Tensor, *constants: Array | None, **attributes: Any) -> Tensor:
         """An operator that only moves data; quantisation stays: behind a DQ and before a Q, or on the integers."""
         y = self.apply(kind, x, *constants, **attributes)
+        if not self.floats:
+            y = replace(y, value=self._saturated(y.value, x))
         if kind not in BARE or self.floats or not self.choices.flag():
             return self.quant(y, like=x)
         self.nodes[-1].input[0] = x.int_name
         return replace(x, value=y.value, int_name=y.float_name)
+
+    def _saturated(self, value: Floats, x: Tensor) -> Floats:
+        """What the quantisation of `x` leaves of a value: a maximum over padding alone is the lowest of all floats."""
+        scale, zero = float(self.constant(x.scale)), self.constant(x.zero)
+        ends = np.iinfo(zero.dtype.name)
+        return np.clip(value, (ends.min - int(zero)) * scale, (ends.max - int(zero)) * scale)
 
     def weighted(self, kind: str, x: Tensor, weight: Array, axis: int, *, bias: int, **attributes: Any) -> Tensor:
         """An operator with quantised weights, whose output channels lie along `axis`, and `bias` bias numbers."""
