@@ -8,7 +8,7 @@ compiled as it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +39,10 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model file, and what is compiled in its place, if it was changed: of one image; the report says how.
+    """The graph that is compiled, of one image; the report says what was done to the model in the file."""
 
-    `batch` and `remarks` are those of the graph that was read.
-    """
-
-    path: Path
-    model: onnx.ModelProto | None = None
+    graph: Graph
     report: Mapping[str, Any] = field(default_factory=dict)
-    batch: int = 1
-    remarks: tuple[str, ...] = ()
 
 
 def named_model(graph: Graph) -> onnx.ModelProto:
@@ -121,7 +115,7 @@ def prepare(
     asked: Preparation,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Prepared:
-    """Quantise a float model, prune what is to be pruned; another model without pruning stays as it is."""
+    """The graph of a model: quantised if it was float, pruned if that is asked."""
     graph = _float_graph(path, shapes, outputs)
     if graph is not None:
         progress("import")
@@ -129,15 +123,20 @@ def prepare(
         report: dict[str, Any] = {"quantisation": {**samples.json(), **quantised.json()}}
         if quantised.pruned is not None:
             report["pruning"] = quantised.pruned.json()
-        return Prepared(path, quantised.model, report, graph.batch, graph.remarks)
+        return Prepared(_changed(path, graph, quantised.model), report)
     if asked.calibration:
         text = "the model is quantised already: there is nothing to calibrate"
         raise UsageError(Diagnostic("quantised", text, str(path), help="leave --calibration out"))
-    if asked.prune is None:
-        return Prepared(path)
-    progress("prune")
     graph = read_graph(path, shapes, outputs)
+    if asked.prune is None:
+        return Prepared(graph)
+    progress("prune")
     model = named_model(graph)
     with placed(path):
         report = {"pruning": prune_model(model, asked.prune).json()}
-    return Prepared(path, model, report, graph.batch, graph.remarks)
+    return Prepared(_changed(path, graph, model), report)
+
+
+def _changed(path: Path, graph: Graph, model: onnx.ModelProto) -> Graph:
+    """The graph of what a model was made; its batch and the remarks on it are those of the file."""
+    return replace(read_graph(path, model=model), batch=graph.batch, remarks=graph.remarks)

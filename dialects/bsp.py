@@ -24,7 +24,7 @@ from dialects.bsp_pairs import AddOp as AddOp
 from dialects.bsp_pairs import MulOp as MulOp
 from dialects.convolution import MATRIX, TABLE, BlockMatrixType, Conv2dOp, DepthwiseOp, WeightOp
 from dialects.nn import InputOp, OutputOp, concat_type
-from dialects.quant import Quant, check_ends, check_image, quant_of, window_shape
+from dialects.quant import Lookup, Pool, Quant, check_ends, check_image, quant_of
 
 BLOCK_ORDER = "bscc.block_order"
 """Note of an operation whose result has its blocks of 8 channels in another order than the model's: for each, the
@@ -48,35 +48,37 @@ class ConstantOp(Op):
         return (self.type,)
 
 
-class MaxPoolOp(Op):
+class _IntegerPool(Pool):
+    """The fields and the rules of both pools."""
+
+    x_zero: int = prop()
+    y_zero: int = prop()
+    y_min: int = prop()
+    y_max: int = prop()
+    quant: Quant = prop()
+    y: Value[TensorType] = result()
+
+    def of_shape(self, shape: tuple[int, ...]) -> tuple[Type, ...]:
+        """The type of the result, its ends checked."""
+        check_ends(self, (self.x,), (self.x_zero,), self.quant, (self.y_zero, self.y_min, self.y_max))
+        return (self.quant.tensor(shape),)
+
+
+class MaxPoolOp(_IntegerPool):
     """y = clamp(rhe((max(x) - x_zero) * M / 2^shift) + y_zero, y_min, y_max); as in nn.max_pool pads never win."""
 
     name = "bsp.max_pool"
     pure = True
 
-    x: Value[TensorType] = operand()
-    kernel: tuple[int, ...] = prop()
-    strides: tuple[int, ...] = prop()
-    pads: tuple[int, ...] = prop()
     dilations: tuple[int, ...] = prop()
-    x_zero: int = prop()
-    y_zero: int = prop()
-    y_min: int = prop()
-    y_max: int = prop()
     multiplier: int = prop()
     shift: int = prop()
-    quant: Quant = prop()
-    y: Value[TensorType] = result()
 
     def infer(self) -> tuple[Type, ...]:
-        check_image(self, self.x.type)
-        check_ends(self, (self.x,), (self.x_zero,), self.quant, (self.y_zero, self.y_min, self.y_max))
-        shape = self.x.type.shape
-        size = window_shape(self, shape[1:3], self.kernel, self.strides, self.pads, self.dilations, crops=True)
-        return (self.quant.tensor((1, *size, shape[3])),)
+        return self.of_shape(self.pooled(self.dilations, crops=True))
 
 
-class AvgPoolOp(Op):
+class AvgPoolOp(_IntegerPool):
     """y = clamp(sum(x - x_zero) * M[count] / 2^shift[count] + y_zero, ...), by numerics.requantise_mean.
 
     The factor of each count that occurs is in `<scales>.count`, `.multiplier`, `.shift` (all equal), int32.  A pixel
@@ -86,27 +88,13 @@ class AvgPoolOp(Op):
     name = "bsp.avg_pool"
     pure = True
 
-    x: Value[TensorType] = operand()
-    kernel: tuple[int, ...] = prop()
-    strides: tuple[int, ...] = prop()
-    pads: tuple[int, ...] = prop()
     counted_pads: tuple[int, ...] = prop()
     count_include_pad: bool = prop()
-    x_zero: int = prop()
-    y_zero: int = prop()
-    y_min: int = prop()
-    y_max: int = prop()
     scales: str = prop()
     digest: str = prop()
-    quant: Quant = prop()
-    y: Value[TensorType] = result()
 
     def infer(self) -> tuple[Type, ...]:
-        check_image(self, self.x.type)
-        check_ends(self, (self.x,), (self.x_zero,), self.quant, (self.y_zero, self.y_min, self.y_max))
-        shape = self.x.type.shape
-        size = window_shape(self, shape[1:3], self.kernel, self.strides, self.pads, (1, 1))
-        return (self.quant.tensor((1, *size, shape[3])),)
+        return self.of_shape(self.pooled())
 
 
 class RequantizeOp(Op):
@@ -130,21 +118,11 @@ class RequantizeOp(Op):
         return (self.quant.tensor(self.x.type.shape),)
 
 
-class LookupOp(Op):
+class LookupOp(Lookup):
     """y = table[x], of bytes: `table` names 256 uint8 of the store, from the bits of x to the bits of y."""
 
     name = "bsp.lookup"
     pure = True
-
-    x: Value[TensorType] = operand()
-    table: str = prop()
-    digest: str = prop()
-    quant: Quant = prop()
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        quant_of(self, self.x.type)
-        return (self.quant.tensor(self.x.type.shape),)
 
 
 class ConcatOp(Op):

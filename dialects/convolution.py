@@ -102,7 +102,38 @@ class WeightOp(Op):
         return int((blocks_in_groups(out, channels, self.group) > 0).sum())
 
 
-class Conv2dOp(Op):
+class _Convolution(Op):
+    """The fields and the rules of both convolutions; which weights are right, each says for itself."""
+
+    x: Value[TensorType] = operand()
+    weight: Value[BlockMatrixType] = operand()
+    kernel: tuple[int, ...] = prop()
+    strides: tuple[int, ...] = prop()
+    pads: tuple[int, ...] = prop()
+    dilations: tuple[int, ...] = prop()
+    x_zero: int = prop()
+    y_zero: int = prop()
+    y_min: int = prop()
+    y_max: int = prop()
+    requant: str = prop()
+    digest: str = prop()
+    quant: Quant = prop()
+    exact: bool | None = prop(default=None)
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        check_image(self, self.x.type)
+        check_ends(self, (self.x,), (self.x_zero,), self.quant, (self.y_zero, self.y_min, self.y_max))
+        self.check_weight()
+        size = window_shape(self, self.x.type.shape[1:3], self.kernel, self.strides, self.pads, self.dilations)
+        return (self.quant.tensor((1, *size, self.weight.type.shape[0])),)
+
+    def check_weight(self) -> None:
+        """Raise an error if the weights do not fit the kernel and the channels of x."""
+        raise NotImplementedError
+
+
+class Conv2dOp(_Convolution):
     """q = clamp(rhe((sum((x - x_zero) * w) + bias) * M / 2^shift) + zero, min, max), of y without a residual.
 
     So if it is `exact`; else numerics.requantise_narrow, sums being shifted by `first` before they are multiplied.
@@ -116,38 +147,19 @@ class Conv2dOp(Op):
     name = "bsp.conv2d"
     pure = True
 
-    x: Value[TensorType] = operand()
-    weight: Value[BlockMatrixType] = operand()
-    residual: Value[TensorType] | None = optional_operand()
-    kernel: tuple[int, ...] = prop()
-    strides: tuple[int, ...] = prop()
-    pads: tuple[int, ...] = prop()
-    dilations: tuple[int, ...] = prop()
-    x_zero: int = prop()
-    y_zero: int = prop()
-    y_min: int = prop()
-    y_max: int = prop()
-    requant: str = prop()
-    digest: str = prop()
-    quant: Quant = prop()
+    residual: Value[TensorType] | None = optional_operand(default=None)
     mid_zero: int | None = prop(default=None)
     mid_min: int | None = prop(default=None)
     mid_max: int | None = prop(default=None)
     add: tuple[int, ...] | None = prop(default=None)
     r_zero: int | None = prop(default=None)
-    exact: bool | None = prop(default=None)
-    y: Value[TensorType] = result()
 
-    def infer(self) -> tuple[Type, ...]:
-        check_image(self, self.x.type)
-        check_ends(self, (self.x,), (self.x_zero,), self.quant, (self.y_zero, self.y_min, self.y_max))
-        out, channels, *kernel = self.weight.type.shape
+    def check_weight(self) -> None:
+        _, channels, *kernel = self.weight.type.shape
         if tuple(kernel) != self.kernel or channels != self.x.type.shape[3] or self.weight.type.block != (8, 8):
             raise self.error(
                 "weight", f"kernel {self.kernel} on {self.x.type.shape[3]} channels, got {self.weight.type}"
             )
-        size = window_shape(self, self.x.type.shape[1:3], self.kernel, self.strides, self.pads, self.dilations)
-        return (self.quant.tensor((1, *size, out)),)
 
     def verify(self) -> None:
         parts = (self.residual, self.mid_zero, self.mid_min, self.mid_max, self.add, self.r_zero)
@@ -161,35 +173,15 @@ class Conv2dOp(Op):
             raise self.error("residual", f"takes off {self.r_zero} from {self.residual.type}")
 
 
-class DepthwiseOp(Op):
+class DepthwiseOp(_Convolution):
     """As `Conv2dOp` without a residual, of each channel by itself: its weights have blocks 8x1."""
 
     name = "bsp.depthwise"
     pure = True
 
-    x: Value[TensorType] = operand()
-    weight: Value[BlockMatrixType] = operand()
-    kernel: tuple[int, ...] = prop()
-    strides: tuple[int, ...] = prop()
-    pads: tuple[int, ...] = prop()
-    dilations: tuple[int, ...] = prop()
-    x_zero: int = prop()
-    y_zero: int = prop()
-    y_min: int = prop()
-    y_max: int = prop()
-    requant: str = prop()
-    digest: str = prop()
-    quant: Quant = prop()
-    exact: bool | None = prop(default=None)
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        check_image(self, self.x.type)
-        check_ends(self, (self.x,), (self.x_zero,), self.quant, (self.y_zero, self.y_min, self.y_max))
+    def check_weight(self) -> None:
         channels, one, *kernel = self.weight.type.shape
         wanted = self.kernel, self.x.type.shape[3], 1, (8, 1)
         if (tuple(kernel), channels, one, self.weight.type.block) != wanted:
             text = f"kernel {self.kernel} on each of {self.x.type.shape[3]} channels in blocks 8x1"
             raise self.error("weight", f"{text}, got {self.weight.type}")
-        size = window_shape(self, self.x.type.shape[1:3], self.kernel, self.strides, self.pads, self.dilations)
-        return (self.quant.tensor((1, *size, channels)),)

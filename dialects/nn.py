@@ -34,7 +34,7 @@ from dialects.nn_pairs import MulOp as MulOp
 from dialects.nn_pairs import QAddOp as QAddOp
 from dialects.nn_pairs import QMulOp as QMulOp
 from dialects.nn_pairs import SubOp as SubOp
-from dialects.quant import Quant, check_bounds, check_image, is_quantised, quant_of, window_shape
+from dialects.quant import Lookup, Pool, Quant, check_bounds, check_image, is_quantised, quant_of, window_shape
 
 
 class Layout(EnumAttr, mnemonic="nn.layout"):
@@ -220,7 +220,7 @@ class QConv2dOp(_Conv):
         return (self.quant.tensor(self.shape(self.group)),)
 
 
-class MaxPoolOp(Op):
+class MaxPoolOp(Pool):
     """The largest of the pixels under a window; pads, those of ceil_mode among them, never win.
 
     Negative pads take pixels away, so that a window of one pixel takes some rows and columns of an image.
@@ -229,36 +229,19 @@ class MaxPoolOp(Op):
     name = "nn.max_pool"
     pure = True
 
-    x: Value[TensorType] = operand()
-    kernel: tuple[int, ...] = prop()
-    strides: tuple[int, ...] = prop()
-    pads: tuple[int, ...] = prop()
     dilations: tuple[int, ...] = prop()
     y: Value[TensorType] = result()
 
     def infer(self) -> tuple[Type, ...]:
-        check_image(self, self.x.type)
         type = self.x.type
-        image, window = type.shape[1:3], (self.kernel, self.strides, self.pads, self.dilations)
-        size = window_shape(self, image, *window, crops=True)
-        return (TensorType((1, *size, type.shape[3]), type.element, type.encoding),)
+        return (TensorType(self.pooled(self.dilations, crops=True), type.element, type.encoding),)
 
 
-class _AveragePool(Op):
-    """The fields and the shape rule of both averages; `counted_pads` are counted if `count_include_pad`."""
+class _AveragePool(Pool):
+    """The fields of both averages; `counted_pads` are counted if `count_include_pad`."""
 
-    x: Value[TensorType] = operand()
-    kernel: tuple[int, ...] = prop()
-    strides: tuple[int, ...] = prop()
-    pads: tuple[int, ...] = prop()
     counted_pads: tuple[int, ...] = prop()
     count_include_pad: bool = prop()
-
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the result."""
-        check_image(self, self.x.type)
-        size = window_shape(self, self.x.type.shape[1:3], self.kernel, self.strides, self.pads, (1, 1))
-        return (1, *size, self.x.type.shape[3])
 
 
 class AveragePoolOp(_AveragePool):
@@ -271,7 +254,7 @@ class AveragePoolOp(_AveragePool):
     y: Value[TensorType] = result()
 
     def infer(self) -> tuple[Type, ...]:
-        return (TensorType(self.shape(), F32),)
+        return (TensorType(self.pooled(), F32),)
 
 
 class QAveragePoolOp(_AveragePool):
@@ -289,7 +272,7 @@ class QAveragePoolOp(_AveragePool):
     def infer(self) -> tuple[Type, ...]:
         quant_of(self, self.x.type)
         check_bounds(self, self.quant, self.y_min, self.y_max)
-        return (self.quant.tensor(self.shape()),)
+        return (self.quant.tensor(self.pooled()),)
 
     @property
     def times(self) -> Fraction:
@@ -330,7 +313,7 @@ class RequantizeOp(Op):
         return (self.quant.tensor(self.x.type.shape),)
 
 
-class LookupOp(Op):
+class LookupOp(Lookup):
     """y = table[x], of bytes: the table is 256 uint8 in the store, indexed by the bits of x and giving the bits of y.
 
     So is any function of one tensor, pixel by pixel and channel by channel, whatever computes it in the model.
@@ -338,16 +321,6 @@ class LookupOp(Op):
 
     name = "nn.lookup"
     pure = True
-
-    x: Value[TensorType] = operand()
-    table: str = prop()
-    digest: str = prop()
-    quant: Quant = prop()
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        quant_of(self, self.x.type)
-        return (self.quant.tensor(self.x.type.shape),)
 
 
 def concat_type(op: Op, inputs: tuple[Value[TensorType], ...]) -> TensorType:

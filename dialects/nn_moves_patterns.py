@@ -40,14 +40,20 @@ def interleave_of_interleaved(op: nn.InterleaveOp, rw: Rewriter) -> bool:
     return True
 
 
+def _joined(
+    pad: nn.PadOp, op: nn.QConv2dOp | nn.QAveragePoolOp | nn.MaxPoolOp, rw: Rewriter, **changes: object
+) -> bool:
+    """Replace what reads a pad by the same with both pads; `changes` are of its other fields."""
+    both = _sum(op.pads, pad.pads)
+    rw.replace(op, rw.copy(op, x=pad.x, pads=both, loc=fuse(pad.loc, op.loc), **changes))
+    return True
+
+
 @rewrites(nn.QConv2dOp)
 def conv_of_pad(op: nn.QConv2dOp, rw: Rewriter) -> bool:
     """conv(pad(x)) -> conv(x) with both pads: a convolution, too, reads zeros around its image"""
     pad = op.x.op
-    if not isinstance(pad, nn.PadOp):
-        return False
-    rw.replace(op, rw.copy(op, x=pad.x, pads=_sum(op.pads, pad.pads), loc=fuse(pad.loc, op.loc)))
-    return True
+    return isinstance(pad, nn.PadOp) and _joined(pad, op, rw)
 
 
 @rewrites(nn.QAveragePoolOp)
@@ -57,9 +63,7 @@ def average_of_pad(op: nn.QAveragePoolOp, rw: Rewriter) -> bool:
     if not isinstance(pad, nn.PadOp):
         return False
     own = op.counted_pads if op.count_include_pad else (0, 0, 0, 0)
-    changes = {"pads": _sum(op.pads, pad.pads), "counted_pads": _sum(own, pad.pads), "count_include_pad": True}
-    rw.replace(op, rw.copy(op, x=pad.x, loc=fuse(pad.loc, op.loc), **changes))
-    return True
+    return _joined(pad, op, rw, counted_pads=_sum(own, pad.pads), count_include_pad=True)
 
 
 @rewrites(nn.MaxPoolOp)
@@ -69,10 +73,7 @@ def max_pool_of_pad(op: nn.MaxPoolOp, rw: Rewriter) -> bool:
     if not isinstance(pad, nn.PadOp) or min(op.pads) < 0:
         return False
     quant = quant_of(op, op.x.type)
-    if quant.zero != quant.limits[0]:
-        return False
-    rw.replace(op, rw.copy(op, x=pad.x, pads=_sum(op.pads, pad.pads), loc=fuse(pad.loc, op.loc)))
-    return True
+    return quant.zero == quant.limits[0] and _joined(pad, op, rw)
 
 
 def _sum(pads: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:

@@ -77,7 +77,7 @@ def shifted(
     conv = bsp.Conv2dOp(
         part,
         rw.insert(matrix).y,
-        before,
+        residual=before,
         kernel=(1, 1),
         strides=(1, 1),
         pads=(0, 0, 0, 0),

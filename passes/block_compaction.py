@@ -175,13 +175,8 @@ def lower_conv(op: nn.QConv2dOp, low: Lowering, rw: Rewriter) -> Op:
     window = op.kernel, op.strides, op.pads, op.dilations
     ends = x.zero, op.quant.zero, op.y_min, op.y_max
     factors_at = symbol, store.table_digest(symbol, table)
-    if weight.type.block == (8, 1):
-        return bsp.DepthwiseOp(
-            low.get(op.x), weight.y, *window, *ends, *factors_at, op.quant, exact=op.exact, loc=op.loc
-        )
-    return bsp.Conv2dOp(
-        low.get(op.x), weight.y, None, *window, *ends, *factors_at, op.quant, exact=op.exact, loc=op.loc
-    )
+    kind = bsp.DepthwiseOp if weight.type.block == (8, 1) else bsp.Conv2dOp
+    return kind(low.get(op.x), weight.y, *window, *ends, *factors_at, op.quant, op.exact, loc=op.loc)
 
 
 def lower_add(op: nn.QAddOp, low: Lowering, rw: Rewriter) -> Op:
@@ -209,9 +204,9 @@ def lower_mul(op: nn.QMulOp, low: Lowering, rw: Rewriter) -> Op:
 def lower_max_pool(op: nn.MaxPoolOp, low: Lowering, rw: Rewriter) -> Op:
     """max_pool -> max_pool with the identity as its factor"""
     quant = quant_of(op, op.x.type)
-    window = (op.kernel, op.strides, op.pads, op.dilations)
-    numbers = (quant.zero, quant.zero, *quant.limits, 1, 0)
-    return bsp.MaxPoolOp(low.get(op.x), *window, *numbers, quant, loc=op.loc)
+    window = (op.kernel, op.strides, op.pads)
+    ends = (quant.zero, quant.zero, *quant.limits)
+    return bsp.MaxPoolOp(low.get(op.x), *window, *ends, quant, op.dilations, multiplier=1, shift=0, loc=op.loc)
 
 
 def counts_of(op: nn.QAveragePoolOp) -> list[int]:
@@ -235,14 +230,14 @@ def lower_average(op: nn.QAveragePoolOp, low: Lowering, rw: Rewriter) -> Op:
         op.kernel,
         op.strides,
         op.pads,
-        op.counted_pads,
-        op.count_include_pad,
         quant.zero,
         op.quant.zero,
         op.y_min,
         op.y_max,
-        *table,
         op.quant,
+        op.counted_pads,
+        op.count_include_pad,
+        *table,
         loc=op.loc,
     )
 
@@ -273,9 +268,9 @@ def lower_concat(op: nn.ConcatOp, low: Lowering, rw: Rewriter) -> Op:
 def lower_pad(op: nn.PadOp, low: Lowering, rw: Rewriter) -> Op:
     """pad -> the average of one pixel each, or of one counted pad, which is 0"""
     quant = quant_of(op, op.x.type)
-    window = ((1, 1), (1, 1), op.pads, op.pads, True)
+    window, ends = ((1, 1), (1, 1), op.pads), (quant.zero, quant.zero, *quant.limits)
     table = low.means(quant, quant, [1])
-    return bsp.AvgPoolOp(low.get(op.x), *window, quant.zero, quant.zero, *quant.limits, *table, quant, loc=op.loc)
+    return bsp.AvgPoolOp(low.get(op.x), *window, *ends, quant, op.pads, True, *table, loc=op.loc)
 
 
 def lower_channels(op: nn.ChannelsOp, low: Lowering, rw: Rewriter) -> Op:

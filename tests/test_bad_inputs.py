@@ -9,8 +9,9 @@ import pytest
 
 from compiler.errors import BsccError, UnsupportedModel, UsageError
 from compiler.frontend import import_onnx
+from tests.bad_cases import bad_cases
 from tests.bad_formats import format_cases
-from tests.bad_models import Bad, bad_cases, good_model
+from tests.bad_models import Bad, good_model
 
 CASES = (*bad_cases(), *format_cases())
 

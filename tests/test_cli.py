@@ -19,8 +19,9 @@ import pytest
 from compiler.cli.compile import main as bscc
 from compiler.cli.simulate import main as bscc_sim
 from compiler.plan import SCHEMA, Plan
+from tests.bad_cases import bad_cases
 from tests.bad_formats import format_cases
-from tests.bad_models import Bad, bad_cases, good_model
+from tests.bad_models import Bad, good_model
 from tests.models import Case, feeds
 from tests.netbuilder import Attributes
 

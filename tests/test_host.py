@@ -13,7 +13,8 @@ import bscc
 from compiler.cli.compile import main as bscc_main
 from compiler.errors import BsccError, UnsupportedModel
 from compiler.plan import ArrayPart, HostPart, PartedPlan
-from tests.bad_models import Bad, bad_cases
+from tests.bad_cases import bad_cases
+from tests.bad_models import Bad
 from tests.hostnets import NETS, HostLayers, begun, with_host_nodes
 from tests.models import feeds, random_qdq_model
 from tests.netbuilder import session

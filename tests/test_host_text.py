@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compiler.cli.compile import main as bscc
-from tests.bad_models import bad_cases
+from tests.bad_cases import bad_cases
 from tests.hostnets import NETS
 
 GOLDEN = Path(__file__).parent / "golden" / "host"

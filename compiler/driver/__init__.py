@@ -24,7 +24,6 @@ from compiler.driver.mixed import check_single, mixed_files, mixed_summary, path
 from compiler.driver.options import COST_MODELS, DEFAULTS, Host, Options, full_pipeline
 from compiler.driver.settle import Settled, settle
 from compiler.errors import UnsupportedModel
-from compiler.frontend import read_graph
 from compiler.mapping.explain import explanation
 from compiler.mapping.planner import Planner
 from compiler.plan import Plan, check_replaceable, write_plan
@@ -117,15 +116,11 @@ def settled(model: str | Path, options: Options = DEFAULTS, progress: Progress =
 
 
 def _source(model: str | Path, options: Options, progress: Progress) -> Source:
-    """The graph of a model: quantised if it was float, pruned if that is asked."""
+    """The graph that is compiled, prepared as asked."""
     progress("read")
     prepared = prepare(Path(model), options.shapes, options.outputs, options.preparation, progress)
-    if prepared.model is None:
-        graph = read_graph(model, options.shapes, options.outputs)
-    else:
-        graph = replace(read_graph(model, model=prepared.model), batch=prepared.batch, remarks=prepared.remarks)
-    asked_batch(options.batch, graph.batch)  # refused before any work is done
-    return Source(graph, Path(model), prepared.report)
+    asked_batch(options.batch, prepared.graph.batch)  # refused before any work is done
+    return Source(prepared.graph, Path(model), prepared.report)
 
 
 def _settle(source: Source, options: Options, target: Target, progress: Progress) -> Settled[Compiled]:

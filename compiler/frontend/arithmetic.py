@@ -8,7 +8,7 @@ the convolution before takes it in, or a 1x1 convolution of its own computes it,
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,49 +38,30 @@ EQUAL = 1.0
 
 def add(build: Build, node: Node) -> None:
     """Add; a constant for each channel may be the bias of a convolution or matrix product before."""
-    found = _constant_operand(build, node)
-    if found is None:
-        _pair(build, node, nn.AddOp)
+    met = _unless_paired(build, node, nn.AddOp)
+    if met is None:
         return
-    index, constant = found
-    x, numbers, folds = _met(build, node, index, constant)
-    conv = x.value.op
-    if folds and isinstance(conv, nn.Conv2dOp) and conv.bias is None:
-        new = build.rw.copy(conv, bias=_as_bias(build, node, x, constant), loc=fuse(conv.loc, node.loc))
-        build.define(node, x.with_value(build.rw.insert(new).y))
-    elif _is_quantised(constant) and not folds:
-        _with_stored(build, node, nn.AddOp, x, constant, first=True)
+    conv = met.x.value.op
+    if met.folds and isinstance(conv, nn.Conv2dOp) and conv.bias is None:
+        new = build.rw.copy(conv, bias=_as_bias(build, node, met.x, met.constant), loc=fuse(conv.loc, node.loc))
+        build.define(node, met.x.with_value(build.rw.insert(new).y))
     else:
-        _affine(build, node, index, np.ones(1), _channels(numbers, constant))
+        _affine(build, node, met.index, np.ones(1), _channels(met))
 
 
 def subtract(build: Build, node: Node) -> None:
     """Sub, of which either operand may be constant."""
-    found = _constant_operand(build, node)
-    if found is None:
-        _pair(build, node, nn.SubOp)
-        return
-    index, constant = found
-    x, numbers, folds = _met(build, node, index, constant)
-    if _is_quantised(constant) and not folds:
-        _with_stored(build, node, nn.SubOp, x, constant, first=index == 0)
-        return
-    sign = 1.0 if index == 0 else -1.0
-    _affine(build, node, index, np.array([sign]), -sign * _channels(numbers, constant))
+    met = _unless_paired(build, node, nn.SubOp)
+    if met is not None:
+        sign = 1.0 if met.index == 0 else -1.0
+        _affine(build, node, met.index, np.array([sign]), -sign * _channels(met))
 
 
 def multiply(build: Build, node: Node) -> None:
     """Mul."""
-    found = _constant_operand(build, node)
-    if found is None:
-        _pair(build, node, nn.MulOp)
-        return
-    index, constant = found
-    x, numbers, folds = _met(build, node, index, constant)
-    if _is_quantised(constant) and not folds:
-        _with_stored(build, node, nn.MulOp, x, constant, first=True)
-    else:
-        _affine(build, node, index, _channels(numbers, constant), np.zeros(1))
+    met = _unless_paired(build, node, nn.MulOp)
+    if met is not None:
+        _affine(build, node, met.index, _channels(met), np.zeros(1))
 
 
 def divide(build: Build, node: Node) -> None:
@@ -88,7 +69,7 @@ def divide(build: Build, node: Node) -> None:
     found = _constant_operand(build, node)
     if found is None or found[0] != 0:
         raise Refusal("it divides by an activation, only by a constant can be divided")
-    numbers = _channels(_met(build, node, *found)[1], found[1])
+    numbers = _channels(_met(build, node, *found))
     if not numbers.all():
         raise Refusal("it divides by zero")
     _affine(build, node, 0, 1.0 / numbers, np.zeros(1))
@@ -173,6 +154,31 @@ def _copied(build: Build, node: Node, x: Tensor, channels: int, text: str) -> Va
 # One activation and a constant
 
 
+@dataclass(frozen=True)
+class _Met:
+    """The activation of a node, its operand `index`, and a constant: its number for each of the activation's, NHWC, and
+    whether a convolution before could take it in."""
+
+    index: int
+    x: Tensor
+    constant: Constant
+    numbers: Floats
+    folds: bool
+
+
+def _unless_paired(build: Build, node: Node, kind: Pair) -> _Met | None:
+    """The constant that is left to be worked into an activation; None where `kind`, of two activations, is made."""
+    found = _constant_operand(build, node)
+    if found is None:
+        _pair(build, node, kind)
+        return None
+    met = _met(build, node, *found)
+    if met.folds or not _is_quantised(met.constant):
+        return met
+    _with_stored(build, node, kind, met.x, met.constant, first=met.index == 0 or kind is not nn.SubOp)
+    return None
+
+
 def _constant_operand(build: Build, node: Node) -> tuple[int, Constant] | None:
     """Which operand is the activation, and the constant that meets it; None if both are activations."""
     for index in (0, 1):
@@ -208,24 +214,24 @@ def _along(constant: Constant, scales: NDArray[Any]) -> NDArray[Any]:
     return scales.reshape(shape)
 
 
-def _met(build: Build, node: Node, index: int, constant: Constant) -> tuple[Tensor, Floats, bool]:
-    """The activation, a constant's number for each of its, NHWC, and whether a convolution before could take it in."""
+def _met(build: Build, node: Node, index: int, constant: Constant) -> _Met:
     x = floats(build, node, index)
     if build.shape_of(node) != x.shape:
         raise Refusal(f"it broadcasts {list(x.shape)} to {list(build.shape_of(node))}")
     numbers = np.asarray(as_nhwc(_real(constant), x), np.float64)
     folds = isinstance(x.value.op, nn.Conv2dOp) and _per_channel(numbers) and _read_once(build, node.input(index))
-    return x, numbers, folds
+    return _Met(index, x, constant, numbers, folds)
 
 
 def _per_channel(numbers: NDArray[Any]) -> bool:
     return bool((numbers == numbers[:, :1, :1]).all())
 
 
-def _channels(numbers: Floats, constant: Constant) -> Floats:
+def _channels(met: _Met) -> Floats:
     """The number of each channel."""
+    numbers = met.numbers
     if not _per_channel(numbers):
-        kind = constant.array.dtype.name
+        kind = met.constant.array.dtype.name
         raise Refusal(f"its constant of {kind} differs from pixel to pixel and is not quantised", QUANTISE)
     if not np.isfinite(numbers).all():
         raise Refusal("its constant holds a number that is not finite")

@@ -57,7 +57,12 @@ def spread(dst: str, name: str, bits: int) -> str:
     return f"vextbcst.{bits} {dst}, x{4 + quarter}, #{8 * within // bits}"
 
 
-def _setup() -> Code:
+def setup(factors: tuple[str, str], shifts: Code, scaling: Code, trips: Code = ()) -> Code:
+    """What is ready before a loop over both tensors starts: x at p0, r at p1, y at p6, clamps in x8 and x9, K in cm8.
+
+    `factors` name the words in x4 and x5, `shifts` are loaded early, `scaling` puts them where the loop wants them, and
+    `trips` makes its passes of the number of groups, in r1.
+    """
     return [
         "mov p3, r18",
         "mov p2, r13",
@@ -73,14 +78,11 @@ def _setup() -> Code:
         op(f"vlda wl7, [p3, #{3 * VECTOR_BYTES}]", "work"),
         ready("r4", "ready_x"),
         ready("r5", "ready_r"),
-        header("r6", "add_shift"),
+        *shifts,
         ready("r7", "ready_round"),
         ready("r8", "ready_y"),
-        # All groups of the tile, by twos; the kernel is passed once for each.
         "mul r1, r1, r12",
-        "add r1, r1, #1",
-        "movx r22, #-1",
-        "lshl r1, r1, r22",
+        *trips,
         # x is the tile itself behind another phase.
         f"movx r22, #{bit(WorkHeader, 'in_place')}",
         "and r27, r27, r22",
@@ -92,17 +94,23 @@ def _setup() -> Code:
         "mov p6, r20",
         "mov m1, #32",
         f"movx r0, #{narrow_conf(signed=True)}",
-        spread("x4", "add_a", 16),
-        spread("x5", "add_b", 16),
+        spread("x4", factors[0], 16),
+        spread("x5", factors[1], 16),
         spread("x8", "y_min", 16),
         spread("x9", "y_max", 16),
         spread("x11", "add_start", 32),
         "vmov bml8, x11",
         "vmov bmh8, x11",
-        "mov s0, r6",
+        *scaling,
         "movx crRnd, r7",
         "movx crPackSign, r8",
     ]
+
+
+def _setup() -> Code:
+    # The kernel is passed once for each two groups.
+    by_twos = ["add r1, r1, #1", "movx r22, #-1", "lshl r1, r1, r22"]
+    return setup(("add_a", "add_b"), [header("r6", "add_shift")], ["mov s0, r6"], by_twos)
 
 
 def combine_narrow(listing: Listing) -> dict[str, int]:

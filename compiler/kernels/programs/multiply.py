@@ -1,28 +1,14 @@
 """y = saturate(rhe((t * M + zero * 2^s) / 2^s)) with t = rhe((a - a_zero) * (b - b_zero) / 2^f) over a whole tile.
 
-As `combine_narrow.py`, with whose packet header and loop this one works; products take a multiply more for b's zero
+As `combine_narrow.py`, with whose packet header and setup this one works; products take a multiply more for b's zero
 point, and their first shift another pass from the accumulator.
 """
 
 from __future__ import annotations
 
-from compiler.encoding.work import GROUP_BYTES, WorkHeader, narrow_conf
-from compiler.kernels.programs.combine_narrow import READ_AHEAD, READY_END, ready, spread
-from compiler.kernels.programs.convention import return_to
-from compiler.kernels.programs.parts import (
-    VECTOR_BYTES,
-    Code,
-    Listing,
-    ahead,
-    bit,
-    block,
-    call_word,
-    header,
-    low,
-    offset,
-    op,
-    ops,
-)
+from compiler.encoding.work import GROUP_BYTES, WorkHeader
+from compiler.kernels.programs.combine_narrow import READ_AHEAD, setup, spread
+from compiler.kernels.programs.parts import Code, Listing, ahead, block, header, low, op, ops
 from compiler.kernels.schedule import Op
 
 
@@ -48,52 +34,15 @@ def _body() -> list[Op]:
 
 
 def _setup() -> Code:
-    return [
-        "mov p3, r18",
-        "mov p2, r13",
-        *return_to("after_combine"),
-        "mov p4, r18",
-        f"padda [p4], #{READY_END}",
-        call_word("r1", "groups"),
-        header("r12", "out_blocks"),
-        call_word("r2", "x_offset"),
-        op(f"lda.u8 r27, [p3, #{offset(WorkHeader, 'in_place')}]", "work"),
-        call_word("r3", "r_offset"),
-        op(f"vlda wl6, [p3, #{2 * VECTOR_BYTES}]", "work"),
-        op(f"vlda wl7, [p3, #{3 * VECTOR_BYTES}]", "work"),
-        ready("r4", "ready_x"),
-        ready("r5", "ready_r"),
-        header("r6", "product_shift"),
-        header("r9", "add_shift"),
-        ready("r7", "ready_round"),
-        ready("r8", "ready_y"),
-        "mul r1, r1, r12",
-        # x is the tile itself behind another phase.
-        f"movx r22, #{bit(WorkHeader, 'in_place')}",
-        "and r27, r27, r22",
-        "add r2, r2, r16",
-        "sel.nez r2, r20, r2, r27",
-        "mov p0, r2",
-        "add r3, r3, r16",
-        "mov p1, r3",
-        "mov p6, r20",
-        "mov m1, #32",
-        f"movx r0, #{narrow_conf(signed=True)}",
-        spread("x4", "product_x_zero", 16),
-        spread("x5", "product_r_less", 16),
-        spread("x8", "y_min", 16),
-        spread("x9", "y_max", 16),
-        spread("x11", "add_start", 32),
+    scaling = [
         spread("x7", "add_a", 16),
-        "vmov bml8, x11",
-        "vmov bmh8, x11",
         f"movx r10, #-{low(WorkHeader, 'product_shift')}",
         "lshl r6, r6, r10",
         "mov s0, r6",
         "mov s1, r9",
-        "movx crRnd, r7",
-        "movx crPackSign, r8",
     ]
+    shifts = [header("r6", "product_shift"), header("r9", "add_shift")]
+    return setup(("product_x_zero", "product_r_less"), shifts, scaling)
 
 
 def multiply(listing: Listing) -> dict[str, int]:
