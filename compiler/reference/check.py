@@ -62,10 +62,7 @@ def compare(pass_name: str, before: Trace, after: Trace) -> None:
             raise NumericalMismatch(
                 Diagnostic("values-differ", f"output '{name}' is gone after the pass '{pass_name}'")
             )
-        other = after.outputs[name]
-        if same_pixels(array.shape, other.shape):
-            other = other.reshape(array.shape)
-        same_or_raise(pass_name, UNKNOWN, f"output '{name}'", array, other)
+        same_or_raise(pass_name, UNKNOWN, f"output '{name}'", array, after.outputs[name])
 
 
 Key = tuple[Location, str]
@@ -84,7 +81,9 @@ def unique_places(trace: Trace) -> dict[Key, Array]:
 
 
 def same_or_raise(pass_name: str, place: Location, what: str, before: Array, after: Array) -> None:
-    """Equal in type, shape and every number."""
+    """Equal in type, shape and every number; rows may be broken elsewhere (`wrap-rows`)."""
+    if same_pixels(before.shape, after.shape):
+        after = after.reshape(before.shape)
     if before.shape != after.shape or before.dtype != after.dtype:
         kinds = [f"{one.dtype} {'x'.join(map(str, one.shape))}" for one in (before, after)]
         message = f"{what} was {kinds[0]} before the pass '{pass_name}' and is {kinds[1]}"
