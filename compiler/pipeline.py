@@ -16,6 +16,7 @@ from passes.fuse_epilogue import FuseEpilogue
 from passes.lower_to_aie2 import LowerToAie2
 from passes.memory_planning import MemoryPlanning
 from passes.route_streams import RouteStreams
+from passes.wrap_rows import WrapRows
 
 DIALECTS: tuple[Dialect, ...] = (nn.DIALECT, bsp.DIALECT, tile.DIALECT, aie2.DIALECT)
 
@@ -24,6 +25,7 @@ PASSES: tuple[type[Pass], ...] = (
     Canonicalize,
     BlockCompaction,
     FuseEpilogue,
+    WrapRows,
     AssignLayout,
     BalanceChannels,
     DepthwiseTiling,

@@ -111,7 +111,7 @@ class Emitter:
             if view.tensor.level == "ddr":
                 owner = f"{view.tensor.owner} for {node.number}.{piece}"
                 staged = self._alloc(view.tensor, "mem", parts, owner, share_bytes(view.tensor.storage, parts))
-                self.rw.insert(tile.LoadOp(buffer, staged, self.epoch))
+                self.rw.insert(tile.LoadOp(buffer, staged, self.epoch, loc=node.loc))
                 buffer = staged
             inputs.append(buffer)
             at.append(view.at)
@@ -125,9 +125,10 @@ class Emitter:
         self._run(node, piece, tuple(inputs), out, (*at, node.output.at))
         for place in tensor.places:
             spread = (*place.spread.steps, *place.spread.phase)
-            self.rw.insert(tile.StoreOp(out, self.homes[place.whole.number], place.at, self.epoch, spread))
+            store = tile.StoreOp(out, self.homes[place.whole.number], place.at, self.epoch, spread, loc=node.loc)
+            self.rw.insert(store)
         if tensor.level == "ddr" and not tensor.places:
-            self.rw.insert(tile.StoreOp(out, self.homes[tensor.number], 0, self.epoch))
+            self.rw.insert(tile.StoreOp(out, self.homes[tensor.number], 0, self.epoch, loc=node.loc))
         self.epoch += 1
 
     def _run(self, node: Node, piece: int, inputs: tuple[Buffer, ...], out: Buffer, at: tuple[int, ...]) -> None:
@@ -157,6 +158,7 @@ class Emitter:
                 ahead=ahead,
                 slots=slots_of(node.mapping, self.target, size, self.plan.work_bytes),
                 steps=max(step_count(node.layer, node.mapping, one, self.target.core_rows) for one in extents),
+                loc=node.loc,
             )
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from compiler.errors import Diagnostic, DoesNotFit
+from compiler.errors import Diagnostic, DoesNotFit, Location
 from compiler.ir import Module, Rewriter
 from compiler.mapping.exact import NODES, Shortage, shortage, smallest
 from compiler.mapping.memory import Request, round_up
@@ -100,7 +100,9 @@ class MemoryPlanning(Pass):
         found = smallest(requests, nodes=self.search_nodes)
         short = shortage(requests, found, target.memory_tile.bytes)
         if short:
-            raise self._too_much(short)
+            largest = (*resident, *runs)[requests.index(short.alive[0])]
+            users = largest.y.users if isinstance(largest, tile.AllocOp) else (largest,)
+            raise self._too_much(short, next(one.loc for one in users if isinstance(one, tile.RunOp)))
         offsets = found.offsets
         for alloc, offset in zip(resident, offsets[: len(resident)], strict=True):
             Rewriter.at(alloc).change(alloc, offset=offset)
@@ -124,8 +126,11 @@ class MemoryPlanning(Pass):
             for alloc, offset in zip(group, offsets, strict=True):
                 Rewriter.at(alloc).change(alloc, offset=offset)
 
-    def _too_much(self, short: Shortage) -> DoesNotFit:
-        """If less is alive at once than there is, a longer search may do; if not, only smaller buffers will."""
+    def _too_much(self, short: Shortage, place: Location) -> DoesNotFit:
+        """The layer of the largest buffer is the place; if less is alive at once than there is, a longer search may do.
+
+        If not, only smaller buffers will.
+        """
         options = "choose-tiles{stage-bytes=... work-bytes=...} with smaller numbers needs less at once"
         if short.bound <= short.capacity:
             options += f", and {self.name}{{search-nodes={max(NODES, 16 * self.search_nodes)}}} looks longer for room"
@@ -133,6 +138,7 @@ class MemoryPlanning(Pass):
             Diagnostic(
                 "memory-tile-full",
                 f"buffers need {short.peak} bytes of a memory tile, it has {short.capacity}",
+                place,
                 notes=(
                     f"{short.peak} bytes are the fewest that were found to do, and fewer than {short.bound} cannot",
                     f"most is alive at once in epoch {short.epoch}, of which the largest are",

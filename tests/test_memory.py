@@ -21,7 +21,7 @@ from compiler.backend.memory import (
     with_packets,
 )
 from compiler.backend.memory_check import check_buffers, check_memory, touched
-from compiler.errors import DoesNotFit, InternalError
+from compiler.errors import UNKNOWN, DoesNotFit, FusedLocation, InternalError, NodeLocation
 from compiler.frontend import import_onnx
 from compiler.ir import Module, Rewriter
 from compiler.mapping import memory as planner
@@ -234,13 +234,17 @@ def test_a_full_memory_tile_says_what_fills_it() -> None:
         PassManager(PassPipeline.parse("memory-planning", PASSES), TARGET).run(module)
     text = str(caught.value)
     assert text.count(": 600000 bytes") == 2 and "note: work of conv" in text
+    # The place is the layer of the largest buffer, which the driver can move to the host.
+    largest = next(note.split(":")[0] for note in caught.value.diagnostic.notes if note.endswith(": 600000 bytes"))
+    assert isinstance(caught.value.diagnostic.place, NodeLocation | FusedLocation)
+    assert largest.removeprefix("work of ") in str(caught.value.diagnostic.place)
     # Alive at once is more than there is, so a longer search would not help.
     assert "are the fewest that were found to do, and fewer than" in text and "search-nodes" not in text
 
 
 def test_room_that_is_only_scattered_asks_for_a_longer_search() -> None:
     short = Shortage(capacity=640, peak=704, bound=640, epoch=3, alive=(planner.Request("t1", 320, 0, 3),))
-    text = str(MemoryPlanning(search_nodes=10_000)._too_much(short))
+    text = str(MemoryPlanning(search_nodes=10_000)._too_much(short, UNKNOWN))
     assert "704 bytes of a memory tile, it has 640" in text and "fewer than 640 cannot" in text
     assert "memory-planning{search-nodes=160000}" in text and "t1: 320 bytes" in text
 

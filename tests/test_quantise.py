@@ -214,6 +214,18 @@ def test_the_factor_of_a_bias_goes_into_it(beta: float) -> None:
     assert scales and all((numpy_helper.to_array(each) > 0).all() for each in scales)
 
 
+def test_a_bias_of_two_dimensions_gets_scales_that_onnxruntime_runs() -> None:
+    """onnxruntime makes a Gemm with a bias [1, N] of MatMul and Add, and told its scales along the axis of 1."""
+    net = FloatNet((1, 32))
+    weight, bias = (net.store(net.rng.normal(size=size).astype(np.float32)) for size in ((32, 5), (1, 5)))
+    result = made(net, net.add("Add", net.add("MatMul", net.x, weight), bias))
+    network = Network(result.model)
+    (gemm,) = (node for node in network.model.graph.node if node.op_type == "Gemm")
+    integers, scales = (network.constant(name) for name in network.makers[gemm.input[2]].input[:2])
+    assert integers is not None and scales is not None and integers.shape == scales.shape == (5,)
+    near(result, net.samples(), 10)
+
+
 def test_softmax_and_what_follows_stay_float() -> None:
     net = FloatNet((1, 3, 4, 4))
     soft = net.add("Softmax", net.gemm(net.x, 48, 10))

@@ -6,7 +6,7 @@ as well, only slower.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from compiler.errors import Diagnostic, UnsupportedModel
@@ -30,28 +30,39 @@ FINISHES = {
 
 def features_of(nodes: Sequence[Node]) -> frozenset[Feature]:
     """What the cores' program must be able to do for layers that have their mappings."""
-    found = set()
+    return frozenset(feature for node in nodes for feature in _features(node))
+
+
+def least_needed(nodes: Sequence[Node]) -> tuple[Feature, list[Node]]:
+    """The feature that the fewest layers need, the first by name of several, and these layers."""
+    needed: dict[Feature, list[Node]] = {}
     for node in nodes:
-        assert node.mapping is not None
-        if node.mapping.finish:
-            found.add(FINISHES[node.mapping.finish])
-        if part_count(node.layer, node.mapping) > 1:
-            found.add(Feature.PARTS)
-        if node.layer.kernel == "max_pool":
-            found.add(Feature.MAX)
-        if node.layer.kernel == "lookup":
-            found.add(Feature.LOOKUP)
-        if node.layer.clips:
-            found.add(Feature.CLIPPED)
-        if node.layer.kernel == "expand":
-            found.add(Feature.EXPAND)
-        if node.layer.folds:
-            found.add(Feature.FOLD)
-        if node.layer.product:
-            found.add(Feature.MULTIPLY)
-        elif node.layer.combines:
-            found.add(Feature.COMBINE_NARROW if node.layer.combine_narrow else Feature.COMBINE)
-    return frozenset(found)
+        for feature in _features(node):
+            needed.setdefault(feature, []).append(node)
+    return min(needed.items(), key=lambda one: (len(one[1]), one[0].name))
+
+
+def _features(node: Node) -> Iterator[Feature]:
+    """What the cores' program must be able to do for a layer."""
+    assert node.mapping is not None
+    if node.mapping.finish:
+        yield FINISHES[node.mapping.finish]
+    if part_count(node.layer, node.mapping) > 1:
+        yield Feature.PARTS
+    if node.layer.kernel == "max_pool":
+        yield Feature.MAX
+    if node.layer.kernel == "lookup":
+        yield Feature.LOOKUP
+    if node.layer.clips:
+        yield Feature.CLIPPED
+    if node.layer.kernel == "expand":
+        yield Feature.EXPAND
+    if node.layer.folds:
+        yield Feature.FOLD
+    if node.layer.product:
+        yield Feature.MULTIPLY
+    elif node.layer.combines:
+        yield Feature.COMBINE_NARROW if node.layer.combine_narrow else Feature.COMBINE
 
 
 def facts_of(node: Node, module: Module) -> Facts:

@@ -55,6 +55,13 @@ class Ring(NamedTuple):
         return self.packet_bytes * self.senders * self.slots
 
 
+class Held(NamedTuple):
+    """What is asked of a memory tile, and the number of the layer that it is for: of a tensor, that which writes it."""
+
+    request: Request
+    node: int
+
+
 class Peak(NamedTuple):
     """Bytes of a memory tile in use, and those that every placement needs; the epoch in which most is alive, all of
     that, and the resident tensors among that."""
@@ -62,7 +69,7 @@ class Peak(NamedTuple):
     bytes: int
     bound: int
     epoch: int
-    requests: list[Request]
+    held: list[Held]
     alive: list[Tensor]
 
 
@@ -120,43 +127,46 @@ class Footprint:
 
     def peak(self, work_bytes: int) -> Peak:
         """How full a memory tile gets when so many bytes are for the work packets of a pass."""
-        requests, owners = self._requests(work_bytes), self._residents()
+        held, owners = self._held(work_bytes), self._residents()
+        requests = [one.request for one in held]
         used, room = place(requests)[1], self.target.memory_tile.bytes
         least, at = lower_bound(requests)
         if least <= room < used:
             # There is room, but in pieces.
             used = min(used, smallest(requests, capacity=room, nodes=PLACE_NODES).peak)
-        alive = [one for one in requests if one.first <= at <= one.last]
-        held = zip(owners, requests, strict=False)
-        return Peak(used, least, at, alive, [one for one, request in held if request.first <= at <= request.last])
+        alive = [one.first <= at <= one.last for one in requests]
+        tensors = [one for one, there in zip(owners, alive, strict=False) if there]
+        return Peak(used, least, at, [one for one, there in zip(held, alive, strict=True) if there], tensors)
 
-    def _requests(self, work_bytes: int) -> list[Request]:
+    def _held(self, work_bytes: int) -> list[Held]:
         """What memory tiles hold: resident tensors, then what is loaded, stored, and waits to be sent."""
         first_epoch: dict[int, int] = {}
         epoch = 0
         for node in self.nodes:
             first_epoch[node.number] = epoch
             epoch += node.pieces
-        requests = [self._resident(one, first_epoch) for one in self._residents()]
+        held = [self._resident(one, first_epoch) for one in self._residents()]
         # The order is that of memory-planning, so that what is found to fit here fits there.
         for node in self.nodes:
             for now, staged in enumerate(self.staged(node), first_epoch[node.number]):
                 loaded, stored = f"operand of '{node.title}' from DDR", f"result of '{node.title}' for DDR"
-                requests += [Request(loaded, size, max(0, now - 1), now) for size in staged.loads if size]
+                found = [Request(loaded, size, max(0, now - 1), now) for size in staged.loads if size]
                 if node.output.tensor.level == "ddr":
-                    requests.append(Request(stored, staged.store, now, min(now + 1, epoch - 1)))
+                    found.append(Request(stored, staged.store, now, min(now + 1, epoch - 1)))
+                held += [Held(one, node.number) for one in found]
         for node in self.nodes:
             for now, ring in enumerate(self.rings(node, work_bytes), first_epoch[node.number]):
-                requests.append(Request(f"work packets of '{node.title}'", ring.bytes, max(0, now - 1), now))
-        return requests
+                request = Request(f"work packets of '{node.title}'", ring.bytes, max(0, now - 1), now)
+                held.append(Held(request, node.number))
+        return held
 
     def _residents(self) -> list[Tensor]:
         return [one for one in self.tensors if one.level == "mem"]
 
-    def _resident(self, tensor: Tensor, first_epoch: dict[int, int]) -> Request:
+    def _resident(self, tensor: Tensor, first_epoch: dict[int, int]) -> Held:
         """A tensor that stays in the memory tiles from its first writer to its last reader."""
         touching = (*tensor.writers, *tensor.readers)
         start = min(first_epoch[n] for n in tensor.writers)
         end = max(first_epoch[n] + self.nodes[n].pieces - 1 for n in touching)
         name = f"{tensor.owner}, the result of '{self.nodes[tensor.writers[0]].title}'"
-        return Request(name, band_bytes(tensor.storage, self.target.columns), start, end)
+        return Held(Request(name, band_bytes(tensor.storage, self.target.columns), start, end), tensor.writers[0])

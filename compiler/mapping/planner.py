@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from compiler.errors import Diagnostic, DoesNotFit
 from compiler.ir import Module
 from compiler.kernels.programs.resident import resident
 from compiler.mapping.estimate import Facts, smallest_tile_bytes
-from compiler.mapping.features import features_of, reconciled, simplify
+from compiler.mapping.features import features_of, least_needed, reconciled, simplify
 from compiler.mapping.footprint import Footprint, Peak
 from compiler.mapping.forced import FREE, Forced
 from compiler.mapping.kept import Kept
@@ -104,8 +105,10 @@ class Planner:
                 resident(features_of(self.nodes))
                 return
             except DoesNotFit as error:
-                if error.diagnostic.code != "program-memory" or not simplify(self.nodes, self._facts):
+                if error.diagnostic.code != "program-memory":
                     raise
+                if not simplify(self.nodes, self._facts):
+                    raise self._too_much_code(error) from None
 
     def _choose(self) -> None:
         """Settle the cheapest mappings with more or less room for work packets, and take what then is cheapest."""
@@ -350,22 +353,29 @@ class Planner:
             self._map(node, (node.columns_by,))
 
     def _too_full(self, peak: Peak) -> DoesNotFit:
-        """Nothing can give way any more: what is alive at the peak, the memory that would do, and what may help."""
-        largest = sorted(peak.requests, key=lambda one: -one.bytes)[:MOST_NOTES]
+        """Nothing can give way any more: what is alive at the peak, and for which layer most of it."""
+        own = Counter[int]()
+        for one in peak.held:
+            own[one.node] += one.request.bytes
+        node, most = own.most_common(1)[0]
+        largest = sorted((one.request for one in peak.held), key=lambda one: -one.bytes)[:MOST_NOTES]
         notes = [f"at the peak, {one.bytes:,} bytes: {one.name}" for one in largest]
         notes.append(f"a memory tile of {peak.bytes:,} bytes would do, one of less than {peak.bound:,} never")
-        help = "choose-tiles{work-bytes=...} with a smaller number needs less, and so do more columns"
+        text = f"what is alive at once needs {peak.bytes:,} bytes of a memory tile of {self.target.memory_tile.bytes:,}"
         if self._wanted or self._homes:
             forced = f"{len(self._wanted)} layers and the homes of {len(self._homes)} tensors"
             notes.append(f"the mapping file forces {forced}")
             help = "leave some of them out"
-        return DoesNotFit(
-            Diagnostic(
-                "does-not-fit",
-                f"what is alive at once needs {peak.bytes:,} bytes of a memory tile of "
-                f"{self.target.memory_tile.bytes:,}",
-                self.forced.place,
-                tuple(notes),
-                help=help,
-            )
-        )
+            return DoesNotFit(Diagnostic("does-not-fit", text, self.forced.place, tuple(notes), help))
+        text += f", {most:,} of them are for this layer"
+        help = "choose-tiles{work-bytes=...} with a smaller number needs less, and so do more columns"
+        return DoesNotFit(Diagnostic("does-not-fit", text, self.nodes[node].place, tuple(notes), help))
+
+    def _too_much_code(self, error: DoesNotFit) -> DoesNotFit:
+        """The program of the cores has no code to spare: the layers that could spare it some, if they ran elsewhere."""
+        feature, nodes = least_needed(self.nodes)
+        found = error.diagnostic
+        found = replace(found, message=f"{found.message}; this layer needs {feature.name}: {feature.value}")
+        first, *others = (node.place for node in nodes)
+        more = (replace(found, place=one, notes=(), help="") for one in others)
+        return DoesNotFit(replace(found, place=first), *more)

@@ -62,6 +62,7 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
             _as_convolution(result, node)
         elif node.op_type == "Gemm":
             _without_beta(result, node)
+            _flat_bias(result, node)
     return result
 
 
@@ -110,3 +111,12 @@ def _without_beta(model: onnx.ModelProto, node: onnx.NodeProto) -> None:
     node.input[2] = f"{node.name}.bias"
     store(model, node.input[2], np.asarray(beta.f * bias, np.float32))
     node.attribute.remove(beta)
+
+
+def _flat_bias(model: onnx.ModelProto, node: onnx.NodeProto) -> None:
+    """A bias [1, N], as onnxruntime makes it of MatMul and Add, becomes [N]: its scales are told along axis 0."""
+    bias = Network(model).constant(node.input[2]) if len(node.input) > 2 else None
+    if bias is None or bias.ndim < 2 or bias.shape[-1] != bias.size:
+        return
+    node.input[2] = f"{node.name}.flat_bias"
+    store(model, node.input[2], bias.reshape(-1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,13 +105,20 @@ def in_model_order(op: Op, array: Array) -> Array:
 
 
 def given(op: nn.InputOp, inputs: Inputs) -> Array:
-    """The array that the caller gives for an input, checked."""
+    """The array that the caller gives for an input, checked; its rows may be broken elsewhere (`wrap-rows`)."""
     if op.onnx_name not in inputs:
         help = nearest(op.onnx_name, inputs)
         raise UsageError(Diagnostic("no-input", f"no array is given for input '{op.onnx_name}'", help=help))
     array = np.asarray(inputs[op.onnx_name])
     dtype = nn_ops.quant(op.y).dtype
+    if same_pixels(array.shape, op.type.shape):
+        array = array.reshape(op.type.shape)
     if array.shape != op.type.shape or array.dtype != dtype:
         wanted, got = f"{dtype} {op.type.shape}", f"{array.dtype} {array.shape}"
         raise UsageError(Diagnostic("input-shape", f"input '{op.onnx_name}' expects {wanted}, got {got}"))
     return array
+
+
+def same_pixels(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether images of these shapes [1, H, W, C] may have the same pixels in the same order."""
+    return len(one) == len(other) and math.prod(one) == math.prod(other) and (one[0], one[-1]) == (other[0], other[-1])

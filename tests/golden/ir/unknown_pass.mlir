@@ -10,4 +10,4 @@
 }) : () -> ()
 // -----
 error[unknown-pass]: there is no pass 'toy-fused'
-  help: did you mean 'toy-fuse'? known: fold-quantization, canonicalize, block-compaction, fuse-epilogue, assign-layout, balance-channels, depthwise-tiling, choose-tiles, memory-planning, lower-to-aie2, route-streams, toy-fuse, toy-limit, toy-lower, toy-break, toy-after
+  help: did you mean 'toy-fuse'? known: fold-quantization, canonicalize, block-compaction, fuse-epilogue, wrap-rows, assign-layout, balance-channels, depthwise-tiling, choose-tiles, memory-planning, lower-to-aie2, route-streams, toy-fuse, toy-limit, toy-lower, toy-break, toy-after
