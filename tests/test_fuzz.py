@@ -9,6 +9,7 @@ import onnx
 import pytest
 from hypothesis import strategies as st
 
+from compiler.errors import Diagnostic, UnreadableInput
 from tests.fuzz import batch as batches
 from tests.fuzz.batch import batch
 from tests.fuzz.check import Differs, Outcome, examined
@@ -60,6 +61,23 @@ def test_a_finding_stays_what_it_is_while_it_is_reduced(tmp_path: Path) -> None:
     _, _, finding = batch(0, 100, str(tmp_path), faulty)
     assert "Differs: 4 of 4 operators" in finding
     assert len(operators(onnx.load(tmp_path / "batch0.onnx"))) == 4
+
+
+def test_an_error_of_the_compiler_is_the_same_in_every_file(tmp_path: Path) -> None:
+    """Its place is a temporary file, and it has a note for each node."""
+    seen: list[Drawn] = []
+
+    def faulty(drawn: Drawn) -> Outcome:
+        seen.append(drawn)
+        kinds = operators(drawn)
+        if "MaxPool" not in kinds:
+            return Outcome("equal")
+        place = f"/tmp/{'a' * len(seen)}/model.onnx"
+        raise UnreadableInput(Diagnostic("pretended", f"{len(kinds)} nodes are read", place, notes=tuple(kinds)))
+
+    _, _, finding = batch(0, 100, str(tmp_path), faulty)
+    assert "error[pretended]" in finding
+    assert operators(onnx.load(tmp_path / "batch0.onnx")) == ["MaxPool"]
 
 
 def test_a_graph_that_cannot_be_drawn_is_a_finding_without_a_model(

@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from compiler.errors import BsccError
 from tests.fuzz.check import Outcome, examined, without_numbers
 from tests.fuzz.graphs import Drawn, graphs
 
@@ -88,10 +89,15 @@ def batch(
 
 
 def kind_of(error: Exception) -> str:
-    """What a fault is told from others by: its type, its message without numbers, and the line that raised it."""
+    """What a fault is told from others by: its type, its message without numbers, and the line that raised it.
+
+    Of the compiler's own errors the place and the notes do not count: they name the file and every node.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}: {without_numbers(str(error))}: {place}"
+    own = error.diagnostic if isinstance(error, BsccError) else None
+    text = f"{own.code}: {own.message}" if own else str(error)
+    return f"{type(error).__name__}: {without_numbers(text)}: {place}"
 
 
 def _report(number: int, error: Exception, last: list[Drawn], folder: Path) -> str:
