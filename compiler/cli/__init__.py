@@ -88,7 +88,7 @@ def guarded(body: Callable[[], int], most: int | None = None) -> int:
         if error.filename is not None:  # no write: those name no file
             raise
         _silence_stdout()
-        _say(str(Diagnostic("unwritable", f"cannot write to stdout: {error.strerror}")))
+        say(str(Diagnostic("unwritable", f"cannot write to stdout: {error.strerror}")))
         code = code or UsageError.exit_code
     return code
 
@@ -97,10 +97,10 @@ def _code(body: Callable[[], int], most: int | None) -> int:
     try:
         return body()
     except BsccError as error:
-        _say(shown(error, most))
+        say(shown(error, most))
         return error.exit_code
     except KeyboardInterrupt:
-        _say("interrupted")
+        say("interrupted")
         return INTERRUPTED
     except SystemExit:  # --help and --version
         sys.stdout.flush()
@@ -114,7 +114,7 @@ def shown(error: BsccError, most: int | None = None) -> str:
     return "\n".join([*map(str, found), *more])
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Talk, if anyone can listen."""
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)

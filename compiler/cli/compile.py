@@ -312,7 +312,7 @@ def run(argv: Sequence[str] | None) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the console script."""
+    """The command `bscc`."""
     return guarded(lambda: run(argv))
 
 

@@ -180,7 +180,7 @@ def run(argv: Sequence[str] | None) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the console script."""
+    """The command `bscc-quantize`."""
     return guarded(lambda: run(argv))
 
 
