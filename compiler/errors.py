@@ -164,7 +164,7 @@ class Reason(Diagnostic):
         """A diagnostic with the facts that it has; one that holds but a sentence gives that as what was found."""
         if isinstance(diagnostic, Reason):
             return diagnostic
-        limit = diagnostic.limit or Limit(diagnostic.code, "what its rule allows", diagnostic.message)
+        limit = diagnostic.limit or Limit(diagnostic.code, "what the array can do", diagnostic.message)
         one = diagnostic
         return cls(one.code, one.message, one.place, one.notes, one.help, one.source, limit=limit)
 

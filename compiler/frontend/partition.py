@@ -179,7 +179,7 @@ class _Cut:
                 if maker in self.reasons and not self.graph.dtypes.get(name, "").endswith("int8"):
                     other = self.graph.nodes[self.makers[name]].loc
                     kind = self.graph.dtypes.get(name, "unknown")
-                    message = f"it reads {kind} that {other} makes on the host, and only integers cross a border"
+                    message = f"it reads {kind} that the host makes: integers cross a border"
                     limit = Limit(f"type of '{text(name)}'", "int8 or uint8, of what the host makes", kind)
                     help = f"it is for the array once {other} is"
                     found[number] = Reason(BORDER, message, node.loc, help=help, limit=limit)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.errors import UNKNOWN, Reason
+from compiler.errors import Reason
 from compiler.frontend import pointwise
 from compiler.frontend.advice import unknown_operator
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.translate import HANDLERS, add_input, add_output, begin, guarded
-from compiler.frontend.values import Build, Constant, Refusal, unknown_shape
+from compiler.frontend.values import Build, Constant, unknown_shape
 
 
 def refusals(graph: Graph) -> dict[int, Reason]:
@@ -73,12 +73,15 @@ def _open(build: Build, name: str, blocked: dict[str, Reason], what: str) -> Non
     """Let a tensor that the host has be an input, or say why the array cannot read it."""
     if name not in build.readers:
         return
-    try:
+
+    def opened() -> None:
         if name not in build.graph.shapes:
             raise unknown_shape()
         add_input(build, name)
-    except Refusal as error:
-        blocked[name] = _reading(error.at(UNKNOWN), name, what)
+
+    wrong: dict[str, Reason] = {}
+    guarded(wrong, name, "input", opened)
+    blocked.update((name, _reading(one, name, what)) for one in wrong.values())
 
 
 def _reading(refused: Reason, name: str, what: str) -> Reason:
