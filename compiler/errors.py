@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 
@@ -93,11 +93,19 @@ def _cut(text: str, start: int) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class Limit:
-    """What of a node is beyond what is done, as data: its attribute, what is allowed, what was found."""
+    """What of a node, or of a model, is beyond what is done, as data; `str()` is the sentence that says so.
+
+    `attribute` is a noun that "its" can stand before: `mode`, `input type`, `number of scales`.
+    """
 
     attribute: str
     allowed: str
     found: str
+
+    def __str__(self) -> str:
+        head = self.attribute.partition(" of ")[0]
+        verb = "are" if head.endswith("s") and not head.endswith(("is", "ss")) else "is"
+        return f"its {self.attribute} {verb} {self.found}, expected {self.allowed}"
 
 
 @dataclass(frozen=True)
@@ -143,6 +151,22 @@ class Diagnostic:
             return self
         lines = [line.removesuffix("\r") for line in text.split("\n")]
         return replace(self, source=lines[place.line - 1]) if place.line <= len(lines) else self
+
+
+@dataclass(frozen=True)
+class Reason(Diagnostic):
+    """Why something cannot be done, as a sentence and as data: what each node of the host has."""
+
+    limit: Limit = field(kw_only=True)
+
+    @classmethod
+    def of(cls, diagnostic: Diagnostic) -> Reason:
+        """A diagnostic with the facts that it has; one that holds but a sentence gives that as what was found."""
+        if isinstance(diagnostic, Reason):
+            return diagnostic
+        limit = diagnostic.limit or Limit(diagnostic.code, "what the array can do", diagnostic.message)
+        one = diagnostic
+        return cls(one.code, one.message, one.place, one.notes, one.help, one.source, limit=limit)
 
 
 class BsccError(Exception):

@@ -10,7 +10,7 @@ import numpy as np
 
 from compiler.blocks import blocks_in_groups, distinct
 from compiler.encoding.work import BLOCK
-from compiler.errors import Diagnostic, UnsupportedModel, UsageError
+from compiler.errors import Diagnostic, Limit, Reason, UnsupportedModel, UsageError
 from compiler.ir import Module, Op, Value
 from compiler.mapping.balance import imbalance
 from compiler.mapping.packing import extents_of
@@ -204,7 +204,8 @@ def check_some_zero(layers: Sequence[LayerInfo]) -> None:
     if blocks == sum(one.blocks_kept for one in layers):
         text = f"zero blocks are required, and none of the {blocks} blocks of weights is zero"
         help = "--prune 0.5 zeroes half of them, to see what that gains; --sparsity auto takes what there is"
-        raise UnsupportedModel(Diagnostic("no-zero-blocks", text, help=help))
+        limit = Limit("number of zero blocks", f"1 or more of {blocks}", "0")
+        raise UnsupportedModel(Reason("no-zero-blocks", text, help=help, limit=limit))
 
 
 def sparsity_json(layers: Sequence[LayerInfo], reasons: Mapping[str, tuple[bool, str]]) -> list[dict[str, Any]]:

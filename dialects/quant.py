@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from compiler.errors import Limit
 from compiler.ir import I8, UI8, DialectAttribute, Op, TensorType, Type, Value, operand, prop, result
 
 INT8_RANGE = (-128, 127)
@@ -55,7 +56,8 @@ def quant_of(op: Op, type: TensorType) -> Quant:
 def check_image(op: Op, type: TensorType) -> None:
     """Activations are NHWC with batch 1, and nothing is empty."""
     if len(type.shape) != 4 or type.shape[0] != 1 or min(type.shape) < 1:
-        raise op.error("not-nhwc", f"expects tensors 1xHxWxC with no empty dimension, got {type}")
+        limit = Limit("shape", "1xHxWxC with no empty dimension", "x".join(map(str, type.shape)))
+        raise op.error("not-nhwc", f"expects tensors 1xHxWxC with no empty dimension, got {type}", limit=limit)
 
 
 def check_bounds(op: Op, quant: Quant, low: int, high: int) -> None:
@@ -92,7 +94,8 @@ def pair_shape(op: Op, a: TensorType, b: TensorType) -> tuple[int, ...]:
         check_image(op, one)
     if a.shape[3] != b.shape[3] or not (is_pixel(a) or is_pixel(b)):
         help = "one of them may be a pixel, [1, 1, 1, C], that all pixels of the other meet"
-        raise op.error("shapes", f"expects equal shapes, got {a} and {b}", help)
+        limit = Limit("input shapes", "equal ones, or a pixel and an image", f"{list(a.shape)} and {list(b.shape)}")
+        raise op.error("shapes", f"expects equal shapes, got {a} and {b}", help, limit=limit)
     return b.shape if is_pixel(a) else a.shape
 
 
@@ -119,7 +122,9 @@ def window_shape(
         reach = dilations[axis] * (kernel[axis] - 1) + 1
         room = size[axis] + pads[axis] + pads[axis + 2]
         if reach > room:
-            raise op.error("window", f"has a window of {reach} on {room} padded pixels")
+            help = "feed larger images, or pad them"
+            limit = Limit("window", f"at most {room} padded pixels", str(reach))
+            raise op.error("window", f"has a window of {reach} on {room} padded pixels", help, limit=limit)
         found.append((room - reach) // strides[axis] + 1)
     return found[0], found[1]
 
@@ -162,6 +167,7 @@ def interleaved_type(op: Op, inputs: tuple[Value[TensorType], ...], steps: tuple
     for one in inputs:
         check_image(op, one.type)
         if one.type != first:
-            raise op.error("interleave", f"joins {first} and {one.type}, which differ")
+            limit = Limit("inputs", "equal types", f"{first} and {one.type}")
+            raise op.error("interleave", f"joins {first} and {one.type}, which differ", limit=limit)
     _, height, width, channels = first.shape
     return TensorType((1, steps[0] * height, steps[1] * width, channels), first.element, first.encoding)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.blocks import BLOCK, Weights, blocks_in_groups, distinct, pack, pack_channels, padded
-from compiler.errors import Diagnostic, UnsupportedModel
+from compiler.errors import Limit, Reason, UnsupportedModel
 from compiler.ir import I8, FuncOp, Module, Op, Rewriter, TensorType, Type, Value
 from compiler.numerics import (
     add_factors,
@@ -277,7 +277,10 @@ def lower_channels(op: nn.ChannelsOp, low: Lowering, rw: Rewriter) -> Op:
     """channels -> blocks where they lie"""
     if op.stretch is None or op.stretch[0] % BLOCK:
         text = "takes channels that are no whole blocks as they lie"
-        raise UnsupportedModel(Diagnostic("channels", text, op.loc, help="'canonicalize' makes convolutions of such"))
+        found = "others" if op.stretch is None else f"{op.stretch[1] - op.stretch[0]} from channel {op.stretch[0]}"
+        limit = Limit("channels", f"a stretch that begins at a multiple of {BLOCK}", found)
+        help = "'canonicalize' makes convolutions of such"
+        raise UnsupportedModel(Reason("channels", text, op.loc, help=help, limit=limit))
     first, last = op.stretch
     return bsp.BlocksOp(low.get(op.x), first // BLOCK, last - first, loc=op.loc)
 
@@ -324,9 +327,7 @@ def lower_function(function: FuncOp, low: Lowering) -> None:
         try:
             new = LOWERINGS[type(op)](op, low, rw)
         except UnsupportedModel as error:
-            raise UnsupportedModel(
-                *(Diagnostic(one.code, one.message, op.loc, one.notes, one.help) for one in error.diagnostics)
-            ) from None
+            raise UnsupportedModel(*(replace(Reason.of(one), place=op.loc) for one in error.diagnostics)) from None
         if new is not None:
             rw.insert(new)
             low.values.update(zip(op.results, new.results, strict=True))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.errors import Diagnostic, Location, UnsupportedModel, fuse
+from compiler.errors import Limit, Location, Reason, UnsupportedModel, fuse
 from compiler.ir import (
     I32,
     Module,
@@ -264,9 +264,11 @@ def integer_bias(conv: nn.Conv2dOp, weight: nn.ConstantOp, x: Quant, rw: Rewrite
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         rounded = np.rint(real / unit.astype(np.float64))
     if not np.isfinite(rounded).all() or np.abs(rounded).max(initial=0.0) >= 2.0**31:
-        raise UnsupportedModel(
-            Diagnostic("bias", "the bias does not fit 32 bits in units of x_scale * w_scale", conv.loc)
-        )
+        largest = float(np.abs(rounded).max(initial=0.0))
+        limit = Limit("bias in steps of x_scale * w_scale", "less than 2^31 from 0", f"{largest:g}")
+        help = "a bias so large, or scales so small, are seldom meant: look at the calibration of this layer"
+        message = "the bias does not fit 32 bits in units of x_scale * w_scale"
+        raise UnsupportedModel(Reason("bias", message, conv.loc, help=help, limit=limit))
     symbol = store.add(f"{bias.symbol}.int", rounded.astype(np.int32))
     kind = TensorType(bias.y.type.shape, I32)
     return rw.insert(nn.ConstantOp(symbol, store.digest(symbol), kind, bias.scales, loc=bias.loc)).y
@@ -307,7 +309,7 @@ def fold_outputs(module: Module) -> None:
 
 def refuse_floats(module: Module) -> None:
     """Every operation that is still float, in one error."""
-    found: dict[str, Diagnostic] = {}
+    found: dict[str, Reason] = {}
     for op in module.walk():
         types = [one.type for one in (*op.operands, *op.results) if isinstance(one.type, TensorType)]
         if isinstance(op, nn.ConstantOp | nn.DequantizeOp | nn.QuantizeOp) or not types:
@@ -318,16 +320,19 @@ def refuse_floats(module: Module) -> None:
         raise UnsupportedModel(*found.values())
 
 
-def float_diagnostic(op: Op) -> Diagnostic:
+def float_diagnostic(op: Op) -> Reason:
     """Why an operation is still float."""
     if isinstance(op, nn.InputOp):
         what = f"input '{op.onnx_name}' is read as float32 or with two scales"
+        limit = Limit("readers", "QuantizeLinear of one scale and zero point", "others")
     elif isinstance(op, nn.OutputOp):
         what = f"output '{op.onnx_name}' is float32 and is not the result of a DequantizeLinear"
+        limit = Limit("type", "int8 or uint8, dequantised or not", "float32")
     else:
         what = f"'{op.name.removeprefix('nn.')}' runs in float32: its inputs or its result are not quantised"
+        limit = Limit("types of inputs and result", "dequantised, and quantised behind it", "float32")
     help = "quantise the model: DequantizeLinear before each operator, QuantizeLinear behind it"
-    return Diagnostic("float-op", what, op.loc, help=help)
+    return Reason("float-op", what, op.loc, help=help, limit=limit)
 
 
 PATTERNS = (

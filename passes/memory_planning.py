@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from compiler.errors import Diagnostic, DoesNotFit, Location
+from compiler.errors import DoesNotFit, Limit, Location, Reason
 from compiler.ir import Module, Rewriter
 from compiler.mapping.exact import NODES, Shortage, shortage, smallest
 from compiler.mapping.memory import Request, round_up
@@ -135,7 +135,7 @@ class MemoryPlanning(Pass):
         if short.bound <= short.capacity:
             options += f", and {self.name}{{search-nodes={max(NODES, 16 * self.search_nodes)}}} looks longer for room"
         return DoesNotFit(
-            Diagnostic(
+            Reason(
                 "memory-tile-full",
                 f"buffers need {short.peak} bytes of a memory tile, it has {short.capacity}",
                 place,
@@ -145,5 +145,6 @@ class MemoryPlanning(Pass):
                     *(f"{one.name}: {one.bytes} bytes" for one in short.alive[:5]),
                 ),
                 help=options,
+                limit=Limit("bytes of a memory tile that are needed", f"at most {short.capacity}", str(short.peak)),
             )
         )

@@ -130,33 +130,33 @@ def padded(net: Moves, x: Tensor, value: float = 0.0, mode: str = "constant") ->
 REFUSED: dict[str, tuple[Draw, str]] = {
     "linear": (
         lambda n, x: n.same("Resize", x, None, None, integers(1, 16, 18, 14), attributes={"mode": "linear"}),
-        "its mode is linear, only nearest is supported",
+        "its mode is linear, expected nearest",
     ),
-    "odd_size": (lambda n, x: nearest(n, x, 13, 14), "it makes 13 of 9 pixels"),
-    "shifted": (lambda n, x: nearest(n, x, 18, 14, nearest_mode="floor"), "it makes 18 of 9 pixels"),
+    "odd_size": (lambda n, x: nearest(n, x, 13, 14), "its rows are 13 made of 9"),
+    "shifted": (lambda n, x: nearest(n, x, 18, 14, nearest_mode="floor"), "its rows are 18 made of 9"),
     "half_pixel_symmetric": (
         lambda n, x: nearest(n, x, 18, 14, coordinate_transformation_mode="half_pixel_symmetric"),
         "its coordinate_transformation_mode is half_pixel_symmetric",
     ),
     "channels_resized": (
         lambda n, x: n.same("Resize", x, None, None, integers(1, 32, 9, 7), attributes={"mode": "nearest"}),
-        "only height and width can change",
+        "its result shape is [1, 32, 9, 7], expected [1, 16, H, W]",
     ),
     "transposed_groups": (
         lambda n, x: n.quant(n.conv_transpose(x, 16, group=16, bias=False)),
-        "it has 16 groups, only transposed convolutions of 1 group are supported",
+        "its group is 16, expected 1",
     ),
     "transposed_dilations": (
         lambda n, x: n.quant(n.conv_transpose(x, 16, extra={"dilations": (2, 1)})),
         "its dilations are [2, 1]",
     ),
-    "pad_edge": (lambda n, x: padded(n, x, mode="edge"), "its mode is edge, only constant pads are supported"),
+    "pad_edge": (lambda n, x: padded(n, x, mode="edge"), "its mode is edge, expected constant"),
     "pad_reflect": (lambda n, x: padded(n, x, mode="reflect"), "its mode is reflect"),
-    "pad_with_one": (lambda n, x: padded(n, x, 1.0), "it pads with 1, expected 0"),
+    "pad_with_one": (lambda n, x: padded(n, x, 1.0), "its pad value is 1, expected 0"),
     "rows_turned": (lambda n, x: n.slice(x, [-1], [-99], [2], [-1]), "its step along axis 2 is -1"),
     "gather_rows": (
         lambda n, x: n.same("Gather", x, integers(3, 1), attributes={"axis": 2}),
-        "it gathers along axis 2",
+        "its axis is 2, expected 1, the channels",
     ),
 }
 

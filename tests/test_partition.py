@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compiler.errors import Diagnostic, UnsupportedModel
+from compiler.errors import Limit, Reason, UnsupportedModel
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.partition import BORDER, ISLAND, Split, partition
 from compiler.frontend.work import macs_of
 
-WHY = Diagnostic("unsupported-op", "the array has none")
+WHY = Reason("unsupported-op", "the array has none", limit=Limit("operator", "another", "Odd"))
 
 
 def random_graph(rng: np.random.Generator, size: int) -> Graph:

@@ -12,7 +12,7 @@ import bscc
 from benchmarks.cell import EARLY, fed
 from benchmarks.corpus.fetch import Failure
 from benchmarks.corpus.samples import Array
-from compiler.errors import Diagnostic
+from compiler.errors import Limit, Reason
 from compiler.frontend import Graph, import_graph, read_graph
 from compiler.frontend.partition import partition
 from compiler.ir import Module
@@ -69,11 +69,11 @@ class Interpreter:
 
 def modules(plan: PartedPlan, graph: Graph, model: Path) -> list[Module]:
     """The graph cut as the plan is, each part as a module; one of the host is an empty module."""
-    there = {(row["node"], row["operator"].rpartition(".")[2]): row["reason"] for row in plan.json(HOST)}
+    there = {(row["node"], row["operator"].rpartition(".")[2]): row for row in plan.json(HOST)}
     reasons = {
-        number: Diagnostic("host", there[node.name, node.op_type])
+        number: Reason(row["code"], row["reason"], limit=Limit(row["attribute"], row["limit"], row["found"]))
         for number, node in enumerate(graph.nodes)
-        if (node.name, node.op_type) in there
+        if (row := there.get((node.name, node.op_type))) is not None
     }
     split = partition(graph, reasons)
     if [part.host for part in split.parts] != [isinstance(part, HostPart) for part in plan.parts]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compiler.driver import Checked, Options, check_model
 from compiler.errors import Diagnostic, UsageError
+from compiler.frontend.partition import DERIVED
 from compiler.plan import json_bytes
+from runtime_sim.report import shortened
+
+SHOWN = 3
+"""Nodes that are named of those that share a line."""
 
 COLUMNS = ("part", "node", "operator", "code", "reason")
 WIDEST = 40
@@ -69,7 +74,24 @@ def _host_lines(found: Checked) -> list[str]:
     rows = [COLUMNS, *([_cell(one[key], key) for key in COLUMNS] for one in host["reasons"])]
     wide = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = [f"{found.model}: compiles, {counted(host)} on the host{macs}"]
-    return lines + ["  ".join(f"{one:{size}}" for one, size in zip(row, wide, strict=True)).rstrip() for row in rows]
+    lines += ["  ".join(f"{one:{size}}" for one, size in zip(row, wide, strict=True)).rstrip() for row in rows]
+    return lines + [f"to change: {line}" for line in by_text(host["reasons"], "help")]
+
+
+def by_text(rows: Sequence[Mapping[str, Any]], key: str) -> list[str]:
+    """`'a', 'b' and 2 more (Resize): ...`: a line for all host nodes of one operator with one text.
+
+    Only of nodes that are there for a reason of their own: the others follow them.
+    """
+    found: dict[str, list[str]] = {}
+    for one in rows:
+        if one["code"] not in DERIVED and one[key]:
+            found.setdefault(f"({one['operator']}): {one[key]}", []).append(one["node"])
+    return [
+        ", ".join(f"'{shortened(name)}'" for name in names[:SHOWN])
+        + f"{f' and {len(names) - SHOWN} more' * (len(names) > SHOWN)} {words}"
+        for words, names in found.items()
+    ]
 
 
 def counted(host: Mapping[str, Any]) -> str:

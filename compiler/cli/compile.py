@@ -13,11 +13,10 @@ from typing import Any
 from compiler import VERSION
 from compiler.cli import CommandParser, guarded
 from compiler.cli.calibration import add_data_options, add_prune_options, preprocess_of, prune_of, pruning_text
-from compiler.cli.check import check, check_alone, counted, refuse_undone
+from compiler.cli.check import by_text, check, check_alone, counted, refuse_undone
 from compiler.cli.files import STREAM, check_writable, write_text
 from compiler.driver import COST_MODELS, MAPPING, Host, Options, compile_model, explain_mapping
 from compiler.errors import Diagnostic, UsageError
-from compiler.frontend.partition import DERIVED
 from compiler.mapping.search import Effort
 from compiler.paper import paper_table
 from compiler.pipeline import DEFAULT_PIPELINE
@@ -35,8 +34,6 @@ SYNTHETIC_WARNING = (
     "the model is float and was quantised with synthetic samples: times are meant, accuracy is not; "
     "--calibration takes real ones"
 )
-SHOWN = 3
-"""Nodes of one reason that are named."""
 
 _SIZE = re.compile(r"[0-9]{1,9}")
 
@@ -202,19 +199,16 @@ def table(summary: Mapping[str, Any]) -> str:
     if "pruning" in summary:
         rows.append(("pruned", pruning_text(summary["pruning"])))
     lines = [f"{name:12} {text}" for name, text in (("target", summary["target"]), *rows)]
-    return "\n".join([*lines, *reason_lines(summary), *(f"note: {note}" for note in summary["notes"])]) + "\n"
-
-
-def reason_lines(summary: Mapping[str, Any]) -> list[str]:
-    """A line for each node of the host that is there for a reason of its own, those of one reason together."""
-    found: dict[str, list[str]] = {}
-    for one in summary["host"]["reasons"]:
-        if one["code"] not in DERIVED:
-            found.setdefault(f"({one['operator']}): {one['reason']}", []).append(one["node"])
-    rows = [(", ".join(f"'{shortened(name)}'" for name in names[:SHOWN]), names, why) for why, names in found.items()]
-    return [
-        f"host: {shown}{f' and {len(names) - SHOWN} more' * (len(names) > SHOWN)} {why}" for shown, names, why in rows
-    ]
+    return (
+        "\n".join(
+            [
+                *lines,
+                *(f"host: {line}" for line in by_text(summary["host"]["reasons"], "reason")),
+                *(f"note: {note}" for note in summary["notes"]),
+            ]
+        )
+        + "\n"
+    )
 
 
 def layer_lines(summary: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.driver.array import Source
-from compiler.driver.host import causes_of, host_model, host_summary
+from compiler.driver.host import causes_of, facts, host_model, host_summary
 from compiler.driver.mixed import path_of
 from compiler.driver.options import Host, Options, full_pipeline
 from compiler.driver.settle import Settled, settle
@@ -44,7 +44,7 @@ class Checked:
             "model": self.model,
             "compiles": not self.problems,
             "problems": [
-                {"code": one.code, "place": str(one.place), "message": one.message, "help": one.help or None}
+                {"code": one.code, "place": str(one.place), "message": one.message, **facts(one)}
                 for one in self.problems
             ],
             "host": self.host or None,

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from compiler.driver.settle import Result, Settled, macs_by_side
-from compiler.errors import Diagnostic, SimulationFault, UnreadableInput, UnsupportedModel
+from compiler.errors import Diagnostic, Limit, Reason, SimulationFault, UnreadableInput, UnsupportedModel
 from compiler.frontend.check import text
+from compiler.frontend.graph import Node
 from compiler.frontend.partition import BORDER, Part
 from compiler.plan import ONNX_TYPES, HostPart, Port
 from runtime_sim.parts import HostSession
 
 
-def host_model(part: Part, path: str, causes: Sequence[Diagnostic]) -> bytes:
+def host_model(part: Part, path: str, causes: Sequence[Reason]) -> bytes:
     """A host part as an ONNX file, which onnxruntime has run on zeros; if it cannot, an error with all reasons."""
     graph = part.graph
     for name in (*graph.inputs, *graph.outputs):
@@ -40,11 +41,14 @@ def host_model(part: Part, path: str, causes: Sequence[Diagnostic]) -> bytes:
     return data
 
 
-def _refused(why: str, causes: Sequence[Diagnostic]) -> UnsupportedModel:
-    return UnsupportedModel(*causes, Diagnostic("host-refused", f"neither the array nor the host can run these: {why}"))
+def _refused(why: str, causes: Sequence[Reason]) -> UnsupportedModel:
+    limit = Limit("host part", "one that onnxruntime runs on zeros", why)
+    help = "onnxruntime must be able to run what the array does not do: leave these nodes out, or use others"
+    message = f"neither the array nor the host can run these: {why}"
+    return UnsupportedModel(*causes, Reason("host-refused", message, help=help, limit=limit))
 
 
-def causes_of(part: Part, reasons: Mapping[int, Diagnostic]) -> list[Diagnostic]:
+def causes_of(part: Part, reasons: Mapping[int, Reason]) -> list[Reason]:
     """Why the nodes of a host part are there, without those that follow others."""
     return [reasons[n] for n in sorted(part.own) if n in reasons and reasons[n].code != BORDER]
 
@@ -56,22 +60,35 @@ def host_rows(settled: Settled[Result]) -> list[dict[str, Any]]:
     for index, part in enumerate(settled.parts):
         for number in part.own if part.host else ():
             node = nodes[number]
-            reason = settled.reasons.get(number)
-            if reason is None:
-                reason = Diagnostic(BORDER, "it makes an output of the model from a tensor that the host has")
-            limit = reason.limit
+            reason = settled.reasons.get(number) or _follows(node)
             rows[number] = {
                 "part": index,
                 "node": node.name,
                 "operator": f"{node.domain}.{node.op_type}" if node.domain else node.op_type,
                 "code": reason.code,
                 "reason": reason.message,
-                "attribute": limit.attribute if limit else None,
-                "limit": limit.allowed if limit else None,
-                "found": limit.found if limit else None,
-                "help": reason.help or None,
+                **facts(reason),
             }
     return [rows[number] for number in sorted(rows)]
+
+
+def _follows(node: Node) -> Reason:
+    """Of a node without a reason of its own: it ends the model, and reads what the host has."""
+    name = text(node.input(0))
+    limit = Limit(f"maker of '{name}'", "the array", "the host")
+    message = "it makes an output of the model from a tensor that the host has"
+    return Reason(BORDER, message, node.loc, help=f"it is for the array once what makes '{name}' is", limit=limit)
+
+
+def facts(reason: Diagnostic) -> dict[str, str | None]:
+    """What of it is beyond which limit, and what to change, as rows of JSON have it."""
+    limit = reason.limit
+    return {
+        "attribute": limit.attribute if limit else None,
+        "limit": limit.allowed if limit else None,
+        "found": limit.found if limit else None,
+        "help": reason.help or None,
+    }
 
 
 def host_summary(settled: Settled[Result]) -> dict[str, Any]:

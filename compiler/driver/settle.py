@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from compiler.driver.array import Source
 from compiler.driver.options import Host, Options
-from compiler.errors import BsccError, Diagnostic, DoesNotFit, FusedLocation, NodeLocation, UnsupportedModel
+from compiler.errors import BsccError, DoesNotFit, FusedLocation, NodeLocation, Reason, UnsupportedModel
 from compiler.frontend import Graph, placed
 from compiler.frontend.check import text
 from compiler.frontend.partition import DERIVED, Part, Split, partition
@@ -36,7 +36,7 @@ class Settled(Generic[Result]):
     graph: Graph
     parts: tuple[Part, ...]
     results: Mapping[int, Result]
-    reasons: Mapping[int, Diagnostic]
+    reasons: Mapping[int, Reason]
 
     @property
     def mixed(self) -> bool:
@@ -77,7 +77,7 @@ def settle(source: Source, options: Options, attempt: Attempt[Result]) -> Settle
     raise fault[1] if fault else AssertionError("a round ends in results or in a fault")
 
 
-def _split(source: Source, reasons: Mapping[int, Diagnostic]) -> Split:
+def _split(source: Source, reasons: Mapping[int, Reason]) -> Split:
     """The parts; if none is left for the array, an error with all reasons."""
     with placed(source.model):
         split = partition(source.graph, reasons)
@@ -87,9 +87,9 @@ def _split(source: Source, reasons: Mapping[int, Diagnostic]) -> Split:
         return split
 
 
-def _named(part: Part, error: BsccError) -> dict[int, Diagnostic]:
+def _named(part: Part, error: BsccError) -> dict[int, Reason]:
     """The nodes of a part that an error's diagnostics are about, each with its diagnostic."""
-    found: dict[int, Diagnostic] = {}
+    found: dict[int, Reason] = {}
     for one in error.diagnostics:
         if one.code in OF_NETWORKS:
             continue
@@ -97,7 +97,7 @@ def _named(part: Part, error: BsccError) -> dict[int, Diagnostic]:
         for place in places:
             numbers = list(_meant(part, place)) if isinstance(place, NodeLocation) else []
             for number in numbers:
-                found.setdefault(number, one)
+                found.setdefault(number, Reason.of(one))
             if numbers:
                 break  # the first place is the main one; the others stay if they can
     return found

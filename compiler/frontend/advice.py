@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from compiler.errors import Diagnostic
+from compiler.errors import Reason
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.pointwise import FUNCTIONS, Functions, refusal
+from compiler.frontend.reasons import Code, Refusal
 
 _DYNAMIC = ("ConvInteger", "MatMulInteger", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM")
 _TAILS = ("Softmax", "LogSoftmax", "ArgMax", "TopK", "Sigmoid", "HardSigmoid")
+_NORMS = ("InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "LRN")
 STATIC = "quantise statically, with calibration data (onnxruntime's quantize_static, QDQ or QOperator format)"
+FOLDED = "train the model with BatchNormalization in place of it, which becomes part of the convolution before"
+ELSE = "leave it to the host, or train the model with another operator"
+KNOWN = "one that the array does (docs/onnx_coverage.md)"
 
 
-def unknown_operator(graph: Graph, node: Node, functions: Functions) -> Diagnostic:
+def unknown_operator(graph: Graph, node: Node, functions: Functions) -> Reason:
     """What is wrong with an operator that is not supported."""
     name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
     if node.op_type in _DYNAMIC or node.op_type.startswith("MatMulIntegerTo"):
-        return _unsupported(node, f"{name} quantises dynamically: its scales are known only when it runs", STATIC)
+        dynamic = "quantises dynamically: its scales are known only when it runs"
+        return _unsupported(node, name, f"{name} {dynamic}", STATIC, "one whose scales are constants")
     if node.op_type.startswith("QLinear") or node.op_type == "QGemm":
-        return _unsupported(node, f"{name} is not supported in this form", STATIC)
-    tail = node.op_type in _TAILS and node.inputs
-    help = f"'--output {text(node.inputs[0])}' compiles up to its input" if tail else ""
+        return _unsupported(node, name, f"{name} is not supported in this form", STATIC, "one of docs/models.md")
     if not node.domain and node.op_type in FUNCTIONS:
-        return Diagnostic("unsupported-op", refusal(graph, node, functions.sources), node.loc, help=help)
-    return _unsupported(node, f"{name} is not supported", help)
+        return refusal(graph, node, functions.sources).at(node.loc)
+    help = FOLDED if node.op_type in _NORMS else ELSE
+    if node.op_type in _TAILS and node.inputs:
+        help = f"'--output {text(node.inputs[0])}' compiles up to its input"
+    return _unsupported(node, name, f"{name} is not supported", help, KNOWN)
 
 
-def _unsupported(node: Node, message: str, help: str = "") -> Diagnostic:
-    return Diagnostic("unsupported-op", f"the operator {message}", node.loc, help=help)
+def _unsupported(node: Node, name: str, message: str, help: str, allowed: str) -> Reason:
+    reason = f"the operator {message}"
+    return Refusal(Code.OPERATOR, "operator", allowed, name, help=help, reason=reason).at(node.loc)

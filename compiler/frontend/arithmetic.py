@@ -18,7 +18,7 @@ from compiler.errors import fuse
 from compiler.frontend.dense import QUANTISE, bias_value
 from compiler.frontend.graph import Array, Node
 from compiler.frontend.simple import floats
-from compiler.frontend.values import Build, Constant, Refusal, Tensor, quant_from
+from compiler.frontend.values import PER_TENSOR, Build, Code, Constant, Refusal, Tensor, quant_from, unordered_pair
 from compiler.ir import Op, TensorType, Value
 from compiler.numerics import decompose
 from dialects import nn
@@ -31,6 +31,9 @@ Pair = Callable[..., Op]
 DIAGONAL = 64
 """The weight on the diagonal of a convolution that scales channels: a power of two, so that scales stay what they are,
 and large, because what is added is rounded to x_scale * scale / 64."""
+
+SMALLER = "[1, C, 1, 1], one pixel, or [1, 1, H, W], one channel"
+ONE_PIXEL = "bring one input to the shape of the result before; the other may be one pixel or one channel"
 
 EQUAL = 1.0
 """The scale of weights that copy one channel to several."""
@@ -68,17 +71,18 @@ def divide(build: Build, node: Node) -> None:
     """Div by a constant: a multiplication by its reciprocal."""
     found = _constant_operand(build, node)
     if found is None or found[0] != 0:
-        raise Refusal("it divides by an activation, only by a constant can be divided")
+        help = "multiply by a reciprocal: Reciprocal of one quantised tensor becomes a table"
+        raise Refusal(Code.INPUT, "divisor", "a constant", "computed from the inputs", help=help)
     numbers = _channels(_met(build, node, *found))
     if not numbers.all():
-        raise Refusal("it divides by zero")
+        raise Refusal(Code.INPUT, "divisor", "other than 0 everywhere", "0 somewhere", help="divide by other numbers")
     _affine(build, node, 0, 1.0 / numbers, np.zeros(1))
 
 
 def batch_normalization(build: Build, node: Node) -> None:
     """BatchNormalization in inference: (x - mean) * scale / sqrt(variance + epsilon) + bias."""
     if node.integer("training_mode"):
-        raise Refusal("it is in training mode, only inference is supported")
+        raise Refusal(Code.ATTRIBUTE, "training_mode", 0, 1, help="export the model for inference (model.eval())")
     names = "scale", "bias", "mean", "variance"
     scale, bias, mean, variance = (
         _real(build.constant(node, index, name)).reshape(-1) for index, name in enumerate(names, 1)
@@ -86,7 +90,9 @@ def batch_normalization(build: Build, node: Node) -> None:
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = scale / np.sqrt(variance + node.number("epsilon", 1e-5))
     if not np.isfinite(factor).all():
-        raise Refusal("its variance plus epsilon is not positive in every channel")
+        least = float((variance + node.number("epsilon", 1e-5)).min())
+        what = "variance plus epsilon"
+        raise Refusal(Code.INPUT, what, "more than 0 in every channel", least, help="give it a larger epsilon")
     _affine(build, node, 0, factor, bias - mean * factor)
 
 
@@ -99,8 +105,8 @@ def _pair(build: Build, node: Node, kind: Pair) -> None:
     shape = build.shape_of(node)
     full = a if a.shape == shape else b
     if full.shape != shape:
-        text = f"it broadcasts {list(a.shape)} and {list(b.shape)} to {list(shape)}"
-        raise Refusal(f"{text}: one of them must have the shape of the result")
+        allowed, found = f"one that is the result's, {list(shape)}", f"{list(a.shape)} and {list(b.shape)}"
+        raise Refusal(Code.SHAPE, "input shapes", allowed, found, help=ONE_PIXEL)
     values = [_fitted(build, node, one, full) for one in (a, b)]
     layout = b.layout if a.shape == b.shape and a.flat else full.layout
     build.define(node, Tensor(build.insert(lambda: kind(*values, loc=node.loc)), shape, layout))
@@ -110,17 +116,17 @@ def _fitted(build: Build, node: Node, x: Tensor, full: Tensor) -> Value[TensorTy
     """An operand that meets another one of the result's shape: as it is, or its one channel copied to all."""
     if x.shape == full.shape:
         if x.nhwc != full.nhwc or (not x.has(full.layout) and not full.has(x.layout)):
-            raise Refusal("its inputs lie differently in memory")
+            raise unordered_pair(x, full)
         return x.value
     wanted = _as_nhwc_shape(x.shape, full)
-    text = f"it broadcasts {list(x.shape)} to {list(full.shape)}"
     if x.nhwc != wanted or not x.has(full.layout):
-        raise Refusal(f"{text}, whose numbers lie differently in memory")
+        raise unordered_pair(x, full)
     pixels, channels = wanted[:2], wanted[2]
     if pixels not in ((1, 1), full.nhwc[:2]):
-        help = "one operand may be one pixel, [1, C, 1, 1], or one channel, [1, 1, H, W]"
-        raise Refusal(f"{text}: along one axis of the image only", help)
-    return x.value if channels == full.nhwc[2] else _copied(build, node, x, full.nhwc[2], text)
+        raise Refusal(
+            Code.SHAPE, "smaller input shape", SMALLER, f"{list(x.shape)}, for {list(full.shape)}", help=ONE_PIXEL
+        )
+    return x.value if channels == full.nhwc[2] else _copied(build, node, x, full.nhwc[2])
 
 
 def _as_nhwc_shape(shape: tuple[int, ...], full: Tensor) -> tuple[int, int, int]:
@@ -130,7 +136,10 @@ def _as_nhwc_shape(shape: tuple[int, ...], full: Tensor) -> tuple[int, int, int]
         for layout in (full.layout, *Layout):
             if full.has(layout) and _image_sizes(full.shape, layout) == full.nhwc:
                 return _image_sizes(sizes, layout)
-    raise Refusal(f"it broadcasts to {list(full.shape)}, only [1, C, H, W] is supported")
+    help = "broadcast to images only: make its inputs of one shape before, or images [1, C, H, W]"
+    raise Refusal(
+        Code.SHAPE, "result shape", "[1, C, H, W] or [1, H, W, C] of what is broadcast", full.shape, help=help
+    )
 
 
 def _image_sizes(shape: tuple[int, ...], layout: Layout) -> tuple[int, int, int]:
@@ -139,11 +148,12 @@ def _image_sizes(shape: tuple[int, ...], layout: Layout) -> tuple[int, int, int]
     return height, width, channels
 
 
-def _copied(build: Build, node: Node, x: Tensor, channels: int, text: str) -> Value[TensorType]:
+def _copied(build: Build, node: Node, x: Tensor, channels: int) -> Value[TensorType]:
     """A tensor of one channel as one of many, by a convolution with ones whose result has the scale of its input."""
     source = x.value.op
     if not isinstance(source, nn.DequantizeOp):
-        raise Refusal(f"{text}, which is not quantised by itself", QUANTISE)
+        what = f"input {list(x.shape)}, which is broadcast to {channels} channels,"
+        raise Refusal(Code.FLOAT, what, "the result of a DequantizeLinear", "another", help=QUANTISE)
     weights = np.ones((channels, 1, 1, 1), np.int8)
     y = _conv(build, node, x.value, weights, np.full(channels, EQUAL, np.float32), None)
     quant = quant_of(source, source.x.type)
@@ -209,7 +219,8 @@ def _along(constant: Constant, scales: NDArray[Any]) -> NDArray[Any]:
         return scales.reshape(())
     shape = [1] * constant.array.ndim
     if not shape or constant.array.shape[constant.axis] != scales.size:
-        raise Refusal("its constant has scales along another axis than its numbers")
+        found = f"{scales.size} along axis {constant.axis} of {list(constant.array.shape)}"
+        raise Refusal(Code.QUANTISATION, "scales of the constant", "1, or one for each index", found, help=PER_TENSOR)
     shape[constant.axis] = scales.size
     return scales.reshape(shape)
 
@@ -217,7 +228,8 @@ def _along(constant: Constant, scales: NDArray[Any]) -> NDArray[Any]:
 def _met(build: Build, node: Node, index: int, constant: Constant) -> _Met:
     x = floats(build, node, index)
     if build.shape_of(node) != x.shape:
-        raise Refusal(f"it broadcasts {list(x.shape)} to {list(build.shape_of(node))}")
+        help = "let the constant have at most the shape of the other input"
+        raise Refusal(Code.SHAPE, "result shape", f"{list(x.shape)}, as its input", build.shape_of(node), help=help)
     numbers = np.asarray(as_nhwc(_real(constant), x), np.float64)
     folds = isinstance(x.value.op, nn.Conv2dOp) and _per_channel(numbers) and _read_once(build, node.input(index))
     return _Met(index, x, constant, numbers, folds)
@@ -232,9 +244,12 @@ def _channels(met: _Met) -> Floats:
     numbers = met.numbers
     if not _per_channel(numbers):
         kind = met.constant.array.dtype.name
-        raise Refusal(f"its constant of {kind} differs from pixel to pixel and is not quantised", QUANTISE)
+        reason = f"its constant of {kind} differs from pixel to pixel and is not quantised"
+        allowed = "int8 or uint8 of one scale where it differs from pixel to pixel"
+        raise Refusal(Code.FLOAT, "constant type", allowed, kind, help=QUANTISE, reason=reason)
     if not np.isfinite(numbers).all():
-        raise Refusal("its constant holds a number that is not finite")
+        found = float(numbers[~np.isfinite(numbers)][0])
+        raise Refusal(Code.INPUT, "constant", "finite numbers", found, help="give it finite numbers")
     return np.asarray(numbers[0, 0, 0], np.float64)
 
 
@@ -278,7 +293,8 @@ def _affine(build: Build, node: Node, index: int, factor: Floats, term: Floats) 
     x = floats(build, node, index)
     channels = x.nhwc[2]
     if factor.size not in (1, channels) or term.size not in (1, channels):
-        raise Refusal(f"it has {max(factor.size, term.size)} numbers for {channels} channels")
+        help = "give one number, or one for each channel"
+        raise Refusal(Code.SHAPE, "constant size", f"1 or {channels}", max(factor.size, term.size), help=help)
     factor, term = (np.ascontiguousarray(np.broadcast_to(one, (channels,))) for one in (factor, term))
     maker, alone = x.value.op, _read_once(build, node.input(index))
     if isinstance(maker, nn.Conv2dOp) and alone:
@@ -301,7 +317,9 @@ def _affine(build: Build, node: Node, index: int, factor: Floats, term: Floats) 
 
 def _check_scales(scales: NDArray[np.float32]) -> None:
     if not np.isfinite(scales).all() or not (scales > 0).all():
-        raise Refusal(f"it multiplies by numbers that float32 does not hold: scales of {scales.min()}..{scales.max()}")
+        found = f"{scales.min()} to {scales.max()}"
+        help = "multiply by numbers that are neither so small nor so large"
+        raise Refusal(Code.SCALE, "scales", "positive numbers that float32 holds", found, help=help)
 
 
 def _folded(build: Build, node: Node, conv: nn.Conv2dOp, factor: Floats, term: Floats) -> Value[TensorType]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from compiler.errors import Diagnostic, NodeLocation, UnsupportedModel
+from compiler.errors import Limit, Location, NodeLocation, Reason, UnsupportedModel
 from compiler.frontend.check import text
 from compiler.frontend.graph import Array, Graph, Node
+from compiler.frontend.reasons import ONE_IMAGE
 
 ANY = 0
 """The batch of a model that takes any number of images."""
@@ -159,12 +160,13 @@ RULES: dict[str, Rule] = {
 }
 
 
-def mixing_node(graph: Graph) -> Diagnostic | None:
+def mixing_node(graph: Graph) -> Reason | None:
     """The first thing in the graph of one image that forbids to run N images one by one."""
     for name in graph.inputs:
         if graph.shapes[name][:1] != (1,):
             place = NodeLocation(text(name), "input")
-            return Diagnostic("batch", f"its shape {list(graph.shapes[name])} has no axis of images", place)
+            found = str(list(graph.shapes[name]))
+            return _mixed(f"its shape {found} has no axis of images", place, "shape", "[N, ...]", found)
     moving = dict.fromkeys(graph.inputs)
     for node in graph.nodes:
         if not any(name in moving for name in node.inputs):
@@ -172,16 +174,22 @@ def mixing_node(graph: Graph) -> Diagnostic | None:
         moving.update((name, None) for name in node.outputs if name)
         rule = None if node.domain else RULES.get(node.op_type)
         if rule is None:
-            return Diagnostic(
-                "batch", f"whether {node.op_type} leaves the images of a batch apart is not known", node.loc
-            )
+            message = f"whether {node.op_type} leaves the images of a batch apart is not known"
+            return _mixed(message, node.loc, "operator", "one that leaves images apart (docs/models.md)", node.op_type)
         wrong = [name for name in node.outputs if name and graph.shapes.get(name, ())[:1] != (1,)]
         if wrong or not rule(_Look(graph, node, moving)):
-            return Diagnostic("batch", "it mixes the images of a batch, or moves the axis that counts them", node.loc)
+            message = "it mixes the images of a batch, or moves the axis that counts them"
+            return _mixed(message, node.loc, "images", "apart, along the first axis", "mixed or moved")
     loose = [name for name in graph.outputs if name not in moving]
     if loose:
-        return Diagnostic("batch", f"the output '{text(loose[0])}' depends on no input")
+        message = f"the output '{text(loose[0])}' depends on no input"
+        return _mixed(message, NodeLocation(text(loose[0]), "output"), "number of inputs behind it", "at least 1", "0")
     return None
+
+
+def _mixed(message: str, place: Location, attribute: str, allowed: str, found: str) -> Reason:
+    """Why N images cannot run one by one."""
+    return Reason("batch", message, place, help=ONE_IMAGE, limit=Limit(attribute, allowed, found))
 
 
 def common_batch(graph: Graph) -> int:
@@ -211,13 +219,11 @@ def one_image(graph: Graph, infer: Callable[[Graph], Graph]) -> Graph:
     single = infer(replace(graph, nodes=nodes, shapes=shapes, constants=constants))
     fault = mixing_node(single) or _unequal(graph, single, count)
     if fault is not None:
-        help = "give the model batch size 1"
-        message = f"batch size {count}: {fault.message}"
-        raise UnsupportedModel(Diagnostic("batch", message, fault.place, help=help))
+        raise UnsupportedModel(replace(fault, message=f"batch size {count}: {fault.message}"))
     return replace(single, batch=count)
 
 
-def _unequal(many: Graph, single: Graph, count: int) -> Diagnostic | None:
+def _unequal(many: Graph, single: Graph, count: int) -> Reason | None:
     """A tensor that is not N times that of one image."""
     moving = dict.fromkeys(many.inputs)
     for node in many.nodes:
@@ -227,5 +233,6 @@ def _unequal(many: Graph, single: Graph, count: int) -> Diagnostic | None:
         for name in node.outputs:
             found = many.shapes.get(name, ())
             if name and found != (count, *single.shapes.get(name, ())[1:]):
-                return Diagnostic("batch", f"its result {list(found)} is not one for each image", node.loc)
+                message, wanted = f"its result {list(found)} is not one for each image", single.shapes.get(name, ())
+                return _mixed(message, node.loc, "result shape", str([count, *wanted[1:]]), str(list(found)))
     return None

@@ -12,8 +12,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, defs, helper, inliner
 
-from compiler.errors import Diagnostic, NodeLocation, UnreadableInput, UnsupportedModel
+from compiler.errors import Limit, NodeLocation, Reason, UnreadableInput, UnsupportedModel
 from compiler.frontend.load import first_line, unreadable
+from compiler.frontend.reasons import Code, Refusal
 
 MAX_ELEMENTS = 1 << 31
 MAX_NODES = 100_000
@@ -21,9 +22,16 @@ TESTED_DOMAINS = ("", "ai.onnx")
 CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
 
 
-def unsupported(code: str, message: str) -> UnsupportedModel:
-    """An error about the model as a whole."""
-    return UnsupportedModel(Diagnostic(code, message))
+def unsupported(code: str, message: str, limit: Limit, help: str = "") -> UnsupportedModel:
+    """An error about the model as a whole, or about one of its tensors."""
+    return UnsupportedModel(Reason(code, message, help=help, limit=limit))
+
+
+def too_large(what: str, allowed: int, found: object, message: str) -> UnsupportedModel:
+    """More of something than is taken."""
+    return unsupported(
+        "too-large", message, Limit(what, f"at most {allowed}", str(found)), "compile a part of the model"
+    )
 
 
 def invalid(message: str, code: str = "invalid-onnx") -> UnreadableInput:
@@ -39,13 +47,17 @@ def check_model(model: onnx.ModelProto) -> None:
         model.CopyFrom(inlined)
     graph = model.graph
     if len(graph.node) > MAX_NODES:
-        raise unsupported("too-large", f"it has {len(graph.node)} nodes, at most {MAX_NODES} are done")
+        count = len(graph.node)
+        raise too_large("number of nodes", MAX_NODES, count, f"it has {count} nodes, at most {MAX_NODES} are done")
     normalise_names(graph)
     check_utf8(graph)
     check_names(graph)
     check_operators(model)
     if graph.sparse_initializer:
-        raise unsupported("sparse-tensor", f"it has {len(graph.sparse_initializer)} sparse_initializer tensors")
+        limit = Limit("number of sparse_initializer tensors", "0", str(len(graph.sparse_initializer)))
+        raise unsupported(
+            "sparse-tensor", str(limit), limit, "store weights densely: zero blocks are found all the same"
+        )
     for tensor in graph.initializer:
         check_tensor(tensor)
     sort_nodes(graph)
@@ -69,9 +81,13 @@ def check_header(model: onnx.ModelProto) -> None:
     if len(versions) != 1:
         raise invalid(f"it imports {len(versions)} versions of the ONNX operators, expected one")
     if not 1 <= versions[0] <= defs.onnx_opset_version():
-        raise unsupported("opset", f"its opset is {versions[0]}, known are 1 to {defs.onnx_opset_version()}")
-    if not model.graph.output or not (model.graph.node or model.functions):
-        raise unsupported("nothing-to-compile", "the graph has no nodes or no outputs: nothing to compile")
+        limit = Limit("opset", f"1 to {defs.onnx_opset_version()}", str(versions[0]))
+        raise unsupported("opset", str(limit), limit, "export the model for an older opset, or install a newer onnx")
+    nodes, outputs = len(model.graph.node) + len(model.functions), len(model.graph.output)
+    if not nodes or not outputs:
+        limit = Limit("numbers of nodes and outputs", "1 or more of each", f"{nodes} and {outputs}")
+        message = "the graph has no nodes or no outputs: nothing to compile"
+        raise unsupported("nothing-to-compile", message, limit, "export the model with its operators and outputs")
 
 
 def normalise_names(graph: onnx.GraphProto) -> None:
@@ -127,9 +143,19 @@ def check_operators(model: onnx.ModelProto) -> None:
         if node.domain not in TESTED_DOMAINS:
             continue  # what is left of it when the graph is static is refused at the node
         if node.op_type in CONTROL_FLOW:
-            found.append(Diagnostic("unsupported-op", "control flow is not supported", place))
+            help = "export the model without control flow: unroll loops, and keep one branch of an If"
+            reason = "control flow is not supported"
+            refused = Refusal(
+                Code.OPERATOR, "operator", "one without subgraphs", node.op_type, help=help, reason=reason
+            )
+            found.append(refused.at(place))
         elif not defs.has(node.op_type, version, ""):
-            found.append(Diagnostic("unsupported-op", f"ONNX opset {version} has no such operator", place))
+            allowed, help = (
+                f"one of ONNX opset {version}",
+                "check the operator's name, its domain and the model's opset",
+            )
+            reason = f"ONNX opset {version} has no such operator"
+            found.append(Refusal(Code.OPERATOR, "operator", allowed, node.op_type, help=help, reason=reason).at(place))
     if found:
         raise UnsupportedModel(*found)
 
@@ -142,7 +168,8 @@ def check_tensor(tensor: onnx.TensorProto) -> None:
             raise invalid(f"tensor '{name}' has the dimension {size}", "tensor-shape")
         count *= size
         if count > MAX_ELEMENTS:
-            raise unsupported("too-large", f"tensor '{name}' has more than {MAX_ELEMENTS} elements")
+            message = f"tensor '{name}' has more than {MAX_ELEMENTS} elements"
+            raise too_large("number of elements", MAX_ELEMENTS, list(tensor.dims), message)
     types = TensorProto.DataType
     if tensor.data_type not in types.values() or tensor.data_type == TensorProto.UNDEFINED:
         raise invalid(f"tensor '{name}' has the unknown type {tensor.data_type}", "tensor-type")
@@ -172,7 +199,9 @@ def check_finite(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], name:
     if array.dtype.kind == "f" and not np.isfinite(array.astype(np.float64)).all():
         index = tuple(int(one) for one in np.argwhere(~np.isfinite(array))[0])
         value = float(array[index])
-        raise unsupported("non-finite", f"tensor '{text(name)}' holds {value} at {index}")
+        limit = Limit(f"number at {list(index)} of '{text(name)}'", "finite", str(value))
+        help = "export the model anew: its weights or scales were damaged"
+        raise unsupported("non-finite", f"tensor '{text(name)}' holds {value} at {index}", limit, help)
 
 
 def sort_nodes(graph: onnx.GraphProto) -> None:

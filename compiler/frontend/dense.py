@@ -8,9 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.blocks import Weights, as_int8
-from compiler.errors import IRError
 from compiler.frontend.graph import Array, Node
-from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, plane, spread
+from compiler.frontend.values import (
+    PER_CHANNEL,
+    Build,
+    Code,
+    Constant,
+    Refusal,
+    Tensor,
+    bad_scale,
+    image,
+    plane,
+    reordered,
+    spread,
+)
 from compiler.frontend.windows import Window, window
 from compiler.ir import TensorType, Value
 from dialects import nn
@@ -22,15 +33,30 @@ QUANTISE = "quantise the model: weights through DequantizeLinear, QuantizeLinear
 def integers(weight: Constant, axis: int) -> tuple[Weights, NDArray[np.float32]]:
     """Weights without their zero point, int16 if they do not fit int8, and scales: one, or one a channel of `axis`."""
     if weight.scales is None:
-        raise Refusal(f"it runs in float32: its weights are {weight.array.dtype.name}", QUANTISE)
+        raise float_weights(weight)
     if weight.scales.size > 1 and weight.axis != axis:
-        raise Refusal(f"its weights have scales along axis {weight.axis}, expected the output channels, {axis}")
+        allowed = f"{axis}, the output channels"
+        raise Refusal(Code.QUANTISATION, "axis of the weight scales", allowed, weight.axis, help=PER_CHANNEL)
     if weight.array.dtype.name not in ("int8", "uint8"):
-        raise Refusal(f"its weights are {weight.array.dtype.name}, expected int8")
+        kind = weight.array.dtype.name
+        raise Refusal(Code.TYPE, "weight type", "int8 or uint8", kind, help="quantise weights to 8 bits")
     array = without_zero(weight)
     if array.dtype != np.int8:
         array = as_int8(array.astype(np.int16))
     return array, weight.scales
+
+
+def float_weights(weight: Constant) -> Refusal:
+    """Weights that no DequantizeLinear made."""
+    kind = weight.array.dtype.name
+    reason = f"it runs in float32: its weights are {kind}"
+    return Refusal(Code.FLOAT, "weight type", "int8 or uint8, dequantised", kind, help=QUANTISE, reason=reason)
+
+
+def wrong_channels(given: int, allowed: str) -> Refusal:
+    """An image of other channels than the weights are for."""
+    help = "give it weights for these channels, or --shape the channels that it has weights for"
+    return Refusal(Code.SHAPE, "number of input channels", allowed, given, help=help)
 
 
 def bias_value(build: Build, node: Node, bias: Constant | None, count: int) -> Value[TensorType] | None:
@@ -42,12 +68,15 @@ def bias_value(build: Build, node: Node, bias: Constant | None, count: int) -> V
     else:
         array = bias.array.reshape(-1)
     if array.size != count:
-        raise Refusal(f"its bias has {array.size} numbers for {count} output channels")
-    if array.dtype.name not in ("int32", "float32", "int8", "uint8", "int16"):
-        raise Refusal(f"its bias is {array.dtype.name}, expected int32 or float32")
+        help = "give one number for each output channel; one that differs from row to row is an Add behind it"
+        raise Refusal(Code.SHAPE, "bias size", f"{count}, one for each output channel", array.size, help=help)
+    kind = array.dtype.name
+    help = "quantise it to int32 in steps of x_scale * w_scale, through DequantizeLinear, or leave it float32"
+    if kind not in ("int32", "float32", "int8", "uint8", "int16"):
+        raise Refusal(Code.TYPE, "bias type", "int32 or float32", kind, help=help)
     if bias.scales is None:
         if array.dtype != np.float32:
-            raise Refusal(f"its bias is {array.dtype.name} without a scale")
+            raise Refusal(Code.QUANTISATION, "bias type", "float32 where it has no scale", kind, help=help)
         return build.stored("bias", array, node)
     numbers = array.astype(np.int64) - bias.zero
     return build.stored("bias", numbers.astype(np.int32), node, spread(bias.scales, count))
@@ -62,24 +91,26 @@ def conv_window(node: Node, x: Tensor, weight: Array) -> Window:
     group, (out, inner, *taps) = node.integer("group", 1), weight.shape
     kernel, channels = tuple(taps), inner * group
     if group < 1 or out % group:
-        raise Refusal(f"its group is {group}, expected a divisor of its {out} output channels")
+        help = "make as many output channels in each group"
+        raise Refusal(Code.ATTRIBUTE, "group", f"a divisor of its {out} output channels", group, help=help)
     given = node.integers("kernel_shape", kernel)
     if given != kernel:
-        raise Refusal(f"its kernel_shape is {list(given)}, its weights have {list(kernel)}")
+        help = "leave kernel_shape out: the weights say it"
+        raise Refusal(Code.ATTRIBUTE, "kernel_shape", f"{list(kernel)}, as its weights have", given, help=help)
     if len(x.shape) != weight.ndim:
-        raise Refusal(f"its input has {len(x.shape)} dimensions, its weights have {weight.ndim}")
+        help = "reshape its input to [1, C, H, W], or [1, C, W] for weights [O, I, KW]"
+        raise Refusal(Code.SHAPE, "input rank", f"{weight.ndim}, as its weights have", len(x.shape), help=help)
     if x.shape[1] != channels:
         groups = f" in {group} groups" * (group > 1)
-        raise Refusal(f"it reads {x.shape[1]} channels, its weights have {channels}{groups}")
+        raise wrong_channels(x.shape[1], f"{channels}{groups}, as its weights have")
     return window(node, plane(x.shape), kernel)
 
 
 def check_rank(weight: Array) -> None:
     """Weights are [O, I, KH, KW], or [O, I, KW]."""
     if weight.ndim not in (3, 4):
-        raise Refusal(
-            f"its weights have {weight.ndim} dimensions, only convolutions in 1 and 2 dimensions are supported"
-        )
+        help = "convolutions go over one or two dimensions: split one over three, or leave it to the host"
+        raise Refusal(Code.SHAPE, "weight rank", "3 or 4", weight.ndim, help=help)
 
 
 def channels_last(weight: Weights) -> Weights:
@@ -120,13 +151,11 @@ def emit(
 ) -> None:
     """A float convolution with weights [O, KH, KW, I / group]."""
     if np.any(~np.isfinite(scales)) or np.any(scales < 0):
-        raise Refusal("its weights have a scale that is no positive number")
+        wrong = ~(np.isfinite(scales) & (scales >= 0))
+        raise bad_scale(f"{float(scales[wrong][0])} for output channel {int(np.argmax(wrong))}")
     stored = build.stored("weight", np.ascontiguousarray(weight), node, scales)
     added = bias_value(build, node, bias, weight.shape[0])
-    try:
-        y = build.rw.insert(nn.Conv2dOp(x, stored, added, *shape, group=group, loc=node.loc)).y
-    except IRError as error:
-        raise Refusal(error.diagnostic.message) from None
+    y = build.rw.insert(nn.Conv2dOp(x, stored, added, *shape, group=group, loc=node.loc)).y
     build.define(node, Tensor(y, build.shape_of(node), layout))
 
 
@@ -135,11 +164,12 @@ def product(x: Tensor, weight: Weights) -> tuple[Weights, tuple[int, int]]:
     inner, out = weight.shape
     height, width, channels = x.nhwc
     if x.shape[-1] != inner:
-        raise Refusal(f"it multiplies rows of {x.shape[-1]} by a matrix of {inner} rows")
+        help = "give the matrix as many rows as its input has columns"
+        raise Refusal(Code.SHAPE, "number of columns", f"{inner}, the rows of its matrix", x.shape[-1], help=help)
     if channels == inner and x.has(Layout.NHWC):
         return weight.T.reshape(out, 1, 1, inner), (1, 1)
     if height * width * channels != inner:
-        raise Refusal(f"its input {list(x.shape)} is an image that was not flattened whole")
+        raise reordered(x, f"an image of {inner} numbers flattened whole, or pixels of {inner} channels")
     if x.has(Layout.NHWC):
         return weight.T.reshape(out, height, width, channels), (height, width)
     by_channel = weight.T.reshape(out, channels, height, width)
@@ -152,7 +182,8 @@ def matrix_product(
     """Gemm and MatMul with a constant matrix: alpha * x @ W + bias."""
     constant = build.constant(node, 1, "second factor")
     if constant.array.ndim != 2:
-        raise Refusal(f"its weights have {constant.array.ndim} dimensions, expected 2")
+        help = "multiply by one matrix [K, N]; a stack of them is as many MatMul"
+        raise Refusal(Code.SHAPE, "weight rank", 2, constant.array.ndim, help=help)
     matrix, scales = integers(constant, 0 if transposed else 1)
     matrix = matrix.T if transposed else matrix
     if alpha < 0:
@@ -167,10 +198,17 @@ def gemm(build: Build, node: Node) -> None:
     """alpha * x @ W + beta * b; x may be transposed if it is a row or a column."""
     x, alpha, beta = build.tensor(node, 0), node.number("alpha", 1.0), node.number("beta", 1.0)
     if not np.isfinite([alpha, beta]).all():
-        raise Refusal(f"its alpha is {alpha} and its beta {beta}, expected finite numbers")
+        raise Refusal(
+            Code.ATTRIBUTE,
+            "alpha, beta",
+            "finite numbers",
+            f"{alpha}, {beta}",
+            help="leave both at 1",
+        )
     if node.integer("transA"):
         if 1 not in x.shape:
-            raise Refusal(f"its transA is set, and its input {list(x.shape)} is neither a row nor a column")
+            help = "leave transA at 0 and give it the other factor in front"
+            raise Refusal(Code.ATTRIBUTE, "transA", "0, or 1 for a row or column", f"1 of {list(x.shape)}", help=help)
         x = Tensor(x.value, x.shape[::-1], x.layout)
     bias = optional_constant(build, node, 2, "bias") if beta else None
     if bias is not None and beta != 1.0:

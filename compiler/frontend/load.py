@@ -12,7 +12,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from compiler.errors import Diagnostic, UnreadableInput, UnsupportedModel
+from compiler.errors import Diagnostic, Limit, Reason, UnreadableInput, UnsupportedModel
 
 MAX_BYTES = 2 << 30
 _SNIFFS: tuple[tuple[bytes, str], ...] = (
@@ -47,9 +47,9 @@ def load_model(path: Path) -> onnx.ModelProto:
         return model
     total = sum(math.prod(max(size, 0) for size in one.dims) for one in model.graph.initializer)
     if total > MAX_BYTES:
-        raise UnsupportedModel(
-            Diagnostic("too-large", f"its tensors hold {total} numbers, at most {MAX_BYTES} bytes are read")
-        )
+        message = f"its tensors hold {total} numbers, at most {MAX_BYTES} bytes are read"
+        limit = Limit("number of stored numbers", f"at most {MAX_BYTES}", str(total))
+        raise UnsupportedModel(Reason("too-large", message, limit=limit))
     try:
         return onnx.load(path, format="protobuf")
     except (onnx.checker.ValidationError, ValueError, OSError, DecodeError) as error:
@@ -70,9 +70,9 @@ def check_file(path: Path) -> None:
     if found.st_size == 0:
         raise unreadable("the file is empty", "not-onnx")
     if found.st_size > MAX_BYTES:
-        raise UnsupportedModel(
-            Diagnostic("too-large", f"the file has {found.st_size} bytes, at most {MAX_BYTES} are read")
-        )
+        message = f"the file has {found.st_size} bytes, at most {MAX_BYTES} are read"
+        limit = Limit("number of bytes", f"at most {MAX_BYTES}", str(found.st_size))
+        raise UnsupportedModel(Reason("too-large", message, limit=limit))
 
 
 def _what(path: Path) -> str:

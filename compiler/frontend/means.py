@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.frontend.graph import Node
 from compiler.frontend.simple import floats
-from compiler.frontend.values import Build, Refusal, Tensor
+from compiler.frontend.values import Build, Code, Refusal, Tensor
 from compiler.ir import TensorType, Value
 from dialects import nn
 from dialects.nn import Layout
@@ -19,8 +19,9 @@ def reduce_mean(build: Build, node: Node) -> None:
     over = [axis for axis in axes if x.shape[axis] != 1]
     window = _window(x, over)
     if window is None:
-        what = f"it takes the mean over axes {list(axes)} of {list(x.shape)}"
-        raise Refusal(f"{what}, only rows and pixels of an image can be averaged")
+        help = "take the mean over rows and columns; one over channels is a 1x1 convolution with equal weights"
+        found = f"{list(axes)} of {list(x.shape)}"
+        raise Refusal(Code.ATTRIBUTE, "axes", "rows and columns of an image", found, help=help)
     kernel = x.nhwc[0] if ROWS in window else 1, x.nhwc[1] if PIXELS in window else 1
     none = (0, 0, 0, 0)
     y: Value[TensorType] = x.value

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from compiler.frontend.graph import Node
-from compiler.frontend.values import Build, Refusal, Tensor, image
+from compiler.frontend.values import Build, Code, Refusal, Tensor, image, reordered, unknown_shape
 from compiler.ir import TensorType, Value
 from dialects import nn
 from dialects.nn import Layout
@@ -25,7 +25,13 @@ def axes_of(x: Tensor) -> str:
         return "NHWC"
     if x.shape[-1:] == (channels,) and height * width == 1:
         return "N" * (len(x.shape) - 1) + "C"
-    raise Refusal(f"its input {list(x.shape)} was reordered in memory, by a Reshape that is not a layout change")
+    raise reordered(x, "[1, C, H, W] or [1, H, W, C] in that order, or [1, C]")
+
+
+def wrong_axis(attribute: str, x: Tensor, axis: int) -> Refusal:
+    """Of a Slice or Split along the batch, or along an axis that is no part of an image."""
+    help = "cut along channels, rows or columns of an image"
+    return Refusal(Code.ATTRIBUTE, attribute, "the channels, rows or columns", f"{axis} of {list(x.shape)}", help=help)
 
 
 def numbers(build: Build, node: Node, index: int, name: str, what: str) -> tuple[int, ...] | None:
@@ -56,22 +62,28 @@ def slice_of(build: Build, node: Node) -> None:
     starts = numbers(build, node, 1, "starts", "starts")
     ends = numbers(build, node, 2, "ends", "ends")
     if starts is None or ends is None or len(starts) != len(ends):
-        raise Refusal("its starts or ends are left out, or are not equally many")
+        counts = " and ".join("none" if one is None else str(len(one)) for one in (starts, ends))
+        help = "give a start and an end for each axis"
+        raise Refusal(Code.INPUT, "numbers of starts and ends", "equal", counts, help=help)
     axes = numbers(build, node, 3, "axes", "axes") or tuple(range(len(starts)))
     steps = numbers(build, node, 4, "steps", "steps") or (1,) * len(starts)
     if len(axes) != len(starts) or len(steps) != len(starts) or 0 in steps:
-        raise Refusal(f"it has {len(starts)} starts, axes {list(axes)} and steps {list(steps)}")
+        given = f"axes {list(axes)} and steps {list(steps)}"
+        help = "give an axis and a step for each start"
+        raise Refusal(Code.INPUT, "slices", f"{len(starts)} axes, and as many steps but 0", given, help=help)
     found = {kind: range(size) for kind, size in zip(kinds, x.shape, strict=True)}
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         size = x.shape[axis]
         kept = range(*slice(start, end, step).indices(size))
         kind = kinds[axis]
         if not kept:
-            raise Refusal(f"it takes nothing of the {size} numbers along axis {axis}")
+            help = "give a start and an end with something between them"
+            raise Refusal(Code.SHAPE, f"slice along axis {axis}", f"one or more of {size} numbers", "empty", help=help)
         if kind == "N" and size > 1:
-            raise Refusal(f"it cuts axis {axis}, only channels, rows and columns can be cut")
+            raise wrong_axis("axes", x, axis)
         if kind in "HW" and step < 0:
-            raise Refusal(f"its step along axis {axis} is {step}: an image cannot be turned round")
+            help = "an image cannot be turned round: train or feed it the other way round"
+            raise Refusal(Code.ATTRIBUTE, f"step along axis {axis}", "1 or more", step, help=help)
         found[kind] = kept
     value = x.value
     if "H" in found:
@@ -88,13 +100,13 @@ def split(build: Build, node: Node) -> None:
     axis = node.integer("axis") % len(x.shape)
     kind = axes_of(x)[axis]
     if kind == "N":
-        raise Refusal(f"it splits axis {axis}, only channels, rows and columns can be split")
+        raise wrong_axis("axis", x, axis)
     start = 0
     _, height, width, _ = x.value.type.shape
     for name in node.outputs:
         shape = build.graph.shapes.get(name)
         if shape is None:
-            raise Refusal("the shape of its results is not known")
+            raise unknown_shape()
         part = range(start, start + shape[axis])
         start = part.stop
         if kind == "C":
@@ -111,8 +123,13 @@ def gather(build: Build, node: Node) -> None:
     x = build.tensor(node, 0)
     axis = node.integer("axis") % len(x.shape)
     indices = build.constant(node, 1, "list of indices").array
-    if axes_of(x)[axis] != "C" or indices.ndim != 1:
-        raise Refusal(f"it gathers along axis {axis} by indices {list(indices.shape)}, only lists of channels can be")
+    kinds = axes_of(x)
+    if kinds[axis] != "C":
+        help = "gather channels; rows and columns by Slice"
+        raise Refusal(Code.ATTRIBUTE, "axis", f"{kinds.index('C')}, the channels", axis, help=help)
+    if indices.ndim != 1:
+        help = "give a list of indices, [i] in place of i; a Squeeze may follow"
+        raise Refusal(Code.SHAPE, "rank of indices", 1, indices.ndim, help=help)
     count = x.nhwc[2]
     index = [one + count if one < 0 else one for one in map(int, indices)]
     build.define(node, Tensor(taken(build, node, x.value, index), build.shape_of(node), x.layout))
@@ -140,14 +157,15 @@ def pad(build: Build, node: Node) -> None:
     kinds = axes_of(x)
     mode = node.word("mode", "constant")
     if mode != "constant":
-        raise Refusal(f"its mode is {mode}, only constant pads are supported")
+        raise Refusal(Code.ATTRIBUTE, "mode", "constant", mode, help="pad with zeros")
     given = numbers(build, node, 1, "pads", "pads") or ()
     axes = numbers(build, node, 3, "axes", "axes") or tuple(range(len(x.shape)))
     if len(given) != 2 * len(axes):
-        raise Refusal(f"it has {len(given)} pads for {len(axes)} axes")
+        help = "give a pad before and a pad behind for each axis"
+        raise Refusal(Code.INPUT, "number of pads", f"{2 * len(axes)} for {len(axes)} axes", len(given), help=help)
     ends = {kinds[axis]: (given[number], given[number + len(axes)]) for number, axis in enumerate(axes)}
     if any(ends.get("N", ())):
-        raise Refusal("it pads the batch")
+        raise Refusal(Code.INPUT, "pads of the batch", "0, 0", ends["N"], help="pad channels, rows and columns only")
     check_value(build, node, x)
     value = x.value
     (top, bottom), (left, right) = ends.get("H", (0, 0)), ends.get("W", (0, 0))
@@ -155,7 +173,8 @@ def pad(build: Build, node: Node) -> None:
     rows, columns = range(max(0, -top), height + min(0, bottom)), range(max(0, -left), width + min(0, right))
     first, last = ends.get("C", (0, 0))
     if not rows or not columns or channels + min(0, first) + min(0, last) < 1:
-        raise Refusal(f"its negative pads {list(given)} leave nothing")
+        help = "cut off less"
+        raise Refusal(Code.INPUT, "pads", f"ones that leave something of {list(x.shape)}", given, help=help)
     value = picked(build, node, value, rows, columns)
     around = tuple(max(0, one) for one in (top, left, bottom, right))
     if any(around):
@@ -178,7 +197,8 @@ def check_value(build: Build, node: Node, x: Tensor) -> None:
     encoding = x.value.type.encoding
     zero = encoding.zero if isinstance(encoding, Quant) else 0
     if found != zero:
-        raise Refusal(f"it pads with {found:g}, expected {zero}, which means 0")
+        help = "pad with zeros; -inf before a MaxPool is what its own pads are"
+        raise Refusal(Code.INPUT, "pad value", f"{zero}, which means 0", found, help=help)
 
 
 def depth_to_space(build: Build, node: Node) -> None:
@@ -187,7 +207,8 @@ def depth_to_space(build: Build, node: Node) -> None:
     value, mode = image(x), node.word("mode", "DCR")
     channels = x.nhwc[2]
     if size < 1 or channels % (size * size):
-        raise Refusal(f"it makes squares of {size} x {size} pixels of {channels} channels")
+        allowed = f"one whose square divides the {channels} channels"
+        raise Refusal(Code.ATTRIBUTE, "blocksize", allowed, size, help="make its input of as many channels")
     count = channels // (size * size)
     parts = []
     for phase in range(size * size):
@@ -203,7 +224,8 @@ def space_to_depth(build: Build, node: Node) -> None:
     value = image(x)
     height, width, _ = x.nhwc
     if size < 1 or height % size or width % size:
-        raise Refusal(f"it takes squares of {size} x {size} pixels from {height} x {width}")
+        allowed = f"one that divides the {height} x {width} pixels"
+        raise Refusal(Code.ATTRIBUTE, "blocksize", allowed, size, help="pad its input to whole squares")
     parts = [
         picked(build, node, value, range(i, height, size), range(j, width, size))
         for i in range(size)

@@ -10,17 +10,22 @@ stage of a node is the largest number of changes of side on the way to it; a par
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from compiler.errors import Diagnostic, UnsupportedModel
+from compiler.errors import Limit, NodeLocation, Reason, UnsupportedModel
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph
+from compiler.frontend.reasons import independent
 from compiler.frontend.work import macs_of
 
 ISLAND_SHARE = 0.01
 """Of the model's multiplications: an island of the array with less is not worth the two borders around it."""
+
+MOST_SHOWN = 3
+"""Host nodes that an island's help names."""
 
 BORDER, ISLAND = "border", "island"
 DERIVED = (BORDER, ISLAND)
@@ -42,15 +47,14 @@ class Split:
     """The parts in the order in which they run, and why each node of the host is there."""
 
     parts: tuple[Part, ...]
-    reasons: Mapping[int, Diagnostic]
+    reasons: Mapping[int, Reason]
 
 
-def partition(graph: Graph, reasons: Mapping[int, Diagnostic]) -> Split:
+def partition(graph: Graph, reasons: Mapping[int, Reason]) -> Split:
     """Cut a graph so that nodes with a reason run on the host, and others as far as it is worth it on the array."""
     for name in graph.outputs:
         if name in graph.constants:
-            message = f"output '{text(name)}' does not depend on any input: nothing to compile"
-            raise UnsupportedModel(Diagnostic("unsupported-op", message))
+            raise UnsupportedModel(independent().at(NodeLocation(text(name), "output")))
     if not reasons:
         every = range(len(graph.nodes))
         return Split((Part(False, graph, tuple(every), frozenset(every)),), {})
@@ -68,7 +72,7 @@ class _Cut:
     """A graph whose nodes have sides."""
 
     graph: Graph
-    reasons: Mapping[int, Diagnostic]
+    reasons: Mapping[int, Reason]
     makers: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -164,9 +168,9 @@ class _Cut:
         names = dict.fromkeys(name for node in nodes for name in node.inputs if name)
         return [name for name in names if name not in made and name not in self.graph.constants]
 
-    def float_borders(self) -> dict[int, Diagnostic]:
+    def float_borders(self) -> dict[int, Reason]:
         """Nodes of the array that read floats of the host: behind them there may be integers."""
-        found: dict[int, Diagnostic] = {}
+        found: dict[int, Reason] = {}
         for number, node in enumerate(self.graph.nodes):
             if number in self.reasons or number in self.travels:
                 continue
@@ -176,23 +180,32 @@ class _Cut:
                     other = self.graph.nodes[self.makers[name]].loc
                     kind = self.graph.dtypes.get(name, "unknown")
                     message = f"it reads {kind} that the host makes: integers cross a border"
-                    found[number] = Diagnostic(BORDER, message, node.loc, (f"made by {other}",))
+                    limit = Limit(f"type of '{text(name)}'", "int8 or uint8, of what the host makes", kind)
+                    help = f"it is for the array once {other} is"
+                    found[number] = Reason(BORDER, message, node.loc, help=help, limit=limit)
                     break
         return found
 
-    def islands(self) -> dict[int, Diagnostic]:
+    def islands(self) -> dict[int, Reason]:
         """Nodes of the array beside host nodes that are too little work to go there and back for."""
         total = sum(macs_of(self.graph, node) for node in self.graph.nodes)
-        found: dict[int, Diagnostic] = {}
+        least = max(1, math.ceil(ISLAND_SHARE * total))
+        found: dict[int, Reason] = {}
         for members in self._components():
             macs = sum(macs_of(self.graph, self.graph.nodes[n]) for n in members)
-            if not self._beside_host(members) or (macs and macs >= ISLAND_SHARE * total):
+            beside = self._beside_host(members)
+            if not beside or macs >= least:
                 continue
             message = (
                 f"it is one of {len(members)} nodes beside host nodes with {macs:,} of {total:,} MACs: "
                 f"less than {ISLAND_SHARE:.0%} is not worth a border"
             )
-            found.update({n: Diagnostic(ISLAND, message, self.graph.nodes[n].loc) for n in members})
+            allowed = f"at least {least:,}, {ISLAND_SHARE:.0%} of the model's {total:,}"
+            limit = Limit(f"MACs of {len(members)} nodes", allowed, f"{macs:,}")
+            near = [str(self.graph.nodes[n].loc) for n in beside]
+            more = f" and {len(near) - MOST_SHOWN} more" * (len(near) > MOST_SHOWN)
+            help = f"it is for the array once what is beside it is: {', '.join(near[:MOST_SHOWN])}{more}"
+            found.update({n: Reason(ISLAND, message, self.graph.nodes[n].loc, help=help, limit=limit) for n in members})
         return found
 
     def _components(self) -> list[list[int]]:
@@ -210,10 +223,9 @@ class _Cut:
             label.update(dict.fromkeys(groups[first], first))
         return [sorted(one) for one in groups.values()]
 
-    def _beside_host(self, members: list[int]) -> bool:
-        """Whether a node of the host reads or is read by one of these."""
+    def _beside_host(self, members: list[int]) -> list[int]:
+        """The nodes of the host that read or are read by one of these."""
         inside = set(members)
-        reads = any(self.on_host(one) for n in members for one in self.sources[n])
-        return reads or any(
-            self.on_host(n) and not inside.isdisjoint(self.sources[n]) for n in self.stages if n not in inside
-        )
+        read = {one for n in members for one in self.sources[n] if self.on_host(one)}
+        reading = (n for n in self.stages if n not in inside and not inside.isdisjoint(self.sources[n]))
+        return sorted(read.union(n for n in reading if self.on_host(n)))

@@ -17,7 +17,7 @@ from compiler.errors import fuse
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.load import first_line
-from compiler.frontend.values import Build, Refusal, Tensor, quant_from
+from compiler.frontend.values import Build, Code, Refusal, Tensor, quant_from
 from dialects import nn
 
 BYTES = ("int8", "uint8")
@@ -138,7 +138,9 @@ def table_of(graph: Graph, region: Region) -> NDArray[np.uint8]:
         session = ort.InferenceSession(part.model().SerializeToString(), options, ["CPUExecutionProvider"])
         found = np.asarray(session.run(None, {region.source: given})[0])
     except Exception as error:  # onnxruntime raises classes of its own, one for each of its status codes
-        raise Refusal(f"onnxruntime cannot compute its values: {first_line(error)}") from None
+        help = "onnxruntime must be able to compute it"
+        said = f"refused by it: {first_line(error)}"
+        raise Refusal(Code.TABLE, "function", "one that onnxruntime computes", said, help=help) from None
     return found.reshape(-1).view(np.uint8)
 
 
@@ -156,22 +158,32 @@ def lookup(build: Build, region: Region) -> None:
     build.define(end, x.with_value(op))
 
 
-def refusal(graph: Graph, node: Node, sources: dict[str, str]) -> str:
+def refusal(graph: Graph, node: Node, sources: dict[str, str]) -> Refusal:
     """Why a node, which treats each number by itself, is in no table."""
     several = [name for name in node.inputs if name in graph.constants and name not in sources]
     if several:
-        size = graph.constants[several[0]].size
-        return f"its constant '{text(several[0])}' has {size} numbers, in a function of one tensor all have 1"
+        what, size = f"size of the constant '{text(several[0])}'", graph.constants[several[0]].size
+        help = "functions of a tensor take single numbers; a factor or summand for each channel is a Mul or an Add"
+        return Refusal(Code.TABLE, what, "1, in a function of one tensor", size, help=help)
     tensors = [name for name in node.inputs if name and sources.get(name) != _NUMBER]
     unknown = [name for name in tensors if name not in sources]
     if unknown:
-        return f"it reads '{text(unknown[0])}', which is no function of one quantised tensor"
+        found, what = f"'{text(unknown[0])}'", "function of one quantised tensor"
+        help = "put a QuantizeLinear and a DequantizeLinear before it; sums of several tensors end in a QuantizeLinear"
+        reason = f"it reads {found}, which is no {what}"
+        return Refusal(Code.TABLE, "input", f"a {what}", found, help=help, reason=reason)
     read = list(dict.fromkeys(sources[name] for name in tensors))
     if len(read) > 1:
-        return f"it depends on {_names(read)}, only a function of 1 quantised tensor becomes a table"
+        found, help = f"{len(read)}: {_names(read)}", "put a QuantizeLinear and a DequantizeLinear between"
+        return Refusal(Code.TABLE, "number of quantised tensors behind it", "1", found, help=help)
     if node.outputs[0] not in sources:
-        return "its result has another shape than the tensor that it is a function of"
-    return "its result is float32: only a function that ends in a QuantizeLinear becomes a table"
+        shapes = [graph.shapes.get(name) for name in (read[0] if read else "", node.outputs[0])]
+        allowed, found = (str(list(one)) if one is not None else "unknown" for one in shapes)
+        help = "let a function of a tensor keep its shape: broadcast behind a QuantizeLinear"
+        allowed = f"{allowed}, that of the tensor that it is a function of"
+        return Refusal(Code.TABLE, "result shape", allowed, found, help=help)
+    help = "put a QuantizeLinear and a DequantizeLinear behind it"
+    return Refusal(Code.TABLE, "result type", "int8 or uint8, of a QuantizeLinear behind it", "float32", help=help)
 
 
 def _names(names: Iterable[str]) -> str:

@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 
 from compiler.frontend.graph import Node
 from compiler.frontend.moves import picked
-from compiler.frontend.values import Build, Refusal, Tensor, image
+from compiler.frontend.values import Build, Code, Refusal, Tensor, image
 from compiler.ir import TensorType, Value
 from dialects import nn
 from dialects.nn import Layout
 
-LINEAR = "between pixels it rounds sums of products that no kernel of the array has; mode 'nearest' is supported"
+NEAREST = "export the model with mode nearest, or with a ConvTranspose in place of it, and train it so"
+ENLARGE = "enlarge by whole factors, and shrink to every s-th pixel, by asymmetric coordinates and rounding to floor"
 
 
 def resize(build: Build, node: Node) -> None:
@@ -21,9 +22,10 @@ def resize(build: Build, node: Node) -> None:
     value, shape = image(x), build.shape_of(node)
     mode = node.word("mode", "nearest")
     if mode != "nearest":
-        raise Refusal(f"its mode is {mode}, only nearest is supported", LINEAR)
+        raise Refusal(Code.ATTRIBUTE, "mode", "nearest", mode, help=NEAREST)
     if len(shape) != 4 or shape[:2] != x.shape[:2]:
-        raise Refusal(f"it resizes {list(x.shape)} to {list(shape)}, only height and width can change")
+        allowed = f"[{x.shape[0]}, {x.shape[1]}, H, W] for any H and W"
+        raise Refusal(Code.SHAPE, "result shape", allowed, shape, help="change height and width only")
     scales = scales_of(build, node, x.shape, shape)
     for axis, (size, result) in enumerate(zip(x.shape[2:], shape[2:], strict=True), 2):
         value = resized(build, node, value, axis - 2, sources(build, node, size, result, scales[axis]))
@@ -35,9 +37,10 @@ def tile(build: Build, node: Node) -> None:
     x = build.tensor(node, 0)
     repeats = [int(one) for one in build.constant(node, 1, "list of repeats").array.reshape(-1)]
     tiled = [axis for axis, times in enumerate(repeats) if times != 1]
-    (height, width, channels), text = x.nhwc, f"it repeats {list(x.shape)} {repeats} times"
+    (height, width, channels), found = x.nhwc, f"{repeats} of {list(x.shape)}"
+    help = "enlarge images by Resize of mode nearest"
     if len(tiled) != 1 or x.shape[tiled[0]] != 1 or repeats[tiled[0]] < 1:
-        raise Refusal(f"{text}, only one axis of size 1 can be repeated")
+        raise Refusal(Code.INPUT, "repeats", "more than 1 for one axis only, which has size 1", found, help=help)
     inner = x.shape[: tiled[0]] + x.shape[tiled[0] + 1 :]
     place = tiled[0] - 1
     if x.has(Layout.NCHW) and inner == (1, channels, height, width) and place in (2, 3):
@@ -45,7 +48,7 @@ def tile(build: Build, node: Node) -> None:
     elif x.has(Layout.NHWC) and inner == (1, height, width, channels) and place in (1, 2):
         layout, axis = Layout.NHWC, place - 1
     else:
-        raise Refusal(f"{text}, only rows and pixels of an image can be")
+        raise Refusal(Code.INPUT, "repeats", "of an axis behind the rows or columns of an image", found, help=help)
     size, times = x.nhwc[axis], repeats[tiled[0]]
     value = resized(build, node, x.value, axis, np.arange(size * times) // times)
     build.define(node, Tensor(value, build.shape_of(node), layout))
@@ -82,7 +85,8 @@ def sources(build: Build, node: Node, size: int, result: int, factor: float) -> 
     elif rule in ("half_pixel", "pytorch_half_pixel"):
         place = 0 * at if rule == "pytorch_half_pixel" and result == 1 else (at + half) / scale - half
     else:
-        raise Refusal(f"its coordinate_transformation_mode is {rule}, which is not supported")
+        allowed = "asymmetric, align_corners, half_pixel or pytorch_half_pixel"
+        raise Refusal(Code.ATTRIBUTE, "coordinate_transformation_mode", allowed, rule, help=ENLARGE)
     rounds = {
         "round_prefer_floor": np.ceil(place - half),
         "round_prefer_ceil": np.floor(place + half),
@@ -90,7 +94,7 @@ def sources(build: Build, node: Node, size: int, result: int, factor: float) -> 
         "ceil": np.ceil(place),
     }
     if rounding not in rounds:
-        raise Refusal(f"its nearest_mode is {rounding}")
+        raise Refusal(Code.ATTRIBUTE, "nearest_mode", " or ".join(rounds), rounding, help=ENLARGE)
     found: NDArray[np.int64] = np.clip(rounds[rounding], 0, size - 1).astype(np.int64)
     return found
 
@@ -106,5 +110,7 @@ def resized(build: Build, node: Node, x: Value[TensorType], axis: int, index: ND
     if step > 0 and np.array_equal(index, index[0] + step * np.arange(len(index))):
         kept, all_of = range(int(index[0]), int(index[-1]) + 1, step), range(x.type.shape[2 - axis])
         return picked(build, node, x, *((kept, all_of) if axis == 0 else (all_of, kept)))
-    reason = f"it makes {len(index)} of {size} pixels, expected each of them equally often, or every s-th of them"
-    raise Refusal(reason, f"the first pixels of its result are those numbered {index[:6].tolist()}")
+    found = f"{len(index)} made of {size}, the first {index[:6].tolist()}"
+    allowed = "each of them equally often, or every s-th of them"
+    axis_name = "rows" if axis == 0 else "columns"
+    raise Refusal(Code.ATTRIBUTE, axis_name, allowed, found, help=ENLARGE)

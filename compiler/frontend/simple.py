@@ -8,14 +8,31 @@ from dataclasses import replace
 import numpy as np
 
 from compiler.errors import IRError
+from compiler.frontend.check import text
 from compiler.frontend.graph import Node
 from compiler.frontend.moves import shuffled
-from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, plane, quant_from
+from compiler.frontend.values import (
+    PER_TENSOR,
+    Build,
+    Code,
+    Constant,
+    Refusal,
+    Tensor,
+    bad_scale,
+    check_scale_type,
+    image,
+    not_an_image,
+    plane,
+    quant_from,
+)
 from compiler.frontend.windows import Window, window, with_ceil
 from compiler.ir import F32, TensorType, Value
 from dialects import nn
 from dialects.nn import Layout
 from dialects.quant import Quant
+
+MOST_SHOWN = 4
+"""Shapes that a message lists."""
 
 NHWC_TO_NCHW = (0, 3, 1, 2)
 """Between [N, C, W] and [N, W, C]."""
@@ -25,7 +42,9 @@ def floats(build: Build, node: Node, index: int = 0) -> Tensor:
     """An input that must be float."""
     x = build.tensor(node, index)
     if x.value.type.element != F32:
-        raise Refusal(f"it runs on {x.value.type.element} integers, only float between DQ and Q is supported")
+        help = "put a DequantizeLinear before it and a QuantizeLinear behind it"
+        found = build.graph.dtypes.get(node.input(index), "integers")
+        raise Refusal(Code.TYPE, "input type", "float32, between DequantizeLinear and QuantizeLinear", found, help=help)
     return x
 
 
@@ -44,25 +63,32 @@ def dequantize(build: Build, node: Node) -> None:
     scale = build.constant(node, 1, "scale")
     zero = build.constant(node, 2, "zero point").array if node.input(2) else None
     if node.integer("block_size"):
-        raise Refusal("blocked quantisation is not supported")
+        help = "quantise per tensor, weights per tensor or per output channel"
+        raise Refusal(Code.QUANTISATION, "block_size", 0, node.integer("block_size"), help=help)
     given = build.env.get(node.input(0))
     if isinstance(given, Constant):
         if given.array.dtype.name not in ("int8", "uint8", "int16", "int32"):
-            raise Refusal(f"it dequantises {given.array.dtype.name}, expected int8")
-        if scale.array.dtype != np.float32:
-            raise Refusal(f"its scale is {scale.array.dtype.name}, expected float32")
-        if not np.isfinite(scale.array).all() or np.any(scale.array < 0):
-            raise Refusal(f"the scale '{node.input(1)}' holds a number that is not positive and finite")
+            help = "quantise weights to 8 bits, biases to 32"
+            raise Refusal(Code.TYPE, "input type", "int8, uint8, int16 or int32", given.array.dtype.name, help=help)
+        check_scale_type(scale.array)
+        wrong = ~(np.isfinite(scale.array) & (scale.array >= 0))
+        if wrong.any():
+            raise bad_scale(f"{float(scale.array[wrong][0])} ('{text(node.input(1))}')")
         axis = node.integer("axis", 1) % max(given.array.ndim, 1)
         zero_value = int(zero.reshape(-1)[0]) if zero is not None and zero.size else 0
         if zero is not None and zero.size > 1 and np.ptp(zero):
-            raise Refusal("its zero points are unequal")
+            found = f"{zero.min()} to {zero.max()}"
+            raise Refusal(Code.QUANTISATION, "zero points", "all equal", found, help="quantise weights symmetrically")
         build.define(node, Constant(given.array, scale.array.reshape(-1), axis, zero_value, given.name))
         return
     x = build.tensor(node, 0)
     quant = quant_from(scale.array, zero, node.input(1), build.graph.dtypes.get(node.input(0)))
     if x.value.type.encoding != quant:
-        raise Refusal("its input was quantised with another scale or zero point than it reads it with")
+        made = x.value.type.encoding
+        found = f"{made.scale!r}, {made.zero}" if isinstance(made, Quant) else "none"
+        allowed = f"{quant.scale!r}, {quant.zero}, as its input is read"
+        help = "dequantise with the scale and zero point of the QuantizeLinear before"
+        raise Refusal(Code.QUANTISATION, "scale and zero point", allowed, found, help=help)
     build.define(node, x.with_value(build.rw.insert(nn.DequantizeOp(x.value, loc=node.loc)).y))
 
 
@@ -79,10 +105,12 @@ def clip(build: Build, node: Node) -> None:
     for index, what in ((1, "lower bound"), (2, "upper bound")):
         found = build.env.get(node.input(index)) if node.input(index) else None
         if node.input(index) and (not isinstance(found, Constant) or found.array.size != 1):
-            raise Refusal(f"its {what} is not one constant number")
+            given = f"of {found.array.size} numbers" if isinstance(found, Constant) else "computed from the inputs"
+            help = f"give it one {what} as a constant"
+            raise Refusal(Code.INPUT, what, "one constant number", given, help=help)
         value = float(_real(found).reshape(())) if isinstance(found, Constant) else None
         if value is not None and np.isnan(value):
-            raise Refusal(f"its {what} is not a number")
+            raise Refusal(Code.INPUT, what, "a number", "nan", help=f"give it a {what} that is a number, or none")
         bounds.append(value)
     low, high = bounds
     if low is not None and high is not None:
@@ -109,11 +137,14 @@ def cast(build: Build, node: Node) -> None:
         same(build, node)
         return
     if given not in ("int8", "uint8") or wanted != "float32":
-        raise Refusal(f"it turns {given} into {wanted}, only QuantizeLinear and DequantizeLinear may")
+        help = "QuantizeLinear and DequantizeLinear change types; leave the Cast out"
+        raise Refusal(Code.TYPE, "conversion", "int8 or uint8 to float32, or none", f"{given} to {wanted}", help=help)
     x = build.tensor(node, 0)
     quant = x.value.type.encoding
     if not isinstance(quant, Quant) or (quant.scale, quant.zero) != (1.0, 0):
-        raise Refusal("it turns integers that have a scale and a zero point into floats without them")
+        found = f"{quant.scale!r}, {quant.zero}" if isinstance(quant, Quant) else "none"
+        help = "use DequantizeLinear in place of the Cast"
+        raise Refusal(Code.QUANTISATION, "input's scale and zero point", "1.0, 0", found, help=help)
     build.define(node, x.with_value(build.rw.insert(nn.DequantizeOp(x.value, loc=node.loc)).y))
 
 
@@ -121,7 +152,7 @@ def pool_window(build: Build, node: Node, x: Tensor) -> tuple[Window, Window]:
     """The window of a pool, with what ceil_mode adds and without."""
     kernel = node.integers("kernel_shape")
     if len(x.shape) not in (3, 4) or len(kernel) != len(x.shape) - 2:
-        raise Refusal(f"its input has the shape {list(x.shape)}, expected [1, C, H, W] or [1, C, W]")
+        raise not_an_image(x)
     plain = window(node, plane(x.shape), kernel)
     return with_ceil(plane(x.shape), plane(build.shape_of(node)), plain), plain
 
@@ -138,7 +169,8 @@ def average_pool(build: Build, node: Node) -> None:
     x = floats(build, node)
     shape, plain = pool_window(build, node, x)
     if max(shape.dilations) > 1:
-        raise Refusal("an average with dilations is not supported")
+        help = "take the average of a smaller window, or of an image of which pixels were dropped before"
+        raise Refusal(Code.ATTRIBUTE, "dilations", (1, 1), shape.dilations, help=help)
     counted = bool(node.integer("count_include_pad"))
     parts = (shape.kernel, shape.strides, shape.pads, plain.pads, counted)
     define_image(build, node, nn.AveragePoolOp(image(x), *parts, loc=node.loc).y)
@@ -166,7 +198,8 @@ def define_image(build: Build, node: Node, y: Value[TensorType]) -> None:
     build.rw.insert(op)
     _, height, width, channels = y.type.shape
     if (shape[:2], plane(shape)) != ((1, channels), (height, width)):
-        raise Refusal(f"its result is {[1, channels, height, width]}, ONNX infers {list(shape)}")
+        help = "onnx's shape inference is of another mind: check ceil_mode and the pads of this node"
+        raise Refusal(Code.SHAPE, "result shape", (1, channels, height, width), shape, help=help)
     build.define(node, Tensor(y, shape, Layout.NCHW))
 
 
@@ -178,12 +211,17 @@ def concat(build: Build, node: Node) -> None:
     nchw = all(one.has(Layout.NCHW) and len(one.shape) == 4 for one in parts)
     nhwc = all(one.has(Layout.NHWC) and one.nhwc[2] == one.shape[-1] for one in parts)
     if not (nchw and axis == 1) and not (nhwc and axis == rank - 1):
-        raise Refusal(f"it joins along axis {axis}, only channels can be joined")
+        place = str(1 if nchw else rank - 1) if nchw or nhwc else "that"
+        shapes = ", ".join(str(list(one.shape)) for one in parts[:MOST_SHOWN]) + ", ..." * (len(parts) > MOST_SHOWN)
+        help = "join along the channels, or make each input an output of its own (--output) and join them behind"
+        raise Refusal(Code.ATTRIBUTE, "axis", f"{place} of the channels of images", f"{axis} of {shapes}", help=help)
     layout = Layout.NCHW if nchw and axis == 1 else Layout.NHWC
     try:
         y = build.rw.insert(nn.ConcatOp(tuple(one.value for one in parts), loc=node.loc)).y
     except IRError as error:
-        raise Refusal(error.diagnostic.message) from None
+        types = " and ".join(dict.fromkeys(str(one.value.type) for one in parts))
+        help = "join images of one height and width and one type; integers of one scale and zero point"
+        raise Refusal(Code.SHAPE, "inputs", "equal but for the channels", types, help=help) from error
     build.define(node, Tensor(y, build.shape_of(node), layout))
 
 
@@ -195,7 +233,7 @@ def reshape(build: Build, node: Node) -> None:
     elif given.scales is None or given.scales.size == 1:
         build.define(node, replace(given, array=given.array.reshape(shape)))
     else:
-        raise Refusal("it reshapes a constant with scales per channel")
+        raise Refusal(Code.QUANTISATION, "number of scales", "1 for a constant", given.scales.size, help=PER_TENSOR)
 
 
 def _swapped(shape: tuple[int, ...], axes: list[int]) -> tuple[int, int] | None:
@@ -228,6 +266,8 @@ def transpose(build: Build, node: Node) -> None:
     elif (mixed := shuffled(build, node, x, perm)) is not None:
         build.define(node, mixed)
     else:
+        help = "order axes so from the start, so that only NHWC and NCHW change places, or parts of the channels"
+        found = f"{list(perm)} of {list(x.shape)}"
         raise Refusal(
-            f"perm {list(perm)} of {list(x.shape)} moves numbers, only NHWC <-> NCHW and channels are supported"
+            Code.ATTRIBUTE, "perm", "one between NCHW and NHWC, or of parts of the channels", found, help=help
         )

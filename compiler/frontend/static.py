@@ -11,10 +11,10 @@ import onnx
 from onnx import defs, numpy_helper, shape_inference, version_converter
 from onnx.reference import ReferenceEvaluator
 
-from compiler.errors import Diagnostic, UnsupportedModel, UsageError, nearest
+from compiler.errors import Diagnostic, Limit, UnsupportedModel, UsageError, nearest
 from compiler.frontend.batch import ANY, common_batch, mixing_node, one_image
 from compiler.frontend.batchnorm import without_batch_norm
-from compiler.frontend.check import MAX_ELEMENTS, invalid, run_checker, text, unsupported
+from compiler.frontend.check import MAX_ELEMENTS, invalid, run_checker, text, too_large, unsupported
 from compiler.frontend.graph import Array, Graph, Node, dtype_name
 from compiler.frontend.load import first_line
 from compiler.frontend.qoperators import expand
@@ -120,10 +120,9 @@ def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tupl
     for one in inputs:
         tensor = one.type.tensor_type
         if not one.type.HasField("tensor_type"):
-            raise unsupported("input-type", f"input '{text(one.name)}' is no tensor")
+            raise _input_type(text(one.name), "no tensor", "a tensor")
         if dtype_name(tensor.elem_type) not in ONNX_TYPES:
-            kind = dtype_name(tensor.elem_type)
-            raise unsupported("input-type", f"input '{text(one.name)}' is {kind}, known: {', '.join(ONNX_TYPES)}")
+            raise _input_type(text(one.name), dtype_name(tensor.elem_type), ", ".join(ONNX_TYPES))
         dims, wanted = _dims(one), shapes.get(one.name)
         symbolic.append(wanted is None and dims[:1] == [-1])
         help = f"--shape {text(one.name)}=1x3x224x224, with the sizes that you need"
@@ -146,6 +145,12 @@ def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tupl
     return bool(symbolic) and all(symbolic)
 
 
+def _input_type(name: str, found: str, known: str) -> UnsupportedModel:
+    limit = Limit(f"type of input '{name}'", known, found)
+    help = "feed the model tensors of numbers: strings and sequences are for what comes before it"
+    return unsupported("input-type", f"input '{name}' is {found}, known: {known}", limit, help)
+
+
 def _usage(message: str, help: str = "") -> UsageError:
     return UsageError(Diagnostic("shape", message, help=help))
 
@@ -158,7 +163,9 @@ def convert(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         done = version_converter.convert_version(model, MIN_OPSET)
     except Exception as error:  # the converter raises RuntimeError, IndexError and C++ exceptions alike
-        raise unsupported("opset", f"opset {opset} does not convert to {MIN_OPSET}: {first_line(error)}") from None
+        limit = Limit("opset", f"{MIN_OPSET} or later, or one that onnx converts to it", str(opset))
+        message = f"opset {opset} does not convert to {MIN_OPSET}: {first_line(error)}"
+        raise unsupported("opset", message, limit, f"export the model for opset {MIN_OPSET} or later") from None
     if opset < RESIZE_MODES_OPSET:
         stored = {one.name: numpy_helper.to_array(one) for one in done.graph.initializer}
         for node in done.graph.node:
@@ -212,7 +219,9 @@ def take_constant_nodes(graph: onnx.GraphProto, constants: dict[str, Array]) -> 
                 value = attribute.i if attribute.name == "value_int" else list(attribute.ints)
                 constants[node.output[0]] = np.array(value, np.int64)
             else:
-                raise unsupported("constant", f"Constant '{text(node.name)}' holds '{attribute.name}'")
+                limit = Limit(f"value of Constant '{text(node.name)}'", "numbers or a tensor", attribute.name)
+                message = f"Constant '{text(node.name)}' holds '{attribute.name}'"
+                raise unsupported("constant", message, limit, "store numbers densely; strings are for the host")
     _set_nodes(graph, rest)
 
 
@@ -307,7 +316,8 @@ def folded_value(
     if size is None:
         return None  # its operands became constants in this round: the next one knows
     if size > MAX_FOLDED and size > sum(constants[name].size for name in node.input if name):
-        raise unsupported("too-large", f"node '{text(node.name)}' makes a constant of {size} elements")
+        message = f"node '{text(node.name)}' makes a constant of {size} elements"
+        raise too_large("number of elements", MAX_FOLDED, size, message)
     if not defs.has(node.op_type, opset, ""):
         return None
     infos = [onnx.helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(node.input) if name]
@@ -358,8 +368,11 @@ def check_sizes(shapes: Mapping[str, tuple[int, ...]]) -> None:
     """No tensor is empty or larger than the limit."""
     for name, shape in shapes.items():
         if math.prod(shape) > MAX_ELEMENTS:
-            raise UnsupportedModel(
-                Diagnostic("too-large", f"tensor '{text(name)}' is {shape}, more than {MAX_ELEMENTS} elements")
-            )
+            message = f"tensor '{text(name)}' is {shape}, more than {MAX_ELEMENTS} elements"
+            raise too_large("number of elements", MAX_ELEMENTS, math.prod(shape), message)
         if len(shape) >= 2 and 0 in shape:
-            raise unsupported("empty-tensor", f"tensor '{text(name)}' is {shape} and holds nothing")
+            limit = Limit(f"shape of '{text(name)}'", "sizes of 1 or more", str(list(shape)))
+            message = f"tensor '{text(name)}' is {shape} and holds nothing"
+            raise unsupported(
+                "empty-tensor", message, limit, "feed larger inputs (--shape), or leave empty tensors out"
+            )

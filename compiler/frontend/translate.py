@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from compiler.errors import Diagnostic, IRError, Limit, NodeLocation, UnsupportedModel
+from compiler.errors import IRError, NodeLocation, Reason, UnsupportedModel
 from compiler.frontend import arithmetic, dense, means, moves, pointwise, resize, simple, transposed
 from compiler.frontend.advice import unknown_operator
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
-from compiler.frontend.values import Build, Constant, Refusal, Tensor, quant_from
+from compiler.frontend.reasons import ONE_IMAGE, Code, Refusal, independent
+from compiler.frontend.values import Build, Constant, Tensor, quant_from
 from compiler.ir import F32, FuncOp, Module, ReturnOp, Rewriter, TensorType
 from dialects import nn
 from dialects.nn import Layout
@@ -81,6 +83,7 @@ _CARRIERS = (
 )
 _POINTWISE = ("QuantizeLinear", "DequantizeLinear", "Identity", "Relu", "Dropout")
 _IN_A_ROW = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool")
+PORT_TYPES = "float32, int8 or uint8"
 _RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 
@@ -98,36 +101,33 @@ def begin(graph: Graph) -> Build:
 def translate(graph: Graph) -> Module:
     """The module of a static graph."""
     build = begin(graph)
-    found: dict[str, Diagnostic] = {}
+    found: dict[str, Reason] = {}
     for name in graph.inputs:
-        guarded(found, name, "", lambda name=name: add_input(build, name))  # type: ignore[misc]
+        guarded(found, name, "input", lambda name=name: add_input(build, name))  # type: ignore[misc]
     functions = pointwise.functions(graph)
     for node in functions.nodes:
         translate_node(build, node, functions, found)
     if not found:
         for name in graph.outputs:
-            guarded(found, name, "", lambda name=name: add_output(build, name))  # type: ignore[misc]
+            guarded(found, name, "output", lambda name=name: add_output(build, name))  # type: ignore[misc]
     if found:
         raise UnsupportedModel(*found.values())
     build.rw.insert(ReturnOp(()))
     return build.module
 
 
-def guarded(found: dict[str, Diagnostic], name: str, kind: str, body: Callable[[], None]) -> None:
+def guarded(found: dict[str, Reason], name: str, kind: str, body: Callable[[], None]) -> None:
     """Keep a refusal for the one error at the end."""
     place = NodeLocation(text(name), kind)
     try:
         body()
     except Refusal as error:
-        found[f"{kind} {name}"] = Diagnostic("unsupported-op", error.reason, place, help=error.help, limit=error.limit)
-    except UnsupportedModel as error:
-        first = error.diagnostic
-        found[f"{kind} {name}"] = Diagnostic(first.code, first.message, place, first.notes, first.help)
-    except IRError as error:
-        found[f"{kind} {name}"] = Diagnostic("unsupported-op", error.diagnostic.message, place)
+        found[f"{kind} {name}"] = error.at(place)
+    except (UnsupportedModel, IRError) as error:
+        found[f"{kind} {name}"] = replace(Reason.of(error.diagnostic), place=place)
 
 
-def translate_node(build: Build, node: Node, functions: pointwise.Functions, found: dict[str, Diagnostic]) -> None:
+def translate_node(build: Build, node: Node, functions: pointwise.Functions, found: dict[str, Reason]) -> None:
     """One node, or the region that it ends; behind a refused one only what is wrong in itself is reported."""
     region = functions.regions.get(node.outputs[0]) if node.outputs else None
     inputs = (region.source,) if region else node.inputs
@@ -140,11 +140,11 @@ def translate_node(build: Build, node: Node, functions: pointwise.Functions, fou
     elif node.domain or node.op_type not in HANDLERS:
         found[key] = unknown_operator(build.graph, node, functions)
     elif poisoned:
-        reason = own_fault(build, node)
-        if reason:
-            found[key] = Diagnostic("unsupported-op", reason, node.loc)
+        fault = own_fault(build, node)
+        if fault is not None:
+            found[key] = fault.at(node.loc)
     else:
-        refused: dict[str, Diagnostic] = {}
+        refused: dict[str, Reason] = {}
         guarded(refused, node.name, node.op_type, lambda: HANDLERS[node.op_type](build, node))
         for one in refused.values():
             found[key] = one
@@ -152,13 +152,13 @@ def translate_node(build: Build, node: Node, functions: pointwise.Functions, fou
                 build.env.pop(name, None)
 
 
-def own_fault(build: Build, node: Node) -> str:
+def own_fault(build: Build, node: Node) -> Refusal | None:
     """What is wrong with a node whatever its input is."""
     if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         weight = build.env.get(node.input(1))
         if isinstance(weight, Constant) and weight.scales is None:
-            return f"it runs in float32: its weights are {weight.array.dtype.name}"
-    return ""
+            return dense.float_weights(weight)
+    return None
 
 
 def add_input(build: Build, name: str) -> None:
@@ -167,13 +167,13 @@ def add_input(build: Build, name: str) -> None:
     if name not in build.readers:
         return
     if dtype not in ("float32", "int8", "uint8"):
-        raise Refusal(f"input '{text(name)}' is {dtype}, expected float32, int8 or uint8")
+        raise Refusal(Code.TYPE, "type", PORT_TYPES, dtype, help="quantise it to 8 bits before it comes to the array")
     if not 1 <= len(shape) <= 4:
-        raise Refusal(f"input '{text(name)}' has {len(shape)} dimensions, expected 1 to 4")
+        help = "reshape it to [1, C, H, W] before it comes to the array"
+        raise Refusal(Code.SHAPE, "rank", "1 to 4", len(shape), help=help)
     view, layout = first_view(build, name)
     if len(view) == 4 and view[0] != 1:
-        limit = Limit("batch size", "1", str(view[0]))
-        raise Refusal(f"input '{text(name)}' has batch size {view[0]}, only 1 is supported", limit=limit)
+        raise Refusal(Code.SHAPE, "batch size", 1, view[0], help=ONE_IMAGE)
     full = (1,) * (4 - len(view)) + view
     nhwc = (1, full[2], full[3], full[1]) if layout is Layout.NCHW else full
     if dtype == "float32":
@@ -181,7 +181,8 @@ def add_input(build: Build, name: str) -> None:
     else:
         quant = find_quant(build, name) or quant_from(np.ones(1, np.float32), None, name, dtype)
         if quant.dtype != dtype:
-            raise Refusal(f"input '{text(name)}' is {dtype}, and is read as {quant.dtype}")
+            help = "give the zero points that dequantise it the type of the tensor"
+            raise Refusal(Code.TYPE, "type", f"{quant.dtype}, as which it is dequantised", dtype, help=help)
         type = quant.tensor(nhwc)
     as_seen = Layout.NHWC if nhwc[1] * nhwc[2] == 1 or nhwc[3] == 1 else layout
     op = nn.InputOp(name, shape, as_seen, dtype, type, loc=NodeLocation(text(name), "input"))
@@ -227,12 +228,16 @@ def add_output(build: Build, name: str) -> None:
     """An output of the graph."""
     found = build.env.get(name)
     if not isinstance(found, Tensor):
-        raise Refusal(f"output '{text(name)}' does not depend on any input: nothing to compile")
+        raise independent()
     type = found.value.type
     if name in build.graph.inputs and type.element == F32:
-        raise Refusal(f"output '{text(name)}' is the float32 input itself, which the array cannot give back unrounded")
+        reason = "it is the float32 input itself, which the array cannot give back unrounded"
+        help = "leave this output out: who feeds the model has it"
+        raise Refusal(
+            Code.TYPE, "type", "int8 or uint8 for an input that is an output", "float32", help=help, reason=reason
+        )
     host = "float32" if type.element == F32 else build.graph.dtypes.get(name, "")
     if host not in ("float32", "int8", "uint8"):
-        raise Refusal(f"output '{text(name)}' is {host}, expected float32, int8 or uint8")
+        raise Refusal(Code.TYPE, "type", PORT_TYPES, host, help="end the model in a DequantizeLinear, or in 8 bits")
     op = nn.OutputOp(found.value, name, found.shape, found.signature, host, loc=NodeLocation(text(name), "output"))
     build.rw.insert(op)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.frontend.dense import bias_value, integers, optional_constant
+from compiler.frontend.dense import bias_value, integers, optional_constant, wrong_channels
 from compiler.frontend.graph import Node
 from compiler.frontend.moves import picked
-from compiler.frontend.values import Build, Refusal, Tensor, image, spread
+from compiler.frontend.values import Build, Code, Refusal, Tensor, image, spread
 from dialects import nn
 from dialects.nn import Layout
 
@@ -45,21 +45,24 @@ def conv_transpose(build: Build, node: Node) -> None:
     x = build.tensor(node, 0)
     constant = build.constant(node, 1, "weight")
     if constant.array.ndim != 4:
-        raise Refusal(f"its weights have {constant.array.ndim} dimensions, only 2-dimensional ones are supported")
+        help = "make a transposed convolution in one dimension one of an image of one row"
+        raise Refusal(Code.SHAPE, "weight rank", "4, [I, O, KH, KW]", constant.array.ndim, help=help)
     group, dilations = node.integer("group", 1), node.integers("dilations", (1, 1))
     if group != 1:
-        raise Refusal(f"it has {group} groups, only transposed convolutions of 1 group are supported")
+        help = "leave group at 1, with zeros for the weights between groups; or Resize of mode nearest and a Conv"
+        raise Refusal(Code.ATTRIBUTE, "group", 1, group, help=help)
     if dilations != (1, 1):
-        raise Refusal(f"its dilations are {list(dilations)}, only 1 is supported")
+        help = "leave dilations at 1, with zeros for the weights between"
+        raise Refusal(Code.ATTRIBUTE, "dilations", (1, 1), dilations, help=help)
     weight, scales = integers(constant, 1)
     value = image(x)
     if weight.shape[0] != x.nhwc[2]:
-        raise Refusal(f"it reads {x.nhwc[2]} channels, its weights have {weight.shape[0]}")
+        raise wrong_channels(x.nhwc[2], f"{weight.shape[0]}, as its weights have")
     out, kernel = weight.shape[1], (weight.shape[2], weight.shape[3])
     shape = build.shape_of(node)
     strides = node.integers("strides", (1, 1))
     if len(strides) != 2 or min(strides) < 1 or len(shape) != 4:
-        raise Refusal(f"its strides are {list(strides)}, expected two of them")
+        raise Refusal(Code.ATTRIBUTE, "strides", "two, and both 1 or more", strides, help="give two positive strides")
     ends, size = cut_before(node, x.shape[2:], shape[2:], kernel, strides), x.shape[2:]
     counts = [-(-result // step) for result, step in zip(shape[2:], strides, strict=True)]
     turned = np.moveaxis(weight, 0, -1)
@@ -97,7 +100,8 @@ def cut_before(
     if auto in ("NOTSET", "VALID") and not sized:
         found = node.integers("pads", (0, 0, 0, 0)) if auto == "NOTSET" else (0, 0, 0, 0)
         if len(found) != 4 or min(found) < 0:
-            raise Refusal(f"its pads are {list(found)}, expected 4 and none negative")
+            help = "use output_padding for a larger result"
+            raise Refusal(Code.ATTRIBUTE, "pads", "4 and none negative", found, help=help)
         return found[:2]
     extra = node.integers("output_padding", (0, 0))
     totals = [

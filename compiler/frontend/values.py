@@ -9,22 +9,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.errors import Limit
 from compiler.frontend.check import check_finite, text
 from compiler.frontend.graph import Array, Graph, Node
+from compiler.frontend.reasons import ONE_IMAGE, Code, Refusal
 from compiler.ir import F32, I8, I16, I32, UI8, Module, Op, Rewriter, TensorType, Value
 from compiler.numerics import decompose
 from dialects import nn
 from dialects.nn import Layout
 from dialects.quant import Quant
 
-
-class Refusal(Exception):
-    """Why a node cannot be translated; `limit` says as data what the reason says in words."""
-
-    def __init__(self, reason: str, help: str = "", limit: Limit | None = None) -> None:
-        super().__init__(reason)
-        self.reason, self.help, self.limit = reason, help, limit
+PER_TENSOR = "quantise activations per tensor: weights alone may have scales of their own for each channel"
+PER_CHANNEL = "quantise weights per tensor, or per output channel"
 
 
 @dataclass(frozen=True)
@@ -86,14 +81,18 @@ class Build:
         """An input that must be computed by the network."""
         found = self.env.get(node.input(index))
         if not isinstance(found, Tensor):
-            raise Refusal(f"its input {index} is a constant or is left out")
+            what = "a constant" if found else "left out"
+            help = "fold constants before (onnxsim does), or let the node read a tensor of the network"
+            raise Refusal(Code.INPUT, f"input {index}", "a tensor that the network computes", what, help=help)
         return found
 
     def constant(self, node: Node, index: int, what: str) -> Constant:
         """An input that must not depend on the inputs of the network."""
         found = self.env.get(node.input(index))
         if not isinstance(found, Constant):
-            raise Refusal(f"its {what} is not constant" if found else f"its {what} is left out")
+            given = "computed from the inputs" if found else "left out"
+            help = f"store the {what} in the model; one that is computed is for the host"
+            raise Refusal(Code.INPUT, what, "a constant", given, help=help)
         check_finite(found.array, found.name)
         return found
 
@@ -102,13 +101,14 @@ class Build:
         self.env[node.outputs[0]] = value
         for name in node.outputs[1:]:
             if name and (self.readers.get(name) or name in self.graph.outputs):
-                raise Refusal("its second output is not supported")
+                help = "do without the outputs behind the first one"
+                raise Refusal(Code.OUTPUT, "number of outputs that are read", 1, len(node.outputs), help=help)
 
     def shape_of(self, node: Node) -> tuple[int, ...]:
         """The shape of a node's result."""
         shape = self.graph.shapes.get(node.outputs[0])
         if shape is None:
-            raise Refusal("the shape of its result is not known")
+            raise unknown_shape()
         return shape
 
     def stored(
@@ -132,14 +132,40 @@ class Build:
 def image(x: Tensor) -> Value[TensorType]:
     """The value of an ONNX tensor [1, C, H, W], or [1, C, W], which is an image of one row."""
     if len(x.shape) not in (3, 4):
-        raise Refusal(f"its input has the shape {list(x.shape)}, expected [1, C, H, W] or [1, C, W]")
+        raise not_an_image(x)
     if x.shape[0] != 1:
-        limit = Limit("batch size", "1", str(x.shape[0]))
-        raise Refusal(f"batch size {x.shape[0]} is not supported, only 1", "give the model batch size 1", limit)
+        raise Refusal(Code.SHAPE, "batch size", 1, x.shape[0], help=ONE_IMAGE)
     channels, (height, width) = x.shape[1], plane(x.shape)
     if x.nhwc != (height, width, channels) or not x.has(Layout.NCHW):
-        raise Refusal("its input was reordered in memory, by a Reshape or Transpose that is not a layout change")
+        raise reordered(x, "[1, C, H, W] or [1, C, W] in that order")
     return x.value
+
+
+def not_an_image(x: Tensor) -> Refusal:
+    """Of an operator on images: its input has another rank."""
+    help = "images have two axes behind the channels, or one: reshape the input of this node to one of these"
+    return Refusal(Code.SHAPE, "input shape", "[1, C, H, W] or [1, C, W]", x.shape, help=help)
+
+
+def reordered(x: Tensor, allowed: str) -> Refusal:
+    """Of an operator that needs to know rows, pixels and channels: a Reshape or Transpose has mixed them."""
+    found = f"{list(x.shape)} of an image whose H x W x C is {' x '.join(map(str, x.nhwc))}"
+    help = "keep an image one up to this node: leave out the Reshape or Transpose before it, or move it behind"
+    return Refusal(Code.LAYOUT, "input shape", allowed, found, help=help)
+
+
+def unordered_pair(a: Tensor, b: Tensor) -> Refusal:
+    """Of two tensors that meet number by number and lie in different orders."""
+    (one, other), images = (list(x.shape) for x in (a, b)), [" x ".join(map(str, x.nhwc)) for x in (a, b)]
+    found = f"{one} from H x W x C of {images[0]}, and {other} from {images[1]}"
+    help = "let both inputs go through the same Reshape or Transpose, or through none"
+    return Refusal(Code.LAYOUT, "inputs", "in the same order in memory", found, help=help)
+
+
+def unknown_shape() -> Refusal:
+    """Of a node whose result has a size that is known only when it runs."""
+    help = "give the model inputs of a fixed size (--shape), and no size that depends on the data"
+    return Refusal(Code.SHAPE, "result shape", "one that is known before it runs", "not known", help=help)
 
 
 def plane(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -150,27 +176,38 @@ def plane(shape: tuple[int, ...]) -> tuple[int, int]:
 def quant_from(scale: Array, zero: Array | None, name: str, dtype: str | None = None) -> Quant:
     """The quantisation that a scale and a zero point say."""
     if scale.size != 1:
-        raise Refusal("activations have one scale, this one is per channel")
-    if scale.dtype != np.float32:
-        raise Refusal(f"its scale is {scale.dtype.name}, expected float32")
+        raise Refusal(Code.QUANTISATION, "number of scales", "1 for an activation", scale.size, help=PER_TENSOR)
+    check_scale_type(scale)
     if zero is not None and zero.size != 1:
-        raise Refusal(f"activations have one zero point, this one has {zero.size}")
+        raise Refusal(Code.QUANTISATION, "number of zero points", "1 for an activation", zero.size, help=PER_TENSOR)
     kind = zero.dtype.name if zero is not None else dtype or "uint8"
     if kind not in ("int8", "uint8"):
-        limit = Limit("zero point", "int8 or uint8", kind)
-        raise Refusal(f"it quantises to {kind}, expected int8 or uint8", limit=limit)
+        raise Refusal(Code.TYPE, "quantised type", "int8 or uint8", kind, help="quantise activations to 8 bits")
     value = float(scale.reshape(()))
     if not math.isfinite(value) or value <= 0:
-        raise Refusal(f"the scale '{text(name)}' is {value}, expected a positive number")
+        raise bad_scale(f"{value} ('{text(name)}')")
     mantissa, exponent = decompose(value)
     return Quant(UI8 if kind == "uint8" else I8, mantissa, exponent, 0 if zero is None else int(zero.reshape(())))
+
+
+def check_scale_type(scale: Array) -> None:
+    """Scales are float32."""
+    if scale.dtype != np.float32:
+        raise Refusal(Code.TYPE, "scale type", "float32", scale.dtype.name, help="store scales as float32")
+
+
+def bad_scale(found: object) -> Refusal:
+    """A scale that is zero, negative or no number."""
+    help = "quantise the model anew: its calibration has gone wrong at this node"
+    return Refusal(Code.SCALE, "scale", "a positive finite number", found, help=help)
 
 
 def spread(scales: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """One scale for each of `count` channels."""
     if scales.size not in (1, count):
-        raise Refusal(f"it has {scales.size} scales for {count} output channels")
+        allowed = f"1, or {count} for as many output channels"
+        raise Refusal(Code.QUANTISATION, "number of scales", allowed, scales.size, help=PER_CHANNEL)
     return np.ascontiguousarray(np.broadcast_to(scales.reshape(-1), (count,)))
 
 
-__all__ = ["Build", "Constant", "Refusal", "Tensor", "image", "plane", "quant_from", "spread"]
+__all__ = ["Build", "Code", "Constant", "Refusal", "Tensor", "image", "plane", "quant_from", "spread"]

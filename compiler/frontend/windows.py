@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from compiler.frontend.graph import Node
-from compiler.frontend.values import Refusal
+from compiler.frontend.reasons import Code, Refusal
 
 
 class Window(NamedTuple):
@@ -27,21 +27,24 @@ def window(node: Node, size: tuple[int, ...], kernel: tuple[int, ...]) -> Window
         node.integers("pads", none),
     )
     if rank not in (1, 2) or [len(each) for each in (strides, dilations, pads)] != [rank, rank, 2 * rank]:
-        raise Refusal(
-            f"its window has {rank} dimensions or unlike strides, dilations and pads, expected 1 or 2 of each"
-        )
+        found = f"{rank}, {len(strides)}, {len(dilations)} and {len(pads)}"
+        what, allowed = "numbers of kernel sizes, strides, dilations and pads", "1, 1, 1 and 2, or 2, 2, 2 and 4"
+        help = "windows have one or two dimensions: do three in several operators of two"
+        raise Refusal(Code.SHAPE, what, allowed, found, help=help)
     if rank == 1:
         kernel, strides, dilations = ((1, *each) for each in (kernel, strides, dilations))
         pads = (0, pads[0], 0, pads[1])
     if min(*kernel, *strides, *dilations) < 1:
-        raise Refusal(f"kernel {kernel}, strides {strides} or dilations {dilations} are not positive")
+        found = f"{list(kernel)}, {list(strides)} and {list(dilations)}"
+        help = "give positive numbers"
+        raise Refusal(Code.ATTRIBUTE, "kernel, strides and dilations", "all 1 or more", found, help=help)
     auto = node.word("auto_pad", "NOTSET")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         pads = same_pads(size, kernel, strides, dilations, upper=auto == "SAME_UPPER")
     elif auto == "VALID":
         pads = (0, 0, 0, 0)
     if min(pads) < 0:
-        raise Refusal(f"its pads {list(pads)} are negative")
+        raise Refusal(Code.ATTRIBUTE, "pads", "0 or more", pads, help="cut the image by a Slice before")
     return Window(kernel, strides, pads, dilations)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, overload
 
-from compiler.errors import UNKNOWN, Diagnostic, IRError, Location
+from compiler.errors import UNKNOWN, Diagnostic, IRError, Limit, Location
 from compiler.ir.attributes import Attribute, IntArray, Type
 from compiler.ir.fields import (
     MISSING,
@@ -78,9 +78,14 @@ class Op(OpBase):
     def verify(self) -> None:
         """Check what the types of the fields and `infer` do not; raise `self.error(...)`."""
 
-    def error(self, code: str, message: str, help: str = "", notes: tuple[str, ...] = ()) -> IRError:
-        """An error at this operation; the message goes on after its name."""
-        return IRError(Diagnostic(code, f"'{self.name}' {message}", self.loc, notes, help))
+    def error(
+        self, code: str, message: str, help: str = "", notes: tuple[str, ...] = (), limit: Limit | None = None
+    ) -> IRError:
+        """An error at this operation; the message goes on after its name.
+
+        A rule that a model can break says the limit as data, too.
+        """
+        return IRError(Diagnostic(code, f"'{self.name}' {message}", self.loc, notes, help, limit=limit))
 
     @property
     def operands(self) -> tuple[Value[Type], ...]:

@@ -15,7 +15,7 @@ import onnx
 import onnxruntime as ort
 from onnx import helper
 
-from compiler.errors import Diagnostic, UnsupportedModel
+from compiler.errors import Limit, Reason, UnsupportedModel
 from compiler.quantize.network import Network, store
 
 
@@ -39,8 +39,11 @@ def session(model: onnx.ModelProto) -> ort.InferenceSession:
 
 def _refused(error: Exception) -> UnsupportedModel:
     lines = str(error).strip().splitlines()
-    text = f"onnxruntime does not run the float model: {lines[0] if lines else type(error).__name__}"
-    return UnsupportedModel(Diagnostic("onnxruntime", text))
+    said = lines[0] if lines else type(error).__name__
+    limit = Limit("float model", "one that onnxruntime runs", said)
+    help = "quantise it with the tool that it was made for, and give bscc the QDQ model"
+    text = f"onnxruntime does not run the float model: {said}"
+    return UnsupportedModel(Reason("onnxruntime", text, help=help, limit=limit))
 
 
 def folded(model: onnx.ModelProto) -> onnx.ModelProto:

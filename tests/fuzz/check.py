@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from compiler.driver import Host, Options, compile_model
 from compiler.errors import BsccError
+from compiler.frontend.reasons import Code
 from compiler.plan import Plan
 from compiler.prepare import Preparation, quantise_file
 from compiler.quantize import Settings
@@ -25,7 +26,7 @@ from tests.reference_tools import onnxruntime_outputs
 
 Array = NDArray[Any]
 
-REFUSALS = ("unsupported-op", "nothing-to-compile", "does-not-fit", "program-memory")
+REFUSALS = (*Code, "window", "nothing-to-compile", "does-not-fit", "program-memory")
 """Codes of errors that a graph may end in: everything else is a fault."""
 
 
