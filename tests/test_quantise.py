@@ -158,37 +158,6 @@ def test_every_operator_gets_its_scales(power_of_two: bool) -> None:
     near(result, net.samples(), 12 if power_of_two else 20)
 
 
-def test_what_moves_numbers_shares_its_scale() -> None:
-    net = FloatNet((1, 8, 8, 3))
-    x = net.add("Transpose", net.x, perm=[0, 3, 1, 2])
-    net.channels[x] = 3
-    x = net.conv(x, 8)
-    pads = net.store(np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
-    x = net.add("Pad", x, pads, net.number(0))
-    ends = [net.store(np.array(one, np.int64)) for one in ([0, 0], [8, 8], [2, 3])]
-    net.channels[x] = 8
-    x = net.add("Slice", x, *ends)
-    first, second = (f"half{i}" for i in range(2))
-    net.nodes.append(
-        onnx.helper.make_node("Split", [x, net.store(np.array([4, 4], np.int64))], [first, second], "split", axis=1)
-    )
-    x = net.add("DepthToSpace", net.add("Mul", first, second), blocksize=2)
-    x = net.add("ReduceMean", net.add("GlobalMaxPool", x), axes=[2, 3])
-    net.channels[x] = 1
-    result = made(net, net.gemm(x, 1, 10))
-    network = Network(result.model)
-    for node in result.model.graph.node:
-        if node.op_type in ("Transpose", "Slice", "Split", "Mul", "Pad", "DepthToSpace", "GlobalMaxPool", "ReduceMean"):
-            read = [network.makers[name] for name in node.input if name in network.makers]
-            assert {one.op_type for one in read} == {"DequantizeLinear"}, node.name
-            for name in node.output:
-                (reader,) = network.readers[name]
-                assert reader.op_type == "QuantizeLinear"
-                if node.op_type in ("Transpose", "Slice", "Split"):
-                    assert network.constant(reader.input[1]) == network.constant(read[0].input[1])
-    near(result, net.samples(), 20)
-
-
 def scales_around(model: onnx.ModelProto, kind: str) -> tuple[float, float]:
     """The scales with which the only node of this kind reads, and of its result."""
     network = Network(model)

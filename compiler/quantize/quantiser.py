@@ -28,7 +28,7 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators with a stored second operand that is quantised as weights."""
 
 MOVING = (
-    *("DepthToSpace", "Flatten", "Identity", "MaxPool", "Pad", "Reshape", "Resize", "Slice", "SpaceToDepth"),
+    *("DepthToSpace", "Flatten", "Gather", "Identity", "MaxPool", "Pad", "Reshape", "Resize", "Slice", "SpaceToDepth"),
     *("Split", "Squeeze", "Transpose", "Unsqueeze"),
 )
 """Operators that leave numbers as they are: not worth a Q if what they read stays float."""
@@ -43,6 +43,7 @@ KINDS = (
 SHARING = (
     "AveragePool",
     "Flatten",
+    "Gather",
     "MaxPool",
     "Reshape",
     "Resize",
@@ -170,13 +171,14 @@ def _activations(network: Network) -> list[str]:
 
 
 def _after_floats(network: Network, exclude: Sequence[str]) -> list[str]:
-    """Moving nodes behind nodes that stay float, which stay float, too."""
+    """Moving nodes of stored tables, and behind nodes that stay float, which stay float, too."""
     floats: dict[str, None] = {}
     for node in network.graph.node:
-        maker = network.makers.get(node.input[0]) if node.input else None
-        if maker is None or node.op_type not in MOVING:
+        if node.op_type not in MOVING or not node.input:
             continue
-        if maker.op_type not in KINDS or maker.name in exclude or maker.name in floats:
+        maker = network.makers.get(node.input[0])
+        behind = maker and (maker.op_type not in KINDS or maker.name in exclude or maker.name in floats)
+        if behind or node.input[0] in network.stored:
             floats[node.name] = None
     return list(floats)
 
