@@ -52,8 +52,9 @@ from compiler.encoding.transaction import (
 )
 from compiler.encoding.transaction import Op as Transaction
 from compiler.encoding.work import CONFIG_ADDRESS
-from compiler.errors import UNKNOWN, BsccError, Diagnostic, InternalError
+from compiler.errors import UNKNOWN, BsccError, Diagnostic, InternalError, Location
 from compiler.ir import Module, Op, ReturnOp, WeightStore
+from compiler.mapping.reader import title_of
 from compiler.target import Target
 from dialects.aie2 import (
     BdOp,
@@ -105,6 +106,7 @@ class _Emitter:
         self.writer = TransactionWriter(header)
         self.notes: list[str] = []
         self.title = SETUP
+        self.place: Location = UNKNOWN
         self.entered: list[tuple[int, int]] = []
 
     def add(self, op: Op) -> None:
@@ -112,7 +114,7 @@ class _Emitter:
         if isinstance(op, LayerOp):
             self.enter(op)
         elif not isinstance(op, ReturnOp | AllocOp | PortOp):
-            note = self.title if op.loc == UNKNOWN else f"{self.title}: {op.loc}"
+            note = self.title if op.loc in (UNKNOWN, self.place) else f"{self.title}: {op.loc}"
             for transaction in transactions_of(op, self.header, self.store):
                 self.writer.append(transaction)
                 self.notes.append(note)
@@ -124,7 +126,9 @@ class _Emitter:
             text = f"layer {op.index} ('{op.title}') begins, expected layer {begun} or one before it"
             raise InternalError(Diagnostic("emit-layer", text, op.loc))
         self.entered.append((op.index, self.writer.operations))
-        self.title = op.title if op.loc == UNKNOWN else f"{op.title} [{op.loc}]"
+        # A title that is made of the place says it already.
+        self.title = op.title if title_of(op.loc) in ("", op.title) else f"{op.title} [{op.loc}]"
+        self.place = op.loc
 
     def ranges(self) -> list[list[tuple[int, int]]]:
         """The operations of each layer, stretch by stretch."""

@@ -12,7 +12,7 @@ from compiler.errors import BsccError, DoesNotFit, FusedLocation, NodeLocation, 
 from compiler.frontend import Graph, placed
 from compiler.frontend.check import text
 from compiler.frontend.partition import DERIVED, Part, Split, partition
-from compiler.frontend.refusals import refusals
+from compiler.frontend.sides import host_nodes
 from compiler.frontend.work import macs_of
 
 MOST_ROUNDS = 100
@@ -49,7 +49,8 @@ def settle(source: Source, options: Options, attempt: Attempt[Result]) -> Settle
 
     Without the host the first error is raised. An error that names no node of its part is raised always.
     """
-    reasons = {} if options.host == Host.OFF else refusals(source.graph)
+    with placed(source.model):
+        reasons = {} if options.host == Host.OFF else host_nodes(source.graph)
     made: dict[Key, Result] = {}
     for _ in range(MOST_ROUNDS):
         split = _split(source, reasons)

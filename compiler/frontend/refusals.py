@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from compiler.errors import Reason
@@ -12,15 +13,16 @@ from compiler.frontend.graph import Graph, Node
 from compiler.frontend.translate import HANDLERS, add_input, add_output, begin, guarded
 from compiler.frontend.values import Build, Constant, unknown_shape
 
+NOTHING: Mapping[int, Reason] = {}
 
-def refusals(graph: Graph) -> dict[int, Reason]:
-    """Why nodes cannot be translated, by their numbers in the graph.
+def refusals(graph: Graph, host: Mapping[int, Reason] = NOTHING) -> dict[int, Reason]:
+    """Why nodes cannot be translated, by their numbers in the graph; those of `host` are not tried.
 
     What a refused node computes is an input to those behind it, so that each is judged by itself. A node of
     constants that is refused takes its readers with it, as they cannot do without the numbers.
     """
     build = begin(graph)
-    found: dict[int, Reason] = {}
+    found = dict(host)
     blocked: dict[str, Reason] = {}
     constants = set(graph.constants)
     for name in graph.inputs:
@@ -29,14 +31,15 @@ def refusals(graph: Graph) -> dict[int, Reason]:
     numbers = {name: number for number, node in enumerate(graph.nodes) for name in node.outputs}
     for node in functions.nodes:
         region = functions.regions.get(node.outputs[0])
-        refused = _attempt(build, node, functions, blocked)
+        there = host.get(numbers[node.outputs[0]])
+        refused = there or _attempt(build, node, functions, blocked)
         if refused is None:
             constants.update(name for name in node.outputs if isinstance(build.env.get(name), Constant))
             continue
-        of_constants = bool(node.inputs) and all(not name or name in constants for name in node.inputs)
+        of_constants = not there and bool(node.inputs) and all(not name or name in constants for name in node.inputs)
         if of_constants:
             constants.update(node.outputs)
-        else:
+        elif not there:
             found.update((numbers[one.outputs[0]], refused) for one in (region.nodes if region else (node,)))
         for name in filter(None, node.outputs):
             build.env.pop(name, None)

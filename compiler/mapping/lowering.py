@@ -149,6 +149,7 @@ class Lowering:
 
     def _serve(self, run: tile.RunOp) -> None:
         """What follows is for the layer of this run."""
+        self.control.loc = run.loc
         if run.layer_index != self.layer:
             self.layer = run.layer_index
             self.control.emit(aie2.LayerOp(run.layer_index, run.title))
@@ -174,7 +175,6 @@ class Lowering:
 
     def _store(self, store: tile.StoreOp) -> None:
         """Memory tiles to DDR, after the run that filled them."""
-        self.control.loc = store.loc
         source, into = alloc_of(store.source), alloc_of(store.into)
         self.control.drain(store.epoch)
         for column in range(self.target.columns):
@@ -217,7 +217,6 @@ class Lowering:
 
     def _push_ahead(self, one: Ahead) -> None:
         self._serve(one.run)
-        self.control.loc = one.run.loc
         self.control.push(one.channel, one.task, one.run.epoch)
 
     def _run(self, run: tile.RunOp, work: Sequence[tuple[Channel, Task]], ahead: Sequence[Ahead]) -> list[Ahead]:
@@ -241,7 +240,6 @@ class Lowering:
             waiting[one.channel].append(one)
         for channel, task in in_turn(pushes):
             self._serve(run)
-            self.control.loc = run.loc
             self.control.push(channel, task, run.epoch)
             left[channel] -= 1
             kept[channel.pool] -= len(task.chain)
@@ -323,7 +321,6 @@ class Lowering:
     def _work(self, run: tile.RunOp) -> tuple[list[Ahead], list[tuple[Channel, Task]]]:
         """What brings a run's work packets: what can be pushed before the run, and what takes its turn in it."""
         self._serve(run)
-        self.control.loc = run.loc
         feed = feed_of(run, self._maker(run), self.target, self.constants)
         for lock in feed.locks:
             self.control.emit(lock)
