@@ -17,14 +17,15 @@ from compiler.ir import (
     prop,
     result,
 )
+from dialects.alike import Concat, Lookup, Pool
 from dialects.bsp_moves import BlocksOp as BlocksOp
 from dialects.bsp_moves import InterleaveOp as InterleaveOp
 from dialects.bsp_pairs import PAIRS
 from dialects.bsp_pairs import AddOp as AddOp
 from dialects.bsp_pairs import MulOp as MulOp
 from dialects.convolution import MATRIX, TABLE, BlockMatrixType, Conv2dOp, DepthwiseOp, WeightOp
-from dialects.nn import InputOp, OutputOp, concat_type
-from dialects.quant import Lookup, Pool, Quant, check_ends, check_image, quant_of
+from dialects.nn import InputOp, OutputOp
+from dialects.quant import Quant, check_ends, check_image, quant_of
 
 BLOCK_ORDER = "bscc.block_order"
 """Note of an operation whose result has its blocks of 8 channels in another order than the model's: for each, the
@@ -125,17 +126,11 @@ class LookupOp(Lookup):
     pure = True
 
 
-class ConcatOp(Op):
+class ConcatOp(Concat):
     """Channels of tensors of one quantisation one after another."""
 
     name = "bsp.concat"
     pure = True
-
-    inputs: tuple[Value[TensorType], ...] = operands()
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        return (concat_type(self, self.inputs),)
 
 
 class RowsOp(Op):

@@ -3,8 +3,9 @@ they lie."""
 
 from __future__ import annotations
 
-from compiler.ir import Op, TensorType, Type, Value, operand, operands, prop, result
-from dialects.quant import check_image, interleaved_type
+from compiler.ir import Op, TensorType, Type, Value, operand, prop, result
+from dialects.alike import Interleave
+from dialects.quant import check_image
 
 
 class BlocksOp(Op):
@@ -30,7 +31,7 @@ class BlocksOp(Op):
         return (TensorType((*type.shape[:3], self.channels), type.element, type.encoding),)
 
 
-class InterleaveOp(Op):
+class InterleaveOp(Interleave):
     """Pixel (sy * y + i, sx * x + j) is pixel (y, x) of input i * sx + j, for `steps` (sy, sx).
 
     Each input is stored straight into its places; one that comes several times is stored several times.
@@ -38,13 +39,6 @@ class InterleaveOp(Op):
 
     name = "bsp.interleave"
     pure = True
-
-    inputs: tuple[Value[TensorType], ...] = operands()
-    steps: tuple[int, ...] = prop()
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        return (interleaved_type(self, self.inputs, self.steps),)
 
     @property
     def phases(self) -> tuple[tuple[int, int], ...]:

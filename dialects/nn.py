@@ -20,11 +20,11 @@ from compiler.ir import (
     Type,
     Value,
     operand,
-    operands,
     optional_operand,
     prop,
     result,
 )
+from dialects.alike import Concat, Lookup, Pool
 from dialects.nn_moves import ChannelsOp as ChannelsOp
 from dialects.nn_moves import InterleaveOp as InterleaveOp
 from dialects.nn_moves import PadOp as PadOp
@@ -34,7 +34,7 @@ from dialects.nn_pairs import MulOp as MulOp
 from dialects.nn_pairs import QAddOp as QAddOp
 from dialects.nn_pairs import QMulOp as QMulOp
 from dialects.nn_pairs import SubOp as SubOp
-from dialects.quant import Lookup, Pool, Quant, check_bounds, check_image, is_quantised, quant_of, window_shape
+from dialects.quant import Quant, check_bounds, check_image, is_quantised, quant_of, window_shape
 
 
 class Layout(EnumAttr, mnemonic="nn.layout"):
@@ -281,17 +281,11 @@ class QAveragePoolOp(_AveragePool):
         return Fraction(mantissa) * Fraction(2) ** exponent
 
 
-class ConcatOp(Op):
+class ConcatOp(Concat):
     """Channels of tensors one after another, floats or integers of one quantisation."""
 
     name = "nn.concat"
     pure = True
-
-    inputs: tuple[Value[TensorType], ...] = operands()
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        return (concat_type(self, self.inputs),)
 
 
 class RequantizeOp(Op):
@@ -321,20 +315,6 @@ class LookupOp(Lookup):
 
     name = "nn.lookup"
     pure = True
-
-
-def concat_type(op: Op, inputs: tuple[Value[TensorType], ...]) -> TensorType:
-    """The type of inputs that lie one behind another in the last dimension."""
-    if not inputs:
-        raise op.error("concat", "needs an input")
-    first = inputs[0].type
-    for one in inputs:
-        check_image(op, one.type)
-        same = (one.type.shape[:3], one.type.element, one.type.encoding)
-        if same != (first.shape[:3], first.element, first.encoding):
-            raise op.error("concat", f"joins {first} and {one.type}, which differ in more than channels")
-    channels = sum(one.type.shape[3] for one in inputs)
-    return TensorType((*first.shape[:3], channels), first.element, first.encoding)
 
 
 FLOAT_OPS: tuple[type[Op], ...] = (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from compiler.ir import Op, TensorType, Type, Value, operand, operands, prop, result
-from dialects.quant import check_image, interleaved_type
+from compiler.ir import Op, TensorType, Type, Value, operand, prop, result
+from dialects.alike import Interleave
+from dialects.quant import check_image
 
 
 class PadOp(Op):
@@ -52,7 +53,7 @@ class ChannelsOp(Op):
         return (first, last) if first >= 0 and self.index == tuple(range(first, last)) else None
 
 
-class InterleaveOp(Op):
+class InterleaveOp(Interleave):
     """Pixel (sy * y + i, sx * x + j) is pixel (y, x) of input i * sx + j, for `steps` (sy, sx).
 
     With sy * sx times the same input pixels are repeated.
@@ -60,10 +61,3 @@ class InterleaveOp(Op):
 
     name = "nn.interleave"
     pure = True
-
-    inputs: tuple[Value[TensorType], ...] = operands()
-    steps: tuple[int, ...] = prop()
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        return (interleaved_type(self, self.inputs, self.steps),)

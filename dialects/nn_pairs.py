@@ -41,7 +41,21 @@ class MulOp(_FloatPair):
     pure = True
 
 
-class QAddOp(_Pair):
+class _IntegerPair(_Pair):
+    """The fields and the rules of pairs of integers."""
+
+    quant: Quant = prop()
+    y_min: int = prop()
+    y_max: int = prop()
+    y: Value[TensorType] = result()
+
+    def infer(self) -> tuple[Type, ...]:
+        quant_of(self, self.a.type), quant_of(self, self.b.type)
+        check_bounds(self, self.quant, self.y_min, self.y_max)
+        return (self.quant.tensor(pair_shape(self, self.a.type, self.b.type)),)
+
+
+class QAddOp(_IntegerPair):
     """y = clamp(rhe((a - a_zero) * a_scale / y_scale + (b - b_zero) * b_scale / y_scale) + y_zero, ...).
 
     The factors have 15 bits (docs/numerics.md) unless they are `exact`; that of b is negative if it is to `subtract`.
@@ -50,34 +64,15 @@ class QAddOp(_Pair):
     name = "nn.qadd"
     pure = True
 
-    quant: Quant = prop()
-    y_min: int = prop()
-    y_max: int = prop()
     exact: bool | None = prop(default=None)
     subtract: bool | None = prop(default=None)
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        quant_of(self, self.a.type), quant_of(self, self.b.type)
-        check_bounds(self, self.quant, self.y_min, self.y_max)
-        return (self.quant.tensor(pair_shape(self, self.a.type, self.b.type)),)
 
 
-class QMulOp(_Pair):
+class QMulOp(_IntegerPair):
     """y = clamp(rhe((a - a_zero) * (b - b_zero) * a_scale * b_scale / y_scale) + y_zero, ...), the factor narrow."""
 
     name = "nn.qmul"
     pure = True
-
-    quant: Quant = prop()
-    y_min: int = prop()
-    y_max: int = prop()
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        quant_of(self, self.a.type), quant_of(self, self.b.type)
-        check_bounds(self, self.quant, self.y_min, self.y_max)
-        return (self.quant.tensor(pair_shape(self, self.a.type, self.b.type)),)
 
 
 FLOAT_PAIRS: tuple[type[Op], ...] = (AddOp, SubOp, MulOp)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from compiler.errors import Limit
-from compiler.ir import I8, UI8, DialectAttribute, Op, TensorType, Type, Value, operand, prop, result
+from compiler.ir import I8, UI8, DialectAttribute, Op, TensorType, Type, Value
 
 INT8_RANGE = (-128, 127)
 UINT8_RANGE = (0, 255)
@@ -127,47 +127,3 @@ def window_shape(
             raise op.error("window", f"has a window of {reach} on {room} padded pixels", help, limit=limit)
         found.append((room - reach) // strides[axis] + 1)
     return found[0], found[1]
-
-
-class Pool(Op):
-    """The fields and the shape rule of pools, of floats and of integers."""
-
-    x: Value[TensorType] = operand()
-    kernel: tuple[int, ...] = prop()
-    strides: tuple[int, ...] = prop()
-    pads: tuple[int, ...] = prop()
-
-    def pooled(self, dilations: tuple[int, ...] = (1, 1), *, crops: bool = False) -> tuple[int, ...]:
-        """The shape of the result; `crops` as for `window_shape`."""
-        check_image(self, self.x.type)
-        shape = self.x.type.shape
-        size = window_shape(self, shape[1:3], self.kernel, self.strides, self.pads, dilations, crops=crops)
-        return (1, *size, shape[3])
-
-
-class Lookup(Op):
-    """The fields and the shape rule of look-ups, which make quantised tensors of quantised tensors."""
-
-    x: Value[TensorType] = operand()
-    table: str = prop()
-    digest: str = prop()
-    quant: Quant = prop()
-    y: Value[TensorType] = result()
-
-    def infer(self) -> tuple[Type, ...]:
-        quant_of(self, self.x.type)
-        return (self.quant.tensor(self.x.type.shape),)
-
-
-def interleaved_type(op: Op, inputs: tuple[Value[TensorType], ...], steps: tuple[int, ...]) -> TensorType:
-    """The type of steps[0] * steps[1] tensors of one type whose pixels lie between each other's."""
-    if len(steps) != 2 or min(steps) < 1 or len(inputs) != steps[0] * steps[1]:
-        raise op.error("interleave", f"has {len(inputs)} inputs for the steps {steps}, expects their product")
-    first = inputs[0].type
-    for one in inputs:
-        check_image(op, one.type)
-        if one.type != first:
-            limit = Limit("inputs", "equal types", f"{first} and {one.type}")
-            raise op.error("interleave", f"joins {first} and {one.type}, which differ", limit=limit)
-    _, height, width, channels = first.shape
-    return TensorType((1, steps[0] * height, steps[1] * width, channels), first.element, first.encoding)

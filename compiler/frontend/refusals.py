@@ -15,6 +15,7 @@ from compiler.frontend.values import Build, Constant, unknown_shape
 
 NOTHING: Mapping[int, Reason] = {}
 
+
 def refusals(graph: Graph, host: Mapping[int, Reason] = NOTHING) -> dict[int, Reason]:
     """Why nodes cannot be translated, by their numbers in the graph; those of `host` are not tried.
 
