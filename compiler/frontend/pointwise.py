@@ -162,9 +162,9 @@ def refusal(graph: Graph, node: Node, sources: dict[str, str]) -> Refusal:
     """Why a node, which treats each number by itself, is in no table."""
     several = [name for name in node.inputs if name in graph.constants and name not in sources]
     if several:
-        what, size = f"size of the constant '{text(several[0])}'", graph.constants[several[0]].size
+        found = f"{graph.constants[several[0]].size} ('{text(several[0])}')"
         help = "functions of a tensor take single numbers; a factor or summand for each channel is a Mul or an Add"
-        return Refusal(Code.TABLE, what, "1, in a function of one tensor", size, help=help)
+        return Refusal(Code.TABLE, "constant size", "1, in a function of one tensor", found, help=help)
     tensors = [name for name in node.inputs if name and sources.get(name) != _NUMBER]
     unknown = [name for name in tensors if name not in sources]
     if unknown:
