@@ -76,4 +76,4 @@ def test_an_outer_product_is_refused(tmp_path: Path) -> None:
 def test_factors_must_be_finite(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModel) as error:
         imported(dense(alpha=float("inf")), tmp_path)
-    assert "its alpha is inf" in str(error.value)
+    assert "its alpha is inf, expected a finite number" in str(error.value)

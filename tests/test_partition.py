@@ -194,3 +194,15 @@ def test_an_output_without_input_is_refused() -> None:
 )
 def test_macs(node: Node, shapes: dict[str, tuple[int, ...]], macs: int) -> None:
     assert macs_of(Graph([node], [], [], 17, shapes, {}), node) == macs
+
+
+def test_what_follows_names_its_cause() -> None:
+    """Along a chain of floats, and on an island, the help names the node that has a reason of its own."""
+    graph = chain("Conv", "Odd", "~Relu", "~MaxPool", "Relu", "Odd", "Conv")
+    odd = {n: WHY for n, node in enumerate(graph.nodes) if node.op_type == "Odd"}
+    reasons = {(graph.nodes[n].name, one.code): one for n, one in partition(graph, odd).reasons.items()}
+    assert "node 'Odd' (Odd)" in reasons["MaxPool", BORDER].help
+    assert reasons["MaxPool", BORDER].limit.found == "float32"
+    island = reasons["Relu", ISLAND]
+    assert "node 'Odd' (Odd)" in island.help and "MaxPool" not in island.help
+    assert island.limit.found == "0" and island.limit.allowed.startswith("at least ")

@@ -10,6 +10,7 @@ batch      which models leave images apart, and the graph of one image
 foreign    shapes behind operators of other domains
 graph      that graph as plain values
 refusals   which of its nodes cannot be translated, all in one go
+reasons    the facts of a refusal: what, which limit, what was found, what to change
 partition  cuts it into parts for the array and for the host, by what work counts
 translate, and the handlers beside it: nodes to operations
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from compiler.errors import Reason
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
@@ -25,11 +27,13 @@ def unknown_operator(graph: Graph, node: Node, functions: Functions) -> Reason:
         return _unsupported(node, name, f"{name} {dynamic}", STATIC, "one whose scales are constants")
     if node.op_type.startswith("QLinear") or node.op_type == "QGemm":
         return _unsupported(node, name, f"{name} is not supported in this form", STATIC, "one of docs/models.md")
+    tail = (
+        f"'--output {text(node.inputs[0])}' compiles up to its input" if node.op_type in _TAILS and node.inputs else ""
+    )
     if not node.domain and node.op_type in FUNCTIONS:
-        return refusal(graph, node, functions.sources).at(node.loc)
-    help = FOLDED if node.op_type in _NORMS else ELSE
-    if node.op_type in _TAILS and node.inputs:
-        help = f"'--output {text(node.inputs[0])}' compiles up to its input"
+        found = refusal(graph, node, functions.sources).at(node.loc)
+        return replace(found, help=f"{found.help}; {tail}") if tail else found
+    help = FOLDED if node.op_type in _NORMS else tail or ELSE
     return _unsupported(node, name, f"{name} is not supported", help, KNOWN)
 
 

@@ -197,14 +197,9 @@ def matrix_product(
 def gemm(build: Build, node: Node) -> None:
     """alpha * x @ W + beta * b; x may be transposed if it is a row or a column."""
     x, alpha, beta = build.tensor(node, 0), node.number("alpha", 1.0), node.number("beta", 1.0)
-    if not np.isfinite([alpha, beta]).all():
-        raise Refusal(
-            Code.ATTRIBUTE,
-            "alpha, beta",
-            "finite numbers",
-            f"{alpha}, {beta}",
-            help="leave both at 1",
-        )
+    for name, factor in (("alpha", alpha), ("beta", beta)):
+        if not np.isfinite(factor):
+            raise Refusal(Code.ATTRIBUTE, name, "a finite number", factor, help="leave it at 1")
     if node.integer("transA"):
         if 1 not in x.shape:
             help = "leave transA at 0 and give it the other factor in front"

@@ -176,12 +176,14 @@ class _Cut:
                 continue
             for name in node.inputs:
                 maker = self.makers.get(name)
-                if maker in self.reasons and not self.graph.dtypes.get(name, "").endswith("int8"):
+                before = None if maker is None else self.reasons.get(maker)
+                if before is not None and not self.graph.dtypes.get(name, "").endswith("int8"):
                     other = self.graph.nodes[self.makers[name]].loc
                     kind = self.graph.dtypes.get(name, "unknown")
                     message = f"it reads {kind} that the host makes: integers cross a border"
                     limit = Limit(f"type of '{text(name)}'", "int8 or uint8, of what the host makes", kind)
-                    help = f"it is for the array once {other} is"
+                    # What follows another that follows a third is for the array once that one is.
+                    help = before.help if before.code in DERIVED else f"it is for the array once {other} is"
                     found[number] = Reason(BORDER, message, node.loc, help=help, limit=limit)
                     break
         return found
@@ -202,9 +204,9 @@ class _Cut:
             )
             allowed = f"at least {least:,}, {ISLAND_SHARE:.0%} of the model's {total:,}"
             limit = Limit(f"MACs of {len(members)} nodes", allowed, f"{macs:,}")
-            near = [str(self.graph.nodes[n].loc) for n in beside]
+            near = [str(self.graph.nodes[n].loc) for n in self._causes(beside)]
             more = f" and {len(near) - MOST_SHOWN} more" * (len(near) > MOST_SHOWN)
-            help = f"it is for the array once what is beside it is: {', '.join(near[:MOST_SHOWN])}{more}"
+            help = f"it is for the array once these are: {', '.join(near[:MOST_SHOWN])}{more}"
             found.update({n: Reason(ISLAND, message, self.graph.nodes[n].loc, help=help, limit=limit) for n in members})
         return found
 
@@ -222,6 +224,21 @@ class _Cut:
                 groups[first] += groups.pop(other)
             label.update(dict.fromkeys(groups[first], first))
         return [sorted(one) for one in groups.values()]
+
+    def _causes(self, numbers: list[int]) -> list[int]:
+        """The nodes with reasons of their own that these, nodes of the host, are or follow."""
+        found: set[int] = set()
+        seen, waiting = set(numbers), list(numbers)
+        while waiting:
+            number = waiting.pop()
+            reason = self.reasons.get(number)
+            derived = reason is not None and reason.code in DERIVED
+            makers = [one for one in self.sources[number] if self.on_host(one)] if derived else []
+            if not makers:
+                found.add(number)
+            waiting += [one for one in makers if one not in seen]
+            seen.update(makers)
+        return sorted(found)
 
     def _beside_host(self, members: list[int]) -> list[int]:
         """The nodes of the host that read or are read by one of these."""

@@ -138,9 +138,10 @@ def table_of(graph: Graph, region: Region) -> NDArray[np.uint8]:
         session = ort.InferenceSession(part.model().SerializeToString(), options, ["CPUExecutionProvider"])
         found = np.asarray(session.run(None, {region.source: given})[0])
     except Exception as error:  # onnxruntime raises classes of its own, one for each of its status codes
-        help = "onnxruntime must be able to compute it"
-        said = f"refused by it: {first_line(error)}"
-        raise Refusal(Code.TABLE, "function", "one that onnxruntime computes", said, help=help) from None
+        help = "run it where onnxruntime has a kernel for it, or use another operator"
+        said = first_line(error)
+        reason = f"onnxruntime cannot compute its values: {said}"
+        raise Refusal(Code.TABLE, "function", "one that onnxruntime computes", said, help=help, reason=reason) from None
     return found.reshape(-1).view(np.uint8)
 
 
@@ -162,9 +163,9 @@ def refusal(graph: Graph, node: Node, sources: dict[str, str]) -> Refusal:
     """Why a node, which treats each number by itself, is in no table."""
     several = [name for name in node.inputs if name in graph.constants and name not in sources]
     if several:
-        what, size = f"size of the constant '{text(several[0])}'", graph.constants[several[0]].size
+        found = f"{graph.constants[several[0]].size} ('{text(several[0])}')"
         help = "functions of a tensor take single numbers; a factor or summand for each channel is a Mul or an Add"
-        return Refusal(Code.TABLE, what, "1, in a function of one tensor", size, help=help)
+        return Refusal(Code.TABLE, "constant size", "1, in a function of one tensor", found, help=help)
     tensors = [name for name in node.inputs if name and sources.get(name) != _NUMBER]
     unknown = [name for name in tensors if name not in sources]
     if unknown:
@@ -175,7 +176,8 @@ def refusal(graph: Graph, node: Node, sources: dict[str, str]) -> Refusal:
     read = list(dict.fromkeys(sources[name] for name in tensors))
     if len(read) > 1:
         found, help = f"{len(read)}: {_names(read)}", "put a QuantizeLinear and a DequantizeLinear between"
-        return Refusal(Code.TABLE, "number of quantised tensors behind it", "1", found, help=help)
+        reason = f"it depends on {_names(read)}, only a function of 1 quantised tensor becomes a table"
+        return Refusal(Code.TABLE, "number of quantised tensors", 1, found, help=help, reason=reason)
     if node.outputs[0] not in sources:
         shapes = [graph.shapes.get(name) for name in (read[0] if read else "", node.outputs[0])]
         allowed, found = (str(list(one)) if one is not None else "unknown" for one in shapes)

@@ -211,10 +211,10 @@ def concat(build: Build, node: Node) -> None:
     nchw = all(one.has(Layout.NCHW) and len(one.shape) == 4 for one in parts)
     nhwc = all(one.has(Layout.NHWC) and one.nhwc[2] == one.shape[-1] for one in parts)
     if not (nchw and axis == 1) and not (nhwc and axis == rank - 1):
-        place = str(1 if nchw else rank - 1) if nchw or nhwc else "that"
+        place = f"{1 if nchw else rank - 1}, " if nchw or nhwc else ""
         shapes = ", ".join(str(list(one.shape)) for one in parts[:MOST_SHOWN]) + ", ..." * (len(parts) > MOST_SHOWN)
         help = "join along the channels, or make each input an output of its own (--output) and join them behind"
-        raise Refusal(Code.ATTRIBUTE, "axis", f"{place} of the channels of images", f"{axis} of {shapes}", help=help)
+        raise Refusal(Code.ATTRIBUTE, "axis", f"{place}the channels of images", f"{axis} of {shapes}", help=help)
     layout = Layout.NCHW if nchw and axis == 1 else Layout.NHWC
     try:
         y = build.rw.insert(nn.ConcatOp(tuple(one.value for one in parts), loc=node.loc)).y

@@ -171,6 +171,9 @@ def add_input(build: Build, name: str) -> None:
     if not 1 <= len(shape) <= 4:
         help = "reshape it to [1, C, H, W] before it comes to the array"
         raise Refusal(Code.SHAPE, "rank", "1 to 4", len(shape), help=help)
+    if 0 in shape:
+        help = "leave empty tensors out, or feed larger inputs (--shape)"
+        raise Refusal(Code.SHAPE, "shape", "sizes of 1 or more", shape, help=help)
     view, layout = first_view(build, name)
     if len(view) == 4 and view[0] != 1:
         raise Refusal(Code.SHAPE, "batch size", 1, view[0], help=ONE_IMAGE)

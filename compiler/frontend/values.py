@@ -150,7 +150,7 @@ def not_an_image(x: Tensor) -> Refusal:
 def reordered(x: Tensor, allowed: str) -> Refusal:
     """Of an operator that needs to know rows, pixels and channels: a Reshape or Transpose has mixed them."""
     found = f"{list(x.shape)} of an image whose H x W x C is {' x '.join(map(str, x.nhwc))}"
-    help = "keep an image one up to this node: leave out the Reshape or Transpose before it, or move it behind"
+    help = "give it an image [1, C, H, W]: leave out the Reshape or Transpose before it, or move it behind"
     return Refusal(Code.LAYOUT, "input shape", allowed, found, help=help)
 
 
