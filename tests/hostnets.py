@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -211,7 +211,7 @@ def pixel_products(pow2: bool, *, matrix: bool = True) -> onnx.ModelProto:
     return net.model([net.info(net.block(net.move("Transpose", x, {"perm": (0, 3, 1, 2)}), 8))])
 
 
-NETS = {
+NETS: Mapping[str, Callable[[bool], onnx.ModelProto]] = {
     "pixel_products": pixel_products,
     "pixel_products_without_matrix": partial(pixel_products, matrix=False),
     "float_conv": float_conv,
