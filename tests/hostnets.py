@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import onnx
@@ -185,7 +187,33 @@ def float_conv(pow2: bool) -> onnx.ModelProto:
     return net.model([net.info(net.quant(net.with_constants("Conv", x, [weight])))])
 
 
-NETS = {
+def pixel_products(pow2: bool, *, matrix: bool = True) -> onnx.ModelProto:
+    """ConvNeXt's block twice: a norm of each pixel, two dense layers, a residual, channels last.
+
+    As `matrix` the pixels of an image are the rows of a matrix meanwhile, as onnxruntime's optimiser has them.
+    """
+    net = begun(pow2)
+    x = net.quant(net.layer_norm(net.move("Transpose", net.block(net.x, 16), {"perm": (0, 2, 3, 1)})))
+    for _ in range(2):
+        image = net.move("Transpose", x, {"perm": (0, 3, 1, 2)})
+        y = net.quant(net.conv(image, 16, pads=PAD1, group=16))
+        y = net.layer_norm(net.move("Transpose", y, {"perm": (0, 2, 3, 1)}))
+        shape = y.value.shape
+        if matrix:
+            rows = y.value.reshape(-1, 16)
+            y = replace(net.reshape(y, (100, 16)), value=rows)
+            y = net.quant(net.gemm(net.quant(net.relu(net.gemm(net.quant(y), 32))), 16))
+            y = net.reshape(y, (1, 10, 10, 16))
+            y = replace(y, value=y.value.reshape(shape))
+        else:
+            y = net.quant(net.matmul(net.quant(net.relu(net.matmul(net.quant(y), 32, bias="int32"))), 16, bias="int8"))
+        x = net.quant(net.add(y, x))
+    return net.model([net.info(net.block(net.move("Transpose", x, {"perm": (0, 3, 1, 2)}), 8))])
+
+
+NETS: Mapping[str, Callable[[bool], onnx.ModelProto]] = {
+    "pixel_products": pixel_products,
+    "pixel_products_without_matrix": partial(pixel_products, matrix=False),
     "float_conv": float_conv,
     "overflow": overflow,
     "both_forms": both_forms,

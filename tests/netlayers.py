@@ -63,7 +63,7 @@ class Layers(Net):
 
     def matmul(self, x: Tensor, out: int, *, sparsity: float = 0.0, bias: str = "") -> Tensor:
         """x @ W; `bias` adds a constant: "int32" in the accumulator's scale, "int8" after a Q and a DQ."""
-        weight = np.ascontiguousarray(self.draw_weight((out, x.channels), sparsity).T)
+        weight = np.ascontiguousarray(self.draw_weight((out, x.shape[-1]), sparsity).T)
         y = self._dense("MatMul", x, weight, {}, False, 1, None)
         if not bias:
             return y
@@ -163,7 +163,7 @@ class Layers(Net):
         return Tensor(value, int_name=name, scale=target[0], zero=target[1])
 
     def qlinear_matmul(self, x: Tensor, out: int, *, sparsity: float = 0.0) -> Tensor:
-        weight = np.ascontiguousarray(self.draw_weight((out, x.channels), sparsity).T)
+        weight = np.ascontiguousarray(self.draw_weight((out, x.shape[-1]), sparsity).T)
         *names, _ = self.weight(weight, 1)
         value = x.value @ weight
         target = self.parameters([value])

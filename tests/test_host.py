@@ -84,12 +84,21 @@ def test_other_scales_stay_near(name: str, tmp_path: Path) -> None:
         ("island", ["array", "host", "array"]),
         ("two_heads", ["array", "host"]),
         ("both_forms", ["array", "host", "array"]),
+        ("pixel_products", ["array", "host"] * 3 + ["array"]),
+        ("pixel_products_without_matrix", ["array", "host"] * 3 + ["array"]),
     ],
 )
 def test_parts(name: str, parts: list[str], tmp_path: Path) -> None:
     """As few as there are changes of side on the longest way through the model."""
     plan = compiled(name, tmp_path)
     assert kinds(plan) == parts
+
+
+@pytest.mark.parametrize("name", ["pixel_products", "pixel_products_without_matrix"])
+def test_only_norms_leave_the_array(name: str, tmp_path: Path) -> None:
+    """What the host gives back is seen as the image whose pixels the dense layers multiply."""
+    rows = compiled(name, tmp_path).json("host.json")
+    assert {one["operator"] for one in rows if one["code"] != "border"} == {"LayerNormalization"}
 
 
 def test_integers_cross_the_borders(tmp_path: Path) -> None:

@@ -98,6 +98,36 @@ RESIZES = (
         attributes={"mode": "nearest"})[0]))),
 )  # fmt: skip
 
+
+def linear(rule: str, rows: float, columns: float, before: int = 0) -> Draw:
+    """A linear Resize of the input, or of a convolution of so many channels between others."""
+
+    def draw(net: Moves, x: Tensor) -> Tensor:
+        attributes: Attributes = {"mode": "linear", "coordinate_transformation_mode": rule}
+        scales = np.array([1, 1, rows, columns], np.float32)
+        y = net.same("Resize", conv(net, x, before) if before else x, None, scales, attributes=attributes)
+        return conv(net, y, 8, 3) if before else y
+
+    return draw
+
+
+def corners(net: Moves, x: Tensor) -> Tensor:
+    """A linear Resize to a size with a scale of its own behind it, as a U-Net of PyTorch has it."""
+    attributes: Attributes = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+    return net.quant(net.moved("Resize", conv(net, x), None, None, integers(1, 16, 5, 9), attributes=attributes)[0])
+
+
+LINEAR = (
+    Case("linear_2x2", linear("half_pixel", 2, 2), (16, 5, 7)),
+    Case("linear_4x4", linear("pytorch_half_pixel", 4, 4), (8, 4, 3), INT8),
+    Case("linear_asymmetric", linear("asymmetric", 2, 2), (16, 5, 7)),
+    Case("linear_columns", linear("half_pixel", 1, 2), (12, 4, 9)),
+    Case("linear_of_a_pixel", linear("half_pixel", 5, 7), (16, 1, 1)),
+    Case("linear_of_a_row", linear("align_corners", 4, 1, 16), (8, 1, 6)),
+    Case("linear_between", linear("half_pixel", 2, 2, 16), (8, 6, 5), INT8),
+    Case("linear_corners", corners, (8, 3, 5)),
+)
+
 TRANSPOSED = (
     Case("transposed_2x2", transposed(8, (2, 2))),
     Case("transposed_2x2_relu", lambda n, x: n.quant(n.relu(n.conv_transpose(conv(n, x), 16)))),
@@ -200,7 +230,18 @@ def last_axis(net: Moves, x: Tensor) -> Tensor:
     return net.move("Transpose", y, {"perm": (0, 3, 1, 2)})
 
 
+def one_row(net: Moves, x: Tensor) -> Tensor:
+    """Three dimensions: what a causal convolution has too much is cut off, steps are padded and split."""
+    y = net.reshape(conv(net, x), (1, 16, 24))
+    y = net.slice(replace(y, value=y.value.reshape(-1, 16, 24)), [2, 3], [14, -2], [1, 2], [1, 2])
+    y = net.same("Pad", y, integers(0, 2, 1, 0, 2, 3))
+    first, second = net.split(y, 7, 7, axis=2)
+    y = net.reshape(net.quant(net.add(first, second)), (1, 16, 1, 7))
+    return conv(net, replace(y, value=y.value.reshape(-1, 16, 1, 7)), 8)
+
+
 FORMS = (
+    Case("one_row", one_row, (16, 1, 24)),
     Case("old_attributes", old_attributes, style=Style(pow2=True, opset=10, per_channel=False)),
     Case("opset_10", lambda n, x: n.quant(n.moved("Resize", conv(n, x), np.array([1, 1, 2, 3], np.float32))[0]),
          style=Style(pow2=True, opset=10, per_channel=False)),
@@ -209,7 +250,7 @@ FORMS = (
     Case("shuffle", shuffle),
 )  # fmt: skip
 
-CASES = (*RESIZES, *TRANSPOSED, *CHANNELS, *SQUARES, *PADS, *FORMS, *NETWORKS)
+CASES = (*RESIZES, *LINEAR, *TRANSPOSED, *CHANNELS, *SQUARES, *PADS, *FORMS, *NETWORKS)
 TARGETS = ("aie2-2x2", "aie2-3x3", "npu1", "aie2-2x2", "ve2802-2x4")
 
 

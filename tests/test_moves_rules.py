@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compiler.errors import UnsupportedModel
 from compiler.frontend.graph import Graph, Node
-from compiler.frontend.resize import sources
+from compiler.frontend.resize import places, sources
 from compiler.frontend.transposed import phase_of
-from compiler.frontend.values import Build
+from compiler.frontend.values import Build, Refusal
 from compiler.ir import FuncOp, Module, Rewriter
 from compiler.mapping.patterns import Task
 from compiler.mapping.places import Spread, clipped, part_storage, spread_tasks
@@ -29,9 +29,11 @@ COORDINATES = ("asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners"
 ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
 
-def of_resize(size: int, result: int, rule: str, rounding: str) -> tuple[Build, Node, onnx.ModelProto]:
+def of_resize(
+    size: int, result: int, rule: str, rounding: str, mode: str = "nearest"
+) -> tuple[Build, Node, onnx.ModelProto]:
     """A Resize of one row, as the front end and as onnxruntime have it."""
-    attributes = {"mode": "nearest", "coordinate_transformation_mode": rule, "nearest_mode": rounding}
+    attributes = {"mode": mode, "coordinate_transformation_mode": rule, "nearest_mode": rounding}
     node = Node("resize", "Resize", ("x", "", "", "sizes"), ("y",), attributes)
     graph = Graph([node], ["x"], ["y"], 19, {}, {})
     build = Build(graph, Module(), Rewriter.at_end(FuncOp.make("main", (), ()).body.block), {})
@@ -49,6 +51,41 @@ def test_nearest_pixels_are_those_of_onnxruntime(rule: str, rounding: str) -> No
         found = session(model).run(None, {"x": np.arange(size, dtype=np.float32).reshape(1, 1, 1, -1)})[0]
         index = sources(build, node, size, result, result / size)
         assert index.tolist() == found.reshape(-1).astype(int).tolist(), (size, result)
+
+
+@pytest.mark.parametrize("rule", COORDINATES)
+def test_means_of_copies_are_onnxruntimes_linear_pixels(rule: str) -> None:
+    """Where the front end does not refuse them, which it does for no factor of 2 or 4 but of align_corners."""
+    done = []
+    for size, result in itertools.product((1, 2, 3, 4, 5, 7), (1, 2, 4, 5, 6, 8, 12, 16, 20, 28)):
+        build, node, model = of_resize(size, result, rule, "floor", "linear")
+        try:
+            one = places(build, node, size, result, result / size)
+        except Refusal:
+            continue
+        x = np.random.default_rng(size).integers(-128, 128, size).astype(np.float32)
+        expected = session(model).run(None, {"x": x.reshape(1, 1, 1, -1)})[0].reshape(-1)
+        first = (one.first + one.step * at for at in range(result))
+        copies = np.repeat(x, one.copies)
+        means = [copies[max(at, 0) : at + one.window].mean() for at in first]
+        assert np.array_equal(means, expected), (size, result)
+        done.append((size, result))
+    assert {(1, 5), (2, 2), (3, 5), (5, 5)} <= {*done} if rule == "align_corners" else {(2, 4), (7, 28)} <= {*done}
+
+
+@pytest.mark.parametrize(
+    ("rule", "size", "result", "reason"),
+    [
+        ("half_pixel", 4, 6, "not all of them at halves"),
+        ("half_pixel", 4, 2, "may not shrink"),
+        ("align_corners", 8, 16, "not all of them at halves"),
+        ("tf_crop_and_resize", 4, 8, "tf_crop_and_resize"),
+    ],
+)
+def test_other_linear_resizes_are_refused(rule: str, size: int, result: int, reason: str) -> None:
+    build, node, _ = of_resize(size, result, rule, "floor", "linear")
+    with pytest.raises(Refusal, match=reason):
+        places(build, node, size, result, result / size)
 
 
 def test_upsample_repeats_pixels() -> None:
@@ -128,9 +165,24 @@ def padded(net: Moves, x: Tensor, value: float = 0.0, mode: str = "constant") ->
 
 
 REFUSED: dict[str, tuple[Draw, str]] = {
-    "linear": (
-        lambda n, x: n.same("Resize", x, None, None, integers(1, 16, 18, 14), attributes={"mode": "linear"}),
-        "its mode is linear, expected nearest",
+    "cubic": (
+        lambda n, x: n.same("Resize", x, None, None, integers(1, 16, 18, 14), attributes={"mode": "cubic"}),
+        "its mode is cubic, expected nearest or linear",
+    ),
+    "linear_thirds": (
+        lambda n, x: n.same("Resize", x, None, None, integers(1, 16, 27, 14), attributes={"mode": "linear"}),
+        "its pixels are 27 made of 9, expected each at halves",
+    ),
+    "linear_corners": (
+        lambda n, x: n.same(
+            "Resize",
+            x,
+            None,
+            None,
+            integers(1, 16, 36, 28),
+            attributes={"mode": "linear", "coordinate_transformation_mode": "asymmetric"},
+        ),
+        "its pixels in a mean are 1 to 16",
     ),
     "odd_size": (lambda n, x: nearest(n, x, 13, 14), "its rows are 13 made of 9"),
     "shifted": (lambda n, x: nearest(n, x, 18, 14, nearest_mode="floor"), "its rows are 18 made of 9"),

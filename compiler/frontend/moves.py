@@ -17,12 +17,16 @@ NONE = (0, 0, 0, 0)
 
 
 def axes_of(x: Tensor) -> str:
-    """What each dimension of a tensor is: N, C, H or W."""
+    """What each dimension of a tensor is: N, C, H or W; in three dimensions an image has one row and no H."""
     height, width, channels = x.nhwc
     if x.shape == (1, channels, height, width) and x.has(Layout.NCHW):
         return "NCHW"
     if x.shape == (1, height, width, channels) and x.has(Layout.NHWC):
         return "NHWC"
+    if height == 1 and x.shape == (1, channels, width) and x.has(Layout.NCHW):
+        return "NCW"
+    if height == 1 and x.shape == (1, width, channels) and x.has(Layout.NHWC):
+        return "NWC"
     if x.shape[-1:] == (channels,) and height * width == 1:
         return "N" * (len(x.shape) - 1) + "C"
     raise reordered(x, "[1, C, H, W] or [1, H, W, C] in that order, or [1, C]")
@@ -85,11 +89,10 @@ def slice_of(build: Build, node: Node) -> None:
             help = "an image cannot be turned round: train or feed it the other way round"
             raise Refusal(Code.ATTRIBUTE, f"step along axis {axis}", "1 or more", step, help=help)
         found[kind] = kept
-    value = x.value
-    if "H" in found:
-        value = picked(build, node, value, found["H"], found["W"])
+    height, width, channels = x.nhwc
+    value = picked(build, node, x.value, found.get("H", range(height)), found.get("W", range(width)))
     index = found["C"]
-    if index != range(x.nhwc[2]):
+    if index != range(channels):
         value = taken(build, node, value, index)
     build.define(node, Tensor(value, build.shape_of(node), x.layout))
 

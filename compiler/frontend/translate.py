@@ -81,9 +81,10 @@ _CARRIERS = (
     "Tile",
     "Upsample",
 )
-_POINTWISE = ("QuantizeLinear", "DequantizeLinear", "Identity", "Relu", "Dropout")
+_POINTWISE = ("QuantizeLinear", "DequantizeLinear", "Identity", "Relu", "Dropout", "Add", "Div", "Mul", "Sub")
 _IN_A_ROW = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool")
 PORT_TYPES = "float32, int8 or uint8"
+_ALONG_THE_LAST = ("Gemm", "LayerNormalization", "MatMul")
 _RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 
@@ -195,22 +196,53 @@ def add_input(build: Build, name: str) -> None:
 def first_view(build: Build, name: str) -> tuple[tuple[int, ...], Layout]:
     """The image as which an input is used: its last 4-dimensional shape, NHWC if a Transpose follows.
 
-    What a convolution or a pool reads in 3 dimensions is an image of one row.
+    So is one whose last dimension a matrix multiplies, or a norm is over, pixel by pixel. What a convolution or a pool
+    reads in 3 dimensions is an image of one row.
     """
-    shape = seen = build.graph.shapes[name]
+    shapes = build.graph.shapes
+    shape = seen = shapes[name]
     readers = build.readers.get(name, [])
-    while len(readers) == 1 and readers[0].op_type in (*_POINTWISE, *_RESHAPES):
-        result = readers[0].outputs[0]
-        if readers[0].op_type in _RESHAPES:
-            seen = build.graph.shapes.get(result, seen)
+    while _keep_places(build, readers, seen) or _is_reshape(readers):
+        if _is_reshape(readers):
+            seen = shapes.get(readers[0].outputs[0], seen)
             shape = seen if len(seen) == 4 and 0 not in seen and seen[0] == 1 else shape
-        readers = build.readers.get(result, [])
+        behind = [reader for one in readers for reader in build.readers.get(one.outputs[0], [])]
+        readers = list({one.outputs[0]: one for one in behind}.values())
     moves = [one for one in readers if one.op_type == "Transpose"]
     if moves and len(seen) == 4 and moves[0].integers("perm") == simple.NHWC_TO_NCHW:
+        return shape, Layout.NHWC
+    if (rows := _rows_of_matrix(build, name)) is not None:
+        return rows, Layout.NHWC
+    kinds = {one.op_type for one in readers}
+    if len(shape) == 4 and shape[-1] == seen[-1] and kinds & {*_ALONG_THE_LAST} and not kinds & {*_IN_A_ROW}:
         return shape, Layout.NHWC
     if len(seen) == 3 and len(shape) == 3 and any(one.op_type in _IN_A_ROW for one in readers):
         return (*seen[:2], 1, seen[2]), Layout.NCHW
     return shape, Layout.NCHW if len(shape) == 4 else Layout.NHWC
+
+
+def _keep_places(build: Build, readers: list[Node], shape: tuple[int, ...]) -> bool:
+    """Whether all that read a tensor of this shape give one whose numbers lie as its numbers do."""
+    shapes = build.graph.shapes
+    return bool(readers) and all(
+        one.op_type in _POINTWISE and shapes.get(one.outputs[0], shape) == shape for one in readers
+    )
+
+
+def _is_reshape(readers: list[Node]) -> bool:
+    """Whether a tensor has but one reader, which only changes its shape."""
+    return len(readers) == 1 and readers[0].op_type in _RESHAPES
+
+
+def _rows_of_matrix(build: Build, name: str) -> tuple[int, ...] | None:
+    """Of [P, C], a matrix whose rows are the P pixels of an image: the image, by the Reshape that makes one again."""
+    shape = seen = build.graph.shapes[name]
+    while len(seen) == 2 and build.readers.get(name):
+        name = build.readers[name][0].outputs[0]
+        seen = build.graph.shapes.get(name, ())
+    if len(shape) != 2 or len(seen) != 4 or seen[0] != 1 or seen[1] * seen[2] != shape[0]:
+        return None
+    return (*seen[:3], shape[1])
 
 
 def find_quant(build: Build, name: str) -> Quant | None:
