@@ -70,7 +70,7 @@ def between(
     least = math.prod(one.window - max(-one.first, end) for one, end in zip(both, behind, strict=True))
     if math.prod(kernel) > MOST_UNLIKE * least:
         found, allowed = f"{least} to {math.prod(kernel)}", f"at most {MOST_UNLIKE} times as many in one as in another"
-        raise Refusal(Code.ATTRIBUTE, "pixels in a mean", allowed, found, help=LINEAR)
+        raise Refusal(Code.ATTRIBUTE, "size of means", allowed, found, help=LINEAR)
     return build.insert(lambda: nn.AveragePoolOp(x, kernel, strides, pads, NONE, False, loc=node.loc))
 
 
