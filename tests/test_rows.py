@@ -10,9 +10,12 @@ import pytest
 
 import bscc
 from compiler.errors import DoesNotFit, NodeLocation
+from compiler.frontend import import_onnx
+from compiler.ir import Op
 from compiler.kernels.programs.resident import Feature, resident
 from compiler.mapping import planner
 from compiler.plan import HOST, ArrayPlan, PartedPlan
+from dialects import aie2
 from passes.wrap_rows import wrapped
 from tests.hostnets import HostLayers
 from tests.models import feeds
@@ -52,6 +55,11 @@ def windowed() -> onnx.ModelProto:
     net = Layers(7, (257, 2048), STYLE)
     x = net.quant(net.conv_row(net.x, 16, 3, pads=(1, 1)))
     return net.finish(net.quant(net.conv_row(x, 16, 3, pads=(1, 1))))
+
+
+def windowed_only() -> onnx.ModelProto:
+    net = Layers(10, (16, 64), STYLE)
+    return net.finish(net.quant(net.conv_row(net.quant(net.conv_row(net.x, 16, 3)), 8, 3)))
 
 
 def written(model: onnx.ModelProto, place: Path) -> Path:
@@ -121,6 +129,18 @@ def test_layers_whose_code_has_no_room_run_on_the_host(tmp_path: Path, monkeypat
     assert "Sigmoid" in reasons and "this layer needs LOOKUP" in reasons["Sigmoid"]["reason"]
     assert all(row["operator"] != "Conv" for row in plan.json(HOST))
     same_as_onnxruntime(plan, model)
+
+
+def test_what_runs_finds_no_room_for_carries_the_place_of_its_layer(tmp_path: Path) -> None:
+    """Errors behind `choose-tiles`, of full memory tiles and of descriptors, take the place from there."""
+    module = import_onnx(written(windowed_only(), tmp_path))
+    passes = bscc.DEFAULT_PIPELINE.removesuffix(",route-streams")
+    bscc.PassManager(bscc.PassPipeline.parse(passes, bscc.PASSES), bscc.Target.load(TARGET)).run(module)
+    ops = list(module.walk(Op))
+    behind = ops[ops.index(next(module.walk(aie2.LayerOp))) :]
+    places = [one.loc for one in behind if isinstance(one, aie2.PushOp | aie2.BdOp)]
+    assert places and all(isinstance(one, NodeLocation) and one.op_type == "Conv" for one in places)
+    assert len(set(places)) == 2
 
 
 @pytest.mark.parametrize("columns", [1, 2, 4, 8])
