@@ -46,19 +46,15 @@ class Requant:
     first: NDArray[np.int32] | None = None
 
 
-UNUSUAL = "scales so far apart are seldom meant: look at the calibration of this layer"
-
-
-def _scale(text: str, attribute: str, allowed: str, found: object, help: str = UNUSUAL) -> UnsupportedModel:
-    """Scales that the integers of a machine cannot follow."""
+def _scale(attribute: str, allowed: str, found: object, help: str = "look at its calibration") -> UnsupportedModel:
     limit = Limit(attribute, allowed, str(found))
-    return UnsupportedModel(Reason("scale", f"{text}, expected {allowed}", help=help, limit=limit))
+    return UnsupportedModel(Reason("scale", str(limit), help=help, limit=limit))
 
 
 def decompose(scale: float) -> tuple[int, int]:
     """A float32 as mantissa * 2^exponent, the mantissa odd or zero."""
     if not math.isfinite(scale) or scale < 0:
-        raise _scale(f"a scale is {scale}", "scale", "a positive finite number", scale)
+        raise _scale("scale", "a positive finite number", scale)
     exact = Fraction(scale)
     if not exact:
         return 0, 0
@@ -79,7 +75,7 @@ def factor(scale: float) -> tuple[int, int]:
     if exponent <= 0:
         return mantissa, -exponent
     if mantissa << exponent >= FACTOR_LIMIT:
-        raise _scale(f"the ratio of two scales is {scale}", "ratio of scales", "less than 2^30", scale)
+        raise _scale("ratio of scales", "less than 2^30", scale)
     return mantissa << exponent, 0
 
 
@@ -188,10 +184,9 @@ def _narrow_block(factors: Sequence[tuple[int, int]], reach: Sequence[int], room
     fits = (s for s in range(MAX_NARROW_SHIFT, -1, -1) if round(max(exact) * (1 << s)) <= NARROW_LIMIT)
     second = next(fits, None)
     if second is None or first > MAX_FIRST_SHIFT:
-        text = f"sums are multiplied by {float(max(exact))} after a shift by {first}"
         help = "--requantize exact takes larger factors"
         limits = f"less than 2^{NARROW_BITS} and a shift of at most {MAX_FIRST_SHIFT}"
-        raise _scale(text, "factor and shift of sums", limits, f"{float(max(exact))}, {first}", help)
+        raise _scale("factor and shift of sums", limits, f"{float(max(exact))}, {first}", help)
     # Where sums may leave 16 bits their limit saturates the type: so it is all one whether those bits have a sign.
     least = math.ceil(Fraction((room - 1) << second, NARROW_LIMIT))
     rounded = [round(one * (1 << second)) for one in exact]
@@ -271,8 +266,7 @@ def add_factors(a_scale: float, b_scale: float, y_scale: float, exact: bool = Fa
             return whole[0], whole[1], shift
     shift = max(0, MULTIPLIER_BITS - math.frexp(max(ratios))[1])
     if max(ratios) > 1 << MULTIPLIER_BITS:
-        text = f"an addition multiplies by {max(ratios)}"
-        raise _scale(text, "ratio of scales", f"at most 2^{MULTIPLIER_BITS}", max(ratios))
+        raise _scale("factor of an addition", f"at most 2^{MULTIPLIER_BITS}", max(ratios))
     if shift > MAX_SHIFT:
         return 0, 0, 0
     ma, mb = (round(Fraction(one) * (1 << shift)) for one in ratios)
@@ -318,8 +312,7 @@ def mean_factors(
         return [0] * len(counts), 0
     multipliers = [round(ratio / count * (1 << shift)) for count in counts]
     if max(multipliers) >= FACTOR_LIMIT:
-        text = f"an average multiplies by {float(largest)}"
-        raise _scale(text, "ratio of scales", "less than 2^30", float(largest))
+        raise _scale("factor of an average", "less than 2^30", float(largest))
     return multipliers, shift
 
 
