@@ -9,7 +9,7 @@ import numpy as np
 
 from compiler.errors import IRError
 from compiler.frontend.graph import Node
-from compiler.frontend.moves import shuffled
+from compiler.frontend.moves import shuffled, squares
 from compiler.frontend.values import Build, Constant, Refusal, Tensor, image, plane, quant_from
 from compiler.frontend.windows import Window, window, with_ceil
 from compiler.ir import F32, TensorType, Value
@@ -225,7 +225,7 @@ def transpose(build: Build, node: Node) -> None:
         build.define(node, Tensor(x.value, shape, Layout.NHWC))
     elif x.has(Layout.NHWC) and _swapped(x.shape, moved) == (height * width, channels):
         build.define(node, Tensor(x.value, shape, Layout.NCHW))
-    elif (mixed := shuffled(build, node, x, perm)) is not None:
+    elif (mixed := shuffled(build, node, x, perm) or squares(build, node, x, perm)) is not None:
         build.define(node, mixed)
     else:
         raise Refusal(
