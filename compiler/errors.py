@@ -216,13 +216,27 @@ class IRError(UnreadableInput):
     """
 
 
-class UnsupportedModel(BsccError):
-    """The model is well formed but uses what bscc does not do."""
+class RefusedModel(BsccError):
+    """The model is well formed and cannot be compiled, for reasons that are told as data, too."""
+
+    diagnostics: tuple[Reason, ...]
+
+    def __init__(self, first: Reason, *more: Reason) -> None:
+        super().__init__(first, *more)
+
+    @property
+    def diagnostic(self) -> Reason:
+        """The first reason."""
+        return self.diagnostics[0]
+
+
+class UnsupportedModel(RefusedModel):
+    """The model uses what bscc does not do."""
 
     exit_code: ClassVar[int] = 4
 
 
-class DoesNotFit(BsccError):
+class DoesNotFit(RefusedModel):
     """The model is supported but too large for the target."""
 
     exit_code: ClassVar[int] = 5

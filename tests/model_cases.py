@@ -162,6 +162,8 @@ GROUPS = (
     Case("depthwise_3x3", depthwise(pads=PAD1)),
     Case("depthwise_5x5_stride2", depthwise((5, 5), strides=(2, 2), pads=(1, 2, 2, 1)), (24, 15, 13)),
     Case("depthwise_1x1", depthwise((1, 1)), (12, 5, 6)),
+    Case("conv_dilation_beyond", lambda n, x: n.quant(n.conv(x, 8, dilations=(9, 4), pads=(9, 4, 9, 4))), (16, 4, 6)),
+    Case("depthwise_dilation_beyond", depthwise(dilations=(6, 12), pads=(6, 12, 6, 12)), (20, 8, 9), INT8),
     Case("depthwise_dilation2", depthwise(dilations=(2, 2), pads=(2, 2, 2, 2)), (20, 8, 9), INT8),
     Case("depthwise_7x1", depthwise((7, 1), pads=(3, 0, 3, 0), bias=False), (8, 9, 21), SYMMETRIC),
     Case("depthwise_1x9", depthwise((1, 9)), (8, 1, 40), PER_TENSOR),

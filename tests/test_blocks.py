@@ -10,7 +10,7 @@ import pytest
 
 from compiler.encoding.records import RECORD_BYTES, BlockRecords
 from compiler.encoding.work import SCRATCH_OFFSET
-from compiler.errors import Diagnostic, DoesNotFit, UnsupportedModel
+from compiler.errors import Diagnostic, DoesNotFit, Reason, UnsupportedModel
 from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT, Blocks
 from compiler.kernels.programs.resident import Feature
 from compiler.kernels.sections import records_of, sections_of
@@ -161,7 +161,7 @@ def test_factors_do_what_shifts_have_no_room_for(
 
     def small(features: frozenset[Feature]) -> None:
         if Feature.DIRECT in features:
-            raise DoesNotFit(Diagnostic("program-memory", "too large"))
+            raise DoesNotFit(Reason.of(Diagnostic("program-memory", "too large")))
 
     case = Case("conv", lambda net, x: net.quant(net.conv(x, 8)), (8, 6, 6), Style(per_channel=False))
     target = Target.load("aie2-2x2")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from compiler.driver import Options, compile_model
-from compiler.errors import Diagnostic, DoesNotFit
+from compiler.errors import Diagnostic, DoesNotFit, Reason
 from compiler.kernels.programs.combine_narrow import READ_AHEAD
 from compiler.kernels.programs.resident import Feature
 from compiler.kernels.programs.scale import SCRATCH_AHEAD
@@ -103,7 +103,7 @@ def test_what_has_no_room_is_done_by_other_code(
 ) -> None:
     def small(features: frozenset[Feature]) -> None:
         if large <= features:
-            raise DoesNotFit(Diagnostic("program-memory", "too large"))
+            raise DoesNotFit(Reason.of(Diagnostic("program-memory", "too large")))
 
     plan = planned(CASE, tmp_path)
     if Feature.COMBINE in large:

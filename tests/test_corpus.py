@@ -25,7 +25,7 @@ from benchmarks.corpus.measure import compared, said
 from benchmarks.corpus.networks import NETWORKS, Feed, Pixels
 from benchmarks.corpus.prepare import int8_of
 from benchmarks.corpus.samples import SAMPLES, one_fed, scaled
-from compiler.errors import Diagnostic, NodeLocation, UnsupportedModel
+from compiler.errors import Limit, NodeLocation, Reason, UnsupportedModel
 
 SIDE, CLASSES = 28, 10
 
@@ -154,9 +154,9 @@ def test_the_interpreter_gives_every_tensor_of_a_plan_of_parts(tmp_path: Path) -
 
 
 def test_messages_are_counted() -> None:
-    several = UnsupportedModel(
-        *(Diagnostic("c", "no", NodeLocation(name, "Conv")) for name in "ab"), Diagnostic("d", "x")
-    )
+    limit = Limit("size", "1", "2")
+    convolutions = (Reason("c", "no", NodeLocation(name, "Conv"), limit=limit) for name in "ab")
+    several = UnsupportedModel(*convolutions, Reason("d", "x", limit=limit))
     assert said(several) == "Conv: no (2 nodes); x"
     assert said(Failure("so")) == "so"
     assert said(KeyError("so")) == "KeyError: 'so'"

@@ -14,7 +14,9 @@ from compiler.errors import (
     FileLocation,
     FusedLocation,
     IRError,
+    Limit,
     NodeLocation,
+    Reason,
     UnsupportedModel,
     UsageError,
     fuse,
@@ -202,7 +204,7 @@ def test_diagnostics_show_place_source_notes_and_help() -> None:
 
 
 def test_errors_have_exit_codes() -> None:
-    one = Diagnostic("a", "b")
+    one = Reason("a", "b", limit=Limit("size", "1", "2"))
     assert [kind(one).exit_code for kind in (BsccError, UsageError, IRError, UnsupportedModel, DoesNotFit)] == [
         1,
         2,

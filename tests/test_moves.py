@@ -222,6 +222,18 @@ def shuffle(net: Moves, x: Tensor) -> Tensor:
     return conv(net, replace(y, value=y.value.reshape(-1, 24, *x.shape[2:])), 8)
 
 
+def cut(cuts: tuple[int, ...], perm: tuple[int, ...], shape: tuple[int, int, int]) -> Draw:
+    """Reshape, Transpose, Reshape of 12 channels, behind a convolution and before another."""
+
+    def draw(net: Moves, x: Tensor) -> Tensor:
+        y = conv(net, x, 12)
+        y = replace(net.reshape(y, (1, *cuts)), value=y.value.reshape(-1, *cuts))
+        y = net.move("Transpose", y, {"perm": perm})
+        return conv(net, replace(net.reshape(y, (1, *shape)), value=y.value.reshape(-1, *shape)), 8)
+
+    return draw
+
+
 def last_axis(net: Moves, x: Tensor) -> Tensor:
     """Channels that come last, as TensorFlow has them."""
     y = net.move("Transpose", conv(net, x), {"perm": (0, 2, 3, 1)})
@@ -248,6 +260,10 @@ FORMS = (
     Case("integers", of_integers),
     Case("last_axis", last_axis),
     Case("shuffle", shuffle),
+    Case("cut_unshuffle", cut((12, 4, 2, 2, 3), (0, 1, 3, 5, 2, 4), (72, 4, 2)), (8, 8, 6)),
+    Case("cut_squares", cut((12, 4, 2, 3, 2), (0, 3, 5, 1, 2, 4), (48, 4, 3)), (8, 8, 6)),
+    Case("cut_shuffle", cut((2, 3, 2, 5, 4), (0, 1, 4, 2, 5, 3), (2, 15, 8)), (8, 5, 4)),
+    Case("cut_shuffle_inner", cut((2, 3, 2, 5, 4), (0, 3, 4, 1, 5, 2), (2, 10, 12)), (8, 5, 4)),
 )  # fmt: skip
 
 CASES = (*RESIZES, *LINEAR, *TRANSPOSED, *CHANNELS, *SQUARES, *PADS, *FORMS, *NETWORKS)

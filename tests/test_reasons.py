@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +31,6 @@ DOCUMENTED = {code for line in _LINES for code in re.findall(r"`([a-z0-9-]+)`", 
 REFUSED_MODELS = tuple(
     one for one in (*bad_cases(), *format_cases()) if one.exit_code == 4 and one.name != "three_gigabytes"
 )
-OTHERS = ("compiler/mapping", "compiler/kernels")
-"""Their errors are turned into reasons where a node goes to the host."""
 
 
 def whole(code: str, message: str, found: dict[str, str | None]) -> None:
@@ -123,18 +120,3 @@ def test_a_sentence_alone_is_what_was_found() -> None:
     assert Reason.of(one) is one
     facts_of = Limit("sums", "8", "9")
     assert Reason.of(Diagnostic("accumulator", "sums can reach 9", limit=facts_of)).limit is facts_of
-
-
-def test_whoever_refuses_a_model_gives_a_reason() -> None:
-    """No `UnsupportedModel` or `DoesNotFit` is made of a plain diagnostic."""
-    for path in sorted((*ROOT.glob("compiler/**/*.py"), *ROOT.glob("passes/*.py"))):
-        if path.relative_to(ROOT).as_posix().startswith(OTHERS):
-            continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
-                continue
-            if node.func.id in ("UnsupportedModel", "DoesNotFit"):
-                made = [
-                    one.func.id for one in node.args if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)
-                ]
-                assert "Diagnostic" not in made, f"{path}:{node.lineno}: give a Reason"

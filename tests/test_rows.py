@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 import bscc
-from compiler.errors import DoesNotFit, NodeLocation
+from compiler.errors import Diagnostic, DoesNotFit, NodeLocation, Reason
 from compiler.frontend import import_onnx
 from compiler.ir import Op
 from compiler.kernels.programs.resident import Feature, resident
@@ -116,7 +116,7 @@ def test_layers_whose_code_has_no_room_run_on_the_host(tmp_path: Path, monkeypat
 
     def small(features: frozenset[Feature]) -> object:
         if Feature.LOOKUP in features:
-            raise DoesNotFit(bscc.Diagnostic("program-memory", "the program is too large"))
+            raise DoesNotFit(Reason.of(Diagnostic("program-memory", "the program is too large")))
         return resident(features)
 
     monkeypatch.setattr(planner, "resident", small)

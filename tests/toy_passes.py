@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
-from compiler.errors import Diagnostic, DoesNotFit
+from compiler.errors import DoesNotFit, Limit, Reason
 from compiler.ir import Module, Rewriter, apply_patterns, fuse, rewrites
 from compiler.pass_manager import Pass, Stage, option
 from tests.toy import DIALECT, Activation, ConvOp, LoopOp, MixOp, ReluOp, WeightOp, YieldOp
@@ -76,12 +76,13 @@ class ToyLimit(Pass):
         for conv in module.walk(ConvOp):
             if conv.y.type.shape[-1] > limit:
                 raise DoesNotFit(
-                    Diagnostic(
+                    Reason(
                         "toy-limit",
                         f"'{conv.name}' has {conv.y.type.shape[-1]} channels, allowed are {limit}",
                         conv.loc,
                         notes=(f"{self.max_channels} channels - {int(self.strict)} for strictness",),
                         help=f"{self.name}{{strict=false}} allows more" if self.strict else "",
+                        limit=Limit("channels", str(limit), str(conv.y.type.shape[-1])),
                     )
                 )
 

@@ -22,7 +22,7 @@ from compiler.frontend.values import (
     reordered,
     spread,
 )
-from compiler.frontend.windows import Window, window
+from compiler.frontend.windows import Window, idle_ends, window
 from compiler.ir import TensorType, Value
 from dialects import nn
 from dialects.nn import Layout
@@ -125,11 +125,11 @@ def conv(build: Build, node: Node) -> None:
     constant = build.constant(node, 1, "weight")
     check_rank(constant.array)
     weight, scales = integers(constant, 0)
-    shape = conv_window(node, x, weight)
-    value = image(x)
+    shape, kept = idle_ends(conv_window(node, x, weight), plane(x.shape))
+    value, taps = image(x), channels_last(weight)[:, *kept]
     bias = optional_constant(build, node, 2, "bias")
     spreaded = spread(scales, weight.shape[0])
-    emit(build, node, value, channels_last(weight), spreaded, bias, shape, Layout.NCHW, group_of(node))
+    emit(build, node, value, taps, spreaded, bias, shape, Layout.NCHW, group_of(node))
 
 
 def group_of(node: Node) -> int | None:

@@ -154,6 +154,26 @@ def shuffled(build: Build, node: Node, x: Tensor, perm: tuple[int, ...]) -> Tens
     return Tensor(taken(build, node, x.value, index), build.shape_of(node), Layout.NCHW)
 
 
+def squares(build: Build, node: Node, x: Tensor, perm: tuple[int, ...]) -> Tensor | None:
+    """A Transpose of images cut into squares, as PixelShuffle and PixelUnshuffle are written; None if it is another."""
+    height, width, channels = x.nhwc
+    if len(x.shape) != 6 or x.shape[0] != 1 or x.layout is not Layout.NCHW:
+        return None
+    _, first, second, third, *last = x.shape
+    channels_first = perm == (0, 1, 3, 5, 2, 4)
+    if (channels_first or perm == (0, 3, 5, 1, 2, 4)) and (first, second * third) == (channels, height):
+        y = pixels_to_channels(build, node, x.value, third, last[1])
+        if channels_first:
+            y = taken(build, node, y, np.arange(y.type.shape[3]).reshape(-1, channels).T.reshape(-1).tolist())
+    elif (perm, (*last,)) == ((0, 1, 4, 2, 5, 3), (height, width)):
+        y = channels_to_pixels(build, node, x.value, second, third, inner=False)
+    elif (perm, (*last,)) == ((0, 3, 4, 1, 5, 2), (height, width)):
+        y = channels_to_pixels(build, node, x.value, first, second, inner=True)
+    else:
+        return None
+    return Tensor(y, build.shape_of(node), Layout.NCHW)
+
+
 def pad(build: Build, node: Node) -> None:
     """Pad with zeros around images and channels; negative pads cut."""
     x = build.tensor(node, 0)
@@ -212,12 +232,7 @@ def depth_to_space(build: Build, node: Node) -> None:
     if size < 1 or channels % (size * size):
         allowed = f"one whose square divides the {channels} channels"
         raise Refusal(Code.ATTRIBUTE, "blocksize", allowed, size, help="make its input of as many channels")
-    count = channels // (size * size)
-    parts = []
-    for phase in range(size * size):
-        index = range(phase * count, (phase + 1) * count) if mode == "DCR" else range(phase, channels, size * size)
-        parts.append(taken(build, node, value, index))
-    y = build.insert(lambda: nn.InterleaveOp(tuple(parts), (size, size), loc=node.loc))
+    y = channels_to_pixels(build, node, value, size, size, inner=mode == "DCR")
     build.define(node, Tensor(y, build.shape_of(node), Layout.NCHW))
 
 
@@ -229,10 +244,24 @@ def space_to_depth(build: Build, node: Node) -> None:
     if size < 1 or height % size or width % size:
         allowed = f"one that divides the {height} x {width} pixels"
         raise Refusal(Code.ATTRIBUTE, "blocksize", allowed, size, help="pad its input to whole squares")
-    parts = [
-        picked(build, node, value, range(i, height, size), range(j, width, size))
-        for i in range(size)
-        for j in range(size)
-    ]
-    y = build.insert(lambda: nn.ConcatOp(tuple(parts), loc=node.loc))
+    y = pixels_to_channels(build, node, value, size, size)
     build.define(node, Tensor(y, build.shape_of(node), Layout.NCHW))
+
+
+def channels_to_pixels(
+    build: Build, node: Node, x: Value[TensorType], rows: int, columns: int, *, inner: bool
+) -> Value[TensorType]:
+    """Each pixel a rectangle; `inner` says whether channels of a pixel lie behind one another, else its pixels do."""
+    channels, phases = x.type.shape[3], rows * columns
+    count = channels // phases
+    index = [range(at * count, (at + 1) * count) if inner else range(at, channels, phases) for at in range(phases)]
+    parts = [taken(build, node, x, one) for one in index]
+    return build.insert(lambda: nn.InterleaveOp(tuple(parts), (rows, columns), loc=node.loc))
+
+
+def pixels_to_channels(build: Build, node: Node, x: Value[TensorType], rows: int, columns: int) -> Value[TensorType]:
+    """Each rectangle a pixel: pixels (i, j) of all of them, one image of them behind another."""
+    _, height, width, _ = x.type.shape
+    places = [(range(i, height, rows), range(j, width, columns)) for i in range(rows) for j in range(columns)]
+    parts = [picked(build, node, x, *one) for one in places]
+    return build.insert(lambda: nn.ConcatOp(tuple(parts), loc=node.loc))

@@ -10,7 +10,7 @@ import numpy as np
 from compiler.errors import IRError
 from compiler.frontend.check import text
 from compiler.frontend.graph import Node
-from compiler.frontend.moves import shuffled
+from compiler.frontend.moves import shuffled, squares
 from compiler.frontend.values import (
     PER_TENSOR,
     Build,
@@ -263,7 +263,7 @@ def transpose(build: Build, node: Node) -> None:
         build.define(node, Tensor(x.value, shape, Layout.NHWC))
     elif x.has(Layout.NHWC) and _swapped(x.shape, moved) == (height * width, channels):
         build.define(node, Tensor(x.value, shape, Layout.NCHW))
-    elif (mixed := shuffled(build, node, x, perm)) is not None:
+    elif (mixed := shuffled(build, node, x, perm) or squares(build, node, x, perm)) is not None:
         build.define(node, mixed)
     else:
         help = "order axes so from the start, so that only NHWC and NCHW change places, or parts of the channels"

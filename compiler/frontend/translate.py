@@ -211,11 +211,12 @@ def first_view(build: Build, name: str) -> tuple[tuple[int, ...], Layout]:
     moves = [one for one in readers if one.op_type == "Transpose"]
     if moves and len(seen) == 4 and moves[0].integers("perm") == simple.NHWC_TO_NCHW:
         return shape, Layout.NHWC
-    if (rows := _rows_of_matrix(build, name)) is not None:
-        return rows, Layout.NHWC
     kinds = {one.op_type for one in readers}
-    if len(shape) == 4 and shape[-1] == seen[-1] and kinds & {*_ALONG_THE_LAST} and not kinds & {*_IN_A_ROW}:
-        return shape, Layout.NHWC
+    if kinds & {*_ALONG_THE_LAST} and not kinds & {*_IN_A_ROW}:
+        if len(shape) == 4 and shape[-1] == seen[-1]:
+            return shape, Layout.NHWC
+        if (rows := _rows_of_matrix(build, name)) is not None:
+            return rows, Layout.NHWC
     if len(seen) == 3 and len(shape) == 3 and any(one.op_type in _IN_A_ROW for one in readers):
         return (*seen[:2], 1, seen[2]), Layout.NCHW
     return shape, Layout.NCHW if len(shape) == 4 else Layout.NHWC

@@ -20,7 +20,7 @@ from typing import NamedTuple, Self
 from compiler.encoding.descriptors import LIMITS, bds_of_channel
 from compiler.encoding.overlay import LOAD_CHANNELS
 from compiler.encoding.tiles import Direction, TileKind
-from compiler.errors import Diagnostic, DoesNotFit
+from compiler.errors import DoesNotFit, Limit, Reason
 from compiler.ir import Location, Op, Rewriter
 from compiler.mapping.patterns import Task
 from compiler.target import Target
@@ -180,12 +180,13 @@ class Controller:
         ending = [one for one in heads if one.done <= now]
         if not ending:
             raise DoesNotFit(
-                Diagnostic(
+                Reason(
                     "descriptors",
                     f"tile({channel.column},{channel.row}) {channel.direction.name} {channel.number} finds no {what}, "
                     f"and none comes free before this step",
                     self.loc,
                     help="larger tiles (choose-tiles) need fewer descriptors",
+                    limit=Limit("descriptors and queues", what, "none"),
                 )
             )
         self.sync(min(ending, key=lambda one: (one.done, one.channel.number)).channel)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from compiler.errors import Diagnostic, UnsupportedModel
+from compiler.errors import Limit, Reason, UnsupportedModel
 from compiler.ir import Module
 from compiler.kernels.blocks import ACC_LIMIT, SUM_LIMIT
 from compiler.kernels.programs.resident import Feature
@@ -87,11 +87,12 @@ def facts_of(node: Node, module: Module) -> Facts:
 
 def _overflows(node: Node, largest: int, limit: int) -> UnsupportedModel:
     return UnsupportedModel(
-        Diagnostic(
+        Reason(
             "accumulator",
             f"sums of this layer can reach {largest}, and only below {limit} do they certainly fit 32 bits",
             node.place,
             help="a bias or weights so large are seldom meant: look at the scales of this layer",
+            limit=Limit("largest sum", f"less than {limit}", str(largest)),
         )
     )
 

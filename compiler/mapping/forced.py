@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compiler.errors import Diagnostic, DoesNotFit, UnreadableInput, UsageError, nearest
+from compiler.errors import Diagnostic, DoesNotFit, Limit, Reason, UnreadableInput, UsageError, nearest
 from compiler.ir import Module
 from compiler.mapping.cuts import finish_of, part_count
 from compiler.mapping.features import FINISHES
@@ -122,7 +122,8 @@ class Forced:
             if not reasons:
                 return weighed.choice(0)
         text = f"the mapping forced on this layer does not fit: {'; '.join(reasons)}"
-        raise DoesNotFit(Diagnostic("mapping-fit", text, f"{self.place}: {node.title}"))
+        limit = Limit("mapping", "one that fits", "; ".join(reasons))
+        raise DoesNotFit(Reason("mapping-fit", text, f"{self.place}: {node.title}", limit=limit))
 
     def check_homes(self, tensors: Sequence[Tensor]) -> None:
         """Refuse a plan in which a tensor lives elsewhere than it was to."""
@@ -134,7 +135,8 @@ class Forced:
                 note = (
                     "it is an end of the model, or a layer that touches it divides by channels or needs rows from afar"
                 )
-                raise DoesNotFit(Diagnostic("mapping-home", text, self.place, notes=(note,)))
+                limit = Limit("home", f"'{tensor.level}'", f"'{wanted}'")
+                raise DoesNotFit(Reason("mapping-home", text, self.place, notes=(note,), limit=limit))
 
 
 def out_of_range(node: Node, wanted: Wanted, most_passes: int) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.encoding.work import BLOCK, halves
-from compiler.errors import Diagnostic, DoesNotFit
+from compiler.errors import DoesNotFit, Limit, Reason
 from compiler.ir import Module
 from compiler.kernels.packets import Scales
 from compiler.kernels.sections import SCALE_BYTES
@@ -99,7 +99,8 @@ def refuse_long(module: Module, target: Target) -> None:
                 f"cores read {tiles} x {room:,} bytes of memory tiles here, a pixel of {BLOCK} channels takes {BLOCK}"
             )
             help = "take the mean of parts of the image first, or run this layer elsewhere"
-            raise DoesNotFit(Diagnostic("does-not-fit", text, op.loc, notes=(note,), help=help))
+            most = Limit("pixels read for a row of results", f"at most {limit:,}", f"{rows * width:,}")
+            raise DoesNotFit(Reason("does-not-fit", text, op.loc, notes=(note,), help=help, limit=most))
 
 
 def _tiles_read(op: bsp.AvgPoolOp, target: Target) -> int:

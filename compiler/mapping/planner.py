@@ -8,7 +8,7 @@ from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from compiler.errors import Diagnostic, DoesNotFit
+from compiler.errors import DoesNotFit, Limit, Reason
 from compiler.ir import Module
 from compiler.kernels.programs.resident import resident
 from compiler.mapping.estimate import Facts, smallest_tile_bytes
@@ -265,13 +265,14 @@ class Planner:
     def _too_large(self, node: Node) -> DoesNotFit:
         least = smallest_tile_bytes(node.layer)
         return DoesNotFit(
-            Diagnostic(
+            Reason(
                 "does-not-fit",
                 f"no tile of this layer fits a core: 4 output pixels read {least} bytes of 8 channels, "
                 f"an activation slot has {self.core.act_bytes}",
                 node.place,
                 notes=(f"results have {self.core.out_bytes} bytes, work packets {self.core.work_bytes}",),
                 help="split the window into smaller ones, or run this layer elsewhere",
+                limit=Limit("bytes of the smallest tile", f"at most {self.core.act_bytes}", str(least)),
             )
         )
 
@@ -362,14 +363,16 @@ class Planner:
         notes = [f"at the peak, {one.bytes:,} bytes: {one.name}" for one in largest]
         notes.append(f"a memory tile of {peak.bytes:,} bytes would do, one of less than {peak.bound:,} never")
         text = f"what is alive at once needs {peak.bytes:,} bytes of a memory tile of {self.target.memory_tile.bytes:,}"
+        room = f"at most {self.target.memory_tile.bytes:,}"
+        limit = Limit("bytes of a memory tile alive at once", room, f"{peak.bytes:,}")
         if self._wanted or self._homes:
             forced = f"{len(self._wanted)} layers and the homes of {len(self._homes)} tensors"
             notes.append(f"the mapping file forces {forced}")
             help = "leave some of them out"
-            return DoesNotFit(Diagnostic("does-not-fit", text, self.forced.place, tuple(notes), help))
+            return DoesNotFit(Reason("does-not-fit", text, self.forced.place, tuple(notes), help, limit=limit))
         text += f", {most:,} of them are for this layer"
         help = "choose-tiles{work-bytes=...} with a smaller number needs less, and so do more columns"
-        return DoesNotFit(Diagnostic("does-not-fit", text, self.nodes[node].place, tuple(notes), help))
+        return DoesNotFit(Reason("does-not-fit", text, self.nodes[node].place, tuple(notes), help, limit=limit))
 
     def _too_much_code(self, error: DoesNotFit) -> DoesNotFit:
         """The program of the cores has no code to spare: the layers that could spare it some, if they ran elsewhere."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compiler.encoding.work import LANES, MAX_LAYERS
-from compiler.errors import Diagnostic, DoesNotFit
+from compiler.errors import DoesNotFit, Limit, Reason
 from compiler.ir import FusedLocation, Location, Module, NodeLocation, Op, TensorType, Value
 from compiler.mapping.lanes import reach
 from compiler.mapping.layers import KERNEL_OPS, layer_of, result_of, tensors_of
@@ -183,7 +183,8 @@ class Reader:
         if number == MAX_LAYERS:
             text = f"the network has more than {MAX_LAYERS:,} layers, each strip of one counting by itself"
             help = "depthwise-tiling{strips=N} and {max-strips=N} make N of each"
-            raise DoesNotFit(Diagnostic("layer-count", text, op.loc, help=help))
+            limit = Limit("number of layers", f"at most {MAX_LAYERS:,}", "more")
+            raise DoesNotFit(Reason("layer-count", text, op.loc, help=help, limit=limit))
         self.done.add(op)
         inputs = tuple(self._view(one) for one in tensors_of(op))
         self._in_place(result_of(op), tensors_of(op))

@@ -11,7 +11,7 @@ from compiler.encoding.costs import KernelCosts
 from compiler.encoding.isa import Program
 from compiler.encoding.isa.codec import BUNDLE_BYTES
 from compiler.encoding.work import COMBINING, CoreConfig, Kernel, Step, WorkHeader
-from compiler.errors import Diagnostic, DoesNotFit
+from compiler.errors import DoesNotFit, Limit, Reason
 from compiler.kernels.programs.blocks import multiply
 from compiler.kernels.programs.combine import combine, fill
 from compiler.kernels.programs.combine_narrow import combine_narrow
@@ -144,7 +144,9 @@ def _resident(features: frozenset[Feature]) -> Resident:
     if size > PROGRAM_BYTES:
         text = f"the program of the cores has {size} bytes, a core's program memory {PROGRAM_BYTES}"
         notes = tuple(f"it needs {one.name}: {one.value}" for one in sorted(features, key=lambda one: one.name))
-        raise DoesNotFit(Diagnostic("program-memory", text, notes=notes, help="run a part of the network elsewhere"))
+        limit = Limit("bytes of program", f"at most {PROGRAM_BYTES}", str(size))
+        help = "run a part of the network elsewhere"
+        raise DoesNotFit(Reason("program-memory", text, notes=notes, help=help, limit=limit))
     steps = {
         step: BUNDLE_BYTES * listing.labels[label] for step, label in STEP_LABELS.items() if label in listing.labels
     }
