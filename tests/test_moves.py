@@ -234,6 +234,20 @@ def cut(cuts: tuple[int, ...], perm: tuple[int, ...], shape: tuple[int, int, int
     return draw
 
 
+def attention(kernel: int, **more: int) -> Draw:
+    """ECA-Net's: a convolution along the channels of the mean pixel, whose result is expanded to the image's size."""
+
+    def draw(net: Moves, x: Tensor) -> Tensor:
+        mean = net.quant(net.global_average_pool(x))
+        y = replace(net.reshape(mean, (1, 1, x.channels)), value=mean.value.reshape(-1, 1, x.channels))
+        y = net.quant(net.conv_row(y, 1, kernel, pads=(kernel // 2,) * 2, **more))
+        count = y.shape[2]
+        y = replace(net.reshape(y, (1, count, 1, 1)), value=y.value.reshape(-1, count, 1, 1))
+        return conv(net, net.same("Expand", y, integers(1, count, *x.shape[2:])), 8)
+
+    return draw
+
+
 def last_axis(net: Moves, x: Tensor) -> Tensor:
     """Channels that come last, as TensorFlow has them."""
     y = net.move("Transpose", conv(net, x), {"perm": (0, 2, 3, 1)})
@@ -260,6 +274,9 @@ FORMS = (
     Case("integers", of_integers),
     Case("last_axis", last_axis),
     Case("shuffle", shuffle),
+    Case("attention", attention(3), (24, 5, 6)),
+    Case("attention_stride", attention(5, stride=2), (19, 3, 4), INT8),
+    Case("expand_rows", lambda n, x: n.same("Expand", conv(n, x), integers(1, 16, 4, 6)), (8, 1, 6)),
     Case("cut_unshuffle", cut((12, 4, 2, 2, 3), (0, 1, 3, 5, 2, 4), (72, 4, 2)), (8, 8, 6)),
     Case("cut_squares", cut((12, 4, 2, 3, 2), (0, 3, 5, 1, 2, 4), (48, 4, 3)), (8, 8, 6)),
     Case("cut_shuffle", cut((2, 3, 2, 5, 4), (0, 1, 4, 2, 5, 3), (2, 15, 8)), (8, 5, 4)),

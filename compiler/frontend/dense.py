@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -125,11 +126,27 @@ def conv(build: Build, node: Node) -> None:
     constant = build.constant(node, 1, "weight")
     check_rank(constant.array)
     weight, scales = integers(constant, 0)
-    shape, kept = idle_ends(conv_window(node, x, weight), plane(x.shape))
+    found = conv_window(node, x, weight)
+    if weight.shape[:2] == (1, 1) and x.nhwc == (1, 1, math.prod(x.shape)) and len(x.shape) == 3:
+        bias = optional_constant(build, node, 2, "bias")
+        band = along_channels(weight, found, x.shape[2], build.shape_of(node)[2])
+        emit(build, node, x.value, band, spread(scales, 1).repeat(len(band)), bias, Window((1, 1)), Layout.NHWC)
+        return
+    shape, kept = idle_ends(found, plane(x.shape))
     value, taps = image(x), channels_last(weight)[:, *kept]
     bias = optional_constant(build, node, 2, "bias")
     spreaded = spread(scales, weight.shape[0])
     emit(build, node, value, taps, spreaded, bias, shape, Layout.NCHW, group_of(node))
+
+
+def along_channels(weight: Weights, window: Window, channels: int, count: int) -> Weights:
+    """A convolution [1, 1, K] of the channels of one pixel, as of channel attention (ECA-Net), as a matrix of bands."""
+    band = np.zeros((count, 1, 1, channels), weight.dtype)
+    for tap in range(window.kernel[1]):
+        at = np.arange(count) * window.strides[1] + tap * window.dilations[1] - window.pads[1]
+        inside = (at >= 0) & (at < channels)
+        band[inside.nonzero()[0], 0, 0, at[inside]] = weight[0, 0, tap]
+    return band
 
 
 def group_of(node: Node) -> int | None:

@@ -124,6 +124,17 @@ def tile(build: Build, node: Node) -> None:
     build.define(node, Tensor(value, build.shape_of(node), layout))
 
 
+def expand(build: Build, node: Node) -> None:
+    """Expand of one row or one column of pixels, or of one pixel: each as often as there are places."""
+    x, shape = build.tensor(node, 0), build.shape_of(node)
+    value = image(x)
+    if len(x.shape) != 4 or len(shape) != 4 or x.shape[:2] != shape[:2]:
+        raise Refusal(f"it repeats {list(x.shape)} to {list(shape)}, only rows and pixels of an image can be")
+    for axis, (size, result) in enumerate(zip(x.shape[2:], shape[2:], strict=True)):
+        value = resized(build, node, value, axis, np.arange(result) // (result // size))
+    build.define(node, Tensor(value, shape, Layout.NCHW))
+
+
 def scales_of(build: Build, node: Node, given: tuple[int, ...], result: tuple[int, ...]) -> list[float]:
     """The factor of each dimension, as the node says it or as the sizes have it."""
     index = 1 if _old(build, node) else 2
