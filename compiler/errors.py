@@ -104,7 +104,7 @@ class Limit:
 
     def __str__(self) -> str:
         head = self.attribute.partition(" of ")[0]
-        verb = "are" if head.endswith("s") and not head.endswith(("is", "ss")) else "is"
+        verb = "are" if head.endswith("s") and not head.endswith(("is", "ss", "ias")) else "is"
         return f"its {self.attribute} {verb} {self.found}, expected {self.allowed}"
 
 

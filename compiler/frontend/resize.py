@@ -36,7 +36,8 @@ def resize(build: Build, node: Node) -> None:
     if node.integer("antialias"):
         raise Refusal(Code.ATTRIBUTE, "antialias", 0, 1, help=LINEAR)
     if len(shape) != 4 or shape[:2] != x.shape[:2]:
-        allowed = f"[{x.shape[0]}, {x.shape[1]}, H, W] for any H and W"
+        of_images = f"[{x.shape[0]}, {x.shape[1]}, H, W]"
+        allowed = of_images if len(x.shape) == 4 else "of an image of four dimensions"
         raise Refusal(Code.SHAPE, "result shape", allowed, shape, help="change height and width only")
     scales = scales_of(build, node, x.shape, shape)
     if mode == "linear":
@@ -129,7 +130,12 @@ def expand(build: Build, node: Node) -> None:
     x, shape = build.tensor(node, 0), build.shape_of(node)
     value = image(x)
     if len(x.shape) != 4 or len(shape) != 4 or x.shape[:2] != shape[:2]:
-        raise Refusal(f"it repeats {list(x.shape)} to {list(shape)}, only rows and pixels of an image can be")
+        help = "expand rows and columns of images only"
+        found, allowed = (
+            f"{list(shape)} made of {list(x.shape)}",
+            "[N, C, H, W] made of four dimensions with that N and C",
+        )
+        raise Refusal(Code.SHAPE, "result shape", allowed, found, help=help)
     for axis, (size, result) in enumerate(zip(x.shape[2:], shape[2:], strict=True)):
         value = resized(build, node, value, axis, np.arange(result) // (result // size))
     build.define(node, Tensor(value, shape, Layout.NCHW))
