@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from compiler.errors import Diagnostic, UnreadableInput
+from tests.fuzz import __main__ as command
 from tests.fuzz import batch as batches
 from tests.fuzz.batch import batch
 from tests.fuzz.check import Differs, Outcome, examined
@@ -125,3 +126,11 @@ def test_float_nets_have_no_maximum_over_padding_alone() -> None:
         pooled = max_pool(net, net.x)
         assert (pooled is not None) == drawn
         assert pooled is None or np.abs(pooled.value).max() < 10
+
+
+def test_more_batches_than_processes_are_to_run(tmp_path: Path) -> None:
+    """Processes end after some batches, and others go on."""
+    count = command.BATCHES_OF_A_PROCESS + 1
+    found = list(command.results([(number, 1, str(tmp_path)) for number in range(count)], jobs=1))
+    assert len(found) == count
+    assert not any(finding for _, _, finding in found)
