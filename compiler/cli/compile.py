@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from compiler import VERSION
 from compiler.cli import CommandParser, guarded
 from compiler.cli.calibration import add_data_options, add_prune_options, preprocess_of, prune_of, pruning_text
 from compiler.cli.check import by_text, check, check_alone, counted, refuse_undone
-from compiler.cli.files import STREAM, check_writable, write_text
+from compiler.cli.files import STREAM, check_apart, check_writable, write_text
 from compiler.driver import COST_MODELS, MAPPING, Host, Options, compile_model, explain_mapping
 from compiler.errors import Diagnostic, UsageError
 from compiler.mapping.search import Effort
@@ -233,12 +232,8 @@ def _check_apart(given: argparse.Namespace) -> None:
         if given.json:
             raise UsageError(Diagnostic("usage", "--json and --mapping-out both write to stdout"))
         return
-    place, plan = (Path(os.path.realpath(one)) for one in (given.mapping_out, given.output_dir))
-    if plan in (place, *place.parents):
-        help = f"a plan has them in its {MAPPING} anyway"
-        raise UsageError(Diagnostic("usage", f"--mapping-out '{given.mapping_out}' lies in the plan", help=help))
-    if place == Path(os.path.realpath(given.model)):
-        raise UsageError(Diagnostic("usage", f"--mapping-out '{given.mapping_out}' is the model"))
+    read = {"the model itself": given.model, "the data of --calibration": given.calibration}
+    check_apart("--mapping-out", given.mapping_out, read, given.output_dir)
 
 
 def _mapping_of(plan: Plan) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +22,7 @@ from compiler.cli.calibration import (
     pruning_text,
 )
 from compiler.cli.compile import shapes_of
-from compiler.cli.files import STREAM, check_writable, write_files
+from compiler.cli.files import STREAM, check_apart, check_writable, write_files
 from compiler.errors import Diagnostic, UsageError
 from compiler.plan import json_bytes
 from compiler.prepare import Preparation, calibration_data, quantise_file
@@ -146,8 +145,12 @@ def run(argv: Sequence[str] | None) -> int:
         raise UsageError(Diagnostic("usage", "what should be calibrated with? --calibration DATA says it", help=help))
     if given.output_file == STREAM and given.json:
         raise UsageError(Diagnostic("usage", "--json and -o - both write to stdout"))
-    if os.path.realpath(given.output_file) == os.path.realpath(given.model):
-        raise UsageError(Diagnostic("usage", f"-o '{given.output_file}' is the model itself"))
+    read = {
+        "the model itself": given.model,
+        "the data of --calibration": given.calibration,
+        "the data of --evaluate": given.evaluate,
+    }
+    check_apart("-o", given.output_file, read)
     check_writable([given.output_file])
     method, percentile = given.method
     activations = Activations(given.activation == "int8", given.power_of_two, method, percentile)
