@@ -11,7 +11,14 @@ from typing import Any
 
 from compiler import VERSION
 from compiler.cli import CommandParser, guarded
-from compiler.cli.calibration import add_data_options, add_prune_options, preprocess_of, prune_of, pruning_text
+from compiler.cli.calibration import (
+    add_data_options,
+    add_prune_options,
+    preprocess_of,
+    prune_of,
+    pruning_text,
+    samples_of,
+)
 from compiler.cli.check import by_text, check, check_alone, counted, refuse_undone
 from compiler.cli.files import STREAM, check_apart, check_writable, write_text
 from compiler.driver import COST_MODELS, MAPPING, Host, Options, compile_model, explain_mapping
@@ -264,7 +271,9 @@ def run(argv: Sequence[str] | None) -> int:
         requantize=given.requantize or "",
         search=given.search or "",
         mapping=given.mapping or "",
-        preparation=Preparation(given.calibration or "", given.samples, preprocess_of(given), prune=prune_of(given)),
+        preparation=Preparation(
+            given.calibration or "", samples_of(given), preprocess_of(given), prune=prune_of(given)
+        ),
         host=Host.OFF if given.no_host else Host.AUTO,
         batch=given.batch,
     )
