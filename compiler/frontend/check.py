@@ -86,7 +86,8 @@ def check_header(model: onnx.ModelProto) -> None:
     nodes, outputs = len(model.graph.node) + len(model.functions), len(model.graph.output)
     if not nodes or not outputs:
         limit = Limit("numbers of nodes and outputs", "1 or more of each", f"{nodes} and {outputs}")
-        message = "the graph has no nodes or no outputs: nothing to compile"
+        missing = "nodes" if not nodes else "outputs"
+        message = f"the graph has no {missing}: nothing to compile"
         raise unsupported("nothing-to-compile", message, limit, "export the model with its operators and outputs")
 
 

@@ -75,6 +75,9 @@ def compare(source: onnx.ModelProto, result: onnx.ModelProto, samples: Samples) 
                     labels = None
                     note = f"folders are no classes of the model: there are {samples.folders}, it has {a.size}"
                 label = None if labels is None else int(labels[index])
+                if label is not None and not 0 <= label < a.size:
+                    what = f"a sample is labelled {label}, the model has {a.size} classes"
+                    raise UsageError(Diagnostic("labels", what, samples.place, help="classes count from 0"))
                 _count(scores.setdefault(name, Score()), a.ravel(), b.ravel(), label)
     sqnr = {name: _decibels(signal[name], noise[name]) for name in names}
     score = next(iter(scores.values()), None)
@@ -86,9 +89,6 @@ def _count(score: Score, a: Array, b: Array, label: int | None) -> None:
     score.agree += int(first[0] == second[0])
     if label is None:
         return
-    if not 0 <= label < a.size:
-        text = f"a sample is labelled {label}, the model has {a.size} classes"
-        raise UsageError(Diagnostic("labels", text, help="classes count from 0"))
     score.float_top1 += int(first[0] == label)
     score.int8_top1 += int(second[0] == label)
     score.float_top5 += int(label in first)

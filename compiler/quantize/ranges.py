@@ -104,8 +104,15 @@ def watch(
 def _not_finite(network: Network, name: str, number: int) -> UnreadableInput:
     maker = network.makers.get(name)
     place = NodeLocation(maker.name, maker.op_type) if maker is not None else ""
+    for stored in maker.input if maker is not None else ():
+        array = network.constant(stored)
+        if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
+            index = tuple(int(one) for one in np.argwhere(~np.isfinite(array))[0])
+            text = f"tensor '{name}' is not finite: constant '{stored}' holds {array[index]} at {list(index)}"
+            help = "export the model anew: its weights are damaged, or overflow where factors are folded into them"
+            return UnreadableInput(Diagnostic("calibration-values", text, place, help=help))
     text = f"tensor '{name}' is not finite on calibration sample {number}"
-    help = "look at the preprocessing: --scale, --mean and --std"
+    help = "look at the samples and, if they are images, at --scale, --mean and --std"
     return UnreadableInput(Diagnostic("calibration-values", text, place, help=help))
 
 
