@@ -72,7 +72,7 @@ def command() -> CommandParser:
         "--pass-pipeline",
         default=DEFAULT_PIPELINE,
         metavar="PASSES",
-        help="passes to run, as bscc-opt takes them",
+        help="passes to run, as bscc-opt takes them; --sparsity, --requantize, --search and --mapping go before it",
     )
     add(
         "--sparsity",
