@@ -151,10 +151,8 @@ def check_operators(model: onnx.ModelProto) -> None:
             )
             found.append(refused.at(place))
         elif not defs.has(node.op_type, version, ""):
-            allowed, help = (
-                f"one of ONNX opset {version}",
-                "check the operator's name, its domain and the model's opset",
-            )
+            allowed = f"one of ONNX opset {version}"
+            help = "check the operator's name, its domain and the model's opset"
             reason = f"ONNX opset {version} has no such operator"
             found.append(Refusal(Code.OPERATOR, "operator", allowed, node.op_type, help=help, reason=reason).at(place))
     if found:
