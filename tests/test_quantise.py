@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from compiler.errors import UnreadableInput, UsageError
+from compiler.errors import UnreadableInput, UnsupportedModel, UsageError
 from compiler.quantize import Quantised, Settings, is_quantised, quantise
 from compiler.quantize.accuracy import compare
 from compiler.quantize.fold import folded, session
@@ -328,6 +328,16 @@ def test_numbers_that_overflow_are_named_with_their_node() -> None:
     model, samples = net.finish(net.add("Mul", conv, conv)), [{"x": np.full(net.shape, 1e30, np.float32)}]
     with pytest.raises(UnreadableInput, match=r"'mul1' \(Mul\): error\[calibration-values\].*sample 0"):
         quantise(model, samples, Settings())
+
+
+def test_a_model_that_fails_as_it_runs_is_refused() -> None:
+    """onnxruntime takes weights for 5 channels until it meets an image of 3."""
+    net = FloatNet((1, 3, 8, 8))
+    net.channels[net.x] = 5
+    last = net.conv(net.x, 8)
+    model = net.finish(last)
+    with pytest.raises(UnsupportedModel, match=r"error\[onnxruntime\].*Name:'conv0'.*kernel channels: 5"):
+        quantise(model, net.samples(), Settings())
 
 
 def test_damaged_weights_are_no_fault_of_the_samples() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from compiler.errors import Diagnostic, UsageError
-from compiler.quantize.fold import session
+from compiler.quantize.fold import computed, session
 from compiler.quantize.network import Array
 from compiler.quantize.samples import Samples
 
@@ -66,7 +66,7 @@ def compare(source: onnx.ModelProto, result: onnx.ModelProto, samples: Samples) 
     scores: dict[str, Score] = {}
     labels, note = samples.labels, ""
     for index, feeds in enumerate(samples):
-        pairs = zip(float_run.run(names, dict(feeds)), int8_run.run(names, dict(feeds)), strict=True)
+        pairs = zip(computed(float_run, names, feeds), computed(int8_run, names, feeds), strict=True)
         for name, (a, b) in zip(names, pairs, strict=True):
             signal[name] += float(np.square(a, dtype=np.float64).sum())
             noise[name] += float(np.square(a.astype(np.float64) - b).sum())

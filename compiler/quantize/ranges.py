@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from compiler.errors import Diagnostic, NodeLocation, UnreadableInput
-from compiler.quantize.fold import session
+from compiler.quantize.fold import computed, session
 from compiler.quantize.network import Array, Network
 
 BINS = 4096
@@ -92,7 +92,7 @@ def watch(
         copy.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     runner = session(copy)
     for number, feeds in enumerate(samples):
-        values = dict(zip(watched, runner.run(watched, dict(feeds)), strict=True))
+        values = dict(zip(watched, computed(runner, watched, feeds), strict=True))
         values.update({name: feeds[name] for name in given})
         for name, array in values.items():
             if not np.isfinite(array).all():
