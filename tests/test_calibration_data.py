@@ -258,8 +258,8 @@ def test_labels_that_are_no_classes() -> None:
     made, net = classifier()
     feeds = net.samples(2)
     kinds = {"x": np.dtype(np.float32)}
-    wrong = Samples(2, lambda index: feeds[index], "", np.array([0, 7]), kinds=kinds)
-    with pytest.raises(UsageError, match="labelled 7, the model has 7 classes"):
+    wrong = Samples(2, lambda index: feeds[index], "", np.array([0, 7]), kinds=kinds, place="a.npz")
+    with pytest.raises(UsageError, match=r"^a.npz: error\[labels\]: a sample is labelled 7, the model has 7 classes"):
         compare(made, made, wrong)
     folders = Samples(2, lambda index: feeds[index], "", np.array([0, 1]), kinds=kinds, folders=2)
     found = compare(made, made, folders).json()

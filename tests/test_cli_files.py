@@ -13,7 +13,9 @@ import pytest
 
 from compiler.cli import guarded, shown
 from compiler.cli.assemble import main as bscc_asm
+from compiler.cli.compile import main as bscc
 from compiler.cli.files import check_writable, read_text, write_files
+from compiler.cli.quantize import main as bscc_quantize
 from compiler.cli.simulate import main as bscc_sim
 from compiler.encoding.isa import assemble
 from compiler.errors import Diagnostic, UnreadableInput, UsageError
@@ -100,6 +102,32 @@ def test_results_of_a_simulation_come_together(tmp_path: Path, capsys: Capture) 
     assert bscc_sim([*words, "--timing", "/dev/null", "--trace", "/dev/null"]) == 0
     assert names(tmp_path) == ["plan", "x.npz", "y.npz"]
     assert capsys.readouterr().err.count("error[") == 1
+
+
+def test_nothing_is_written_over_what_is_read(tmp_path: Path, capsys: Capture) -> None:
+    """A slip in a command line costs no data, and no plan whose digests then no longer hold."""
+    plan = small_plan(tmp_path / "plan")
+    samples, model = tmp_path / "x.npz", tmp_path / "model.onnx"
+    np.savez(samples, x=np.zeros((1, 3, 2, 3), np.float32))
+    model.write_bytes(b"never read")
+    (tmp_path / "link").symlink_to(samples)
+    simulate = [str(plan), "--input", str(samples)]
+    quantize = [str(model), "--calibration", str(samples)]
+    compile = [*quantize, "-o", str(tmp_path / "new"), "--mapping-out"]
+    for run, words, place, why in (
+        (bscc_sim, [*simulate, "--output"], samples, "--output 'PLACE' is the data of --input"),
+        (bscc_sim, [*simulate, "--timing"], tmp_path / "link", "--timing 'PLACE' is the data of --input"),
+        (bscc_sim, [*simulate, "--timing"], plan / "timing.json", "--timing 'PLACE' lies in the plan"),
+        (bscc_quantize, [*quantize, "-o"], samples, "-o 'PLACE' is the data of --calibration"),
+        (bscc_quantize, [*quantize, "--evaluate", str(plan), "-o"], model, "-o 'PLACE' is the model itself"),
+        (bscc, compile, model, "--mapping-out 'PLACE' is the model itself"),
+        (bscc, compile, samples, "--mapping-out 'PLACE' is the data of --calibration"),
+        (bscc, compile, tmp_path / "new/m.json", "--mapping-out 'PLACE' lies in the plan"),
+    ):
+        before = {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()}
+        assert run([*words, str(place)]) == 2
+        assert f"error[usage]: {why.replace('PLACE', str(place))}\n" in capsys.readouterr().err
+        assert {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()} == before
 
 
 def test_errors_are_counted_where_there_are_many(tmp_path: Path, capsys: Capture) -> None:

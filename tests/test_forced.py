@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 from compiler.driver import MAPPING, Compiled, Options, compile_in_memory
+from compiler.driver.options import full_pipeline
 from compiler.errors import BsccError, UsageError
 from compiler.pipeline import DEFAULT_PIPELINE
 from tests.model_cases import PAD1, Case
@@ -130,6 +131,12 @@ def test_what_is_no_file_of_mappings(text: str, model: Path, tmp_path: Path) -> 
     assert (caught.value.exit_code, caught.value.diagnostic.code) == (3, "mapping-file")
 
 
+def test_bytes_that_are_no_text(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.json").write_bytes(b'{"schema": "\xff"}')
+    with pytest.raises(BsccError, match=r"error\[mapping-file\].*it is not UTF-8 text, byte 12 is 0xff"):
+        compiled(model, str(tmp_path / "own.json"))
+
+
 def test_a_file_that_is_not_there(model: Path, tmp_path: Path) -> None:
     with pytest.raises(BsccError, match="No such file") as caught:
         compiled(model, str(tmp_path / "absent.json"))
@@ -144,6 +151,15 @@ def test_words_of_options_that_there_are_not(word: str, model: Path) -> None:
     """The library says what the command line says."""
     with pytest.raises(UsageError, match=f"'{word}'"):
         compile_in_memory(model, WRONG[word])
+
+
+def test_options_go_before_the_pipeline() -> None:
+    """As the help says; what an option leaves open is as the pipeline has it."""
+    said = {"fold-quantization": "requantize=fast", "block-compaction": "mode=off", "choose-tiles": "search=full"}
+    pipeline = ",".join(f"{name}{{{said[name]}}}" if name in said else name for name in DEFAULT_PIPELINE.split(","))
+    found = full_pipeline(Options(pipeline=pipeline, requantize="exact", sparsity="require")).text(every=True)
+    assert "requantize=exact" in found and "mode=require" in found and "search=full" in found
+    assert "search=fast" in full_pipeline(Options(pipeline=pipeline, search="fast")).text(every=True)
 
 
 @pytest.mark.parametrize("count", [0, -3])

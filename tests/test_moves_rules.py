@@ -13,9 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compiler.errors import UnsupportedModel
 from compiler.frontend.graph import Graph, Node
+from compiler.frontend.reasons import Refusal
 from compiler.frontend.resize import places, sources
 from compiler.frontend.transposed import phase_of
-from compiler.frontend.values import Build, Refusal
+from compiler.frontend.values import Build
 from compiler.ir import FuncOp, Module, Rewriter
 from compiler.mapping.patterns import Task
 from compiler.mapping.places import Spread, clipped, part_storage, spread_tasks

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from compiler.errors import UnreadableInput, UsageError
+from compiler.errors import UnreadableInput, UnsupportedModel, UsageError
 from compiler.quantize import Quantised, Settings, is_quantised, quantise
 from compiler.quantize.accuracy import compare
 from compiler.quantize.fold import folded, session
@@ -321,8 +321,36 @@ def test_numbers_that_overflow_are_named_with_their_node() -> None:
     net = FloatNet((1, 3, 8, 8))
     huge = net.add("Mul", net.conv(net.x, 8), net.store(np.full((1, 8, 1, 1), 3e38, np.float32)))
     last = net.add("Mul", huge, net.conv(net.x, 8))
-    with pytest.raises(UnreadableInput, match=r"(?s)error\[calibration-values\].*sample 0"):
+    with pytest.raises(UnreadableInput, match=r"(?s)error\[calibration-values\].*holds inf.*overflow where factors"):
         made(net, last)
+    net = FloatNet((1, 3, 8, 8))
+    conv = net.conv(net.x, 8)
+    model, samples = net.finish(net.add("Mul", conv, conv)), [{"x": np.full(net.shape, 1e30, np.float32)}]
+    with pytest.raises(UnreadableInput, match=r"'mul1' \(Mul\): error\[calibration-values\].*sample 0"):
+        quantise(model, samples, Settings())
+
+
+def test_a_model_that_fails_as_it_runs_is_refused() -> None:
+    """onnxruntime takes weights for 5 channels until it meets an image of 3."""
+    net = FloatNet((1, 3, 8, 8))
+    net.channels[net.x] = 5
+    last = net.conv(net.x, 8)
+    model = net.finish(last)
+    with pytest.raises(UnsupportedModel, match=r"error\[onnxruntime\].*Name:'conv0'.*kernel channels: 5"):
+        quantise(model, net.samples(), Settings())
+
+
+def test_damaged_weights_are_no_fault_of_the_samples() -> None:
+    net = FloatNet((1, 3, 8, 8))
+    last = net.conv(net.x, 8)
+    damaged = numpy_helper.to_array(net.stored[0]).copy()
+    damaged[1, 2, 0, 1] = np.nan
+    net.stored[0].CopyFrom(numpy_helper.from_array(damaged, net.stored[0].name))
+    with pytest.raises(UnreadableInput) as caught:
+        made(net, last)
+    found = caught.value.diagnostic
+    assert str(found.place) == f"node '{last}' (Conv)" and found.help.startswith("export the model anew")
+    assert found.message == f"tensor '{last}' is not finite: constant 'constant0' holds nan at [1, 2, 0, 1]"
 
 
 def test_a_model_is_quantised_if_any_operator_is() -> None:

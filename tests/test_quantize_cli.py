@@ -131,6 +131,13 @@ def test_bscc_takes_a_float_model_with_calibration(digits: Path, arrays: Path, t
     assert not manifest["quantisation"]["synthetic"]
 
 
+def test_options_of_data_need_data(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--samples", "5"], ["--mean", "0.5"]):
+        assert bscc([str(small), "-o", str(tmp_path / "plan"), *words]) == 2
+        assert f"error[usage]: {words[0]} is given without --calibration\n" in capsys.readouterr().err
+    assert not (tmp_path / "plan").exists()
+
+
 def test_bscc_takes_a_float_model_without_samples_and_warns(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -235,6 +242,7 @@ def test_quantised_models_are_left_alone(tmp_path: Path, samples: Path, capsys: 
         (["--calibration", "SAMPLES", "--method", "percentile=10"], 2, "percentile of 10"),
         (["--calibration", "SAMPLES", "--method", "minmax=3"], 2, "is not minmax, entropy or percentile"),
         (["--calibration", "SAMPLES", "--samples", "0"], 2, "no number above 0"),
+        (["--calibration", "SAMPLES", "--evaluate-samples", "2"], 2, "--evaluate-samples is given without --evaluate"),
         (["--calibration", "SAMPLES", "--mean", "1,a"], 2, "'a' is no number"),
         (["--calibration", "SAMPLES", "--crop", "0x3"], 2, "not HEIGHTxWIDTH"),
         (["--calibration", "SAMPLES", "--bgr"], 2, "preprocessing is for folders of images"),

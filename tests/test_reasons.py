@@ -18,6 +18,7 @@ from compiler.frontend.refusals import refusals
 from tests.bad_cases import bad_cases
 from tests.bad_formats import format_cases
 from tests.bad_models import Bad
+from tests.floatnets import FloatNet
 from tests.hostnets import NETS
 from tests.netbuilder import Style
 from tests.netmoves import Moves
@@ -120,3 +121,12 @@ def test_a_sentence_alone_is_what_was_found() -> None:
     assert Reason.of(one) is one
     facts_of = Limit("sums", "8", "9")
     assert Reason.of(Diagnostic("accumulator", "sums can reach 9", limit=facts_of)).limit is facts_of
+
+
+def test_no_way_out_leads_to_an_input() -> None:
+    """`--output` takes what the model computes, so that it is no help for the first node."""
+    for first in (False, True):
+        net = FloatNet((1, 3, 8, 8))
+        graph = read_graph("model", model=net.finish(net.add("Softmax", net.x if first else net.conv(net.x, 8))))
+        (softmax,) = (one for one in refusals(graph).values() if one.code == "unsupported-op")
+        assert softmax.help and ("--output" in softmax.help) is not first

@@ -62,7 +62,7 @@ def add_data_options(parser: CommandParser) -> None:
         metavar="DATA",
         help="samples to calibrate with: a folder of images (or of one folder for each class), .npz or .npy",
     )
-    add("--samples", type=positive, default=MOST_SAMPLES, metavar="N", help=f"at most so many ({MOST_SAMPLES})")
+    add("--samples", type=positive, metavar="N", help=f"at most so many ({MOST_SAMPLES})")
     add("--scale", type=number, metavar="FACTOR", help="images: (pixel * FACTOR - mean) / std (1/255)")
     add("--mean", type=numbers, metavar="R,G,B", help="images: one number or one for each channel (0)")
     add("--std", type=numbers, metavar="R,G,B", help="images: one number or one for each channel (1)")
@@ -78,6 +78,14 @@ def add_image_options(parser: CommandParser) -> None:
     order = parser.add_mutually_exclusive_group()
     order.add_argument("--rgb", dest="bgr", action="store_const", const=False, help="images: red first (the default)")
     order.add_argument("--bgr", dest="bgr", action="store_const", const=True, help="images: blue first")
+
+
+def samples_of(given: argparse.Namespace) -> int:
+    """How many samples are taken at most."""
+    if given.samples is not None and given.calibration is None:
+        help = "it says how many of those samples are taken"
+        raise UsageError(Diagnostic("usage", "--samples is given without --calibration", help=help))
+    return given.samples or MOST_SAMPLES
 
 
 def preprocess_of(given: argparse.Namespace) -> Preprocess | None:

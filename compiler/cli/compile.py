@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +11,16 @@ from typing import Any
 
 from compiler import VERSION
 from compiler.cli import CommandParser, guarded
-from compiler.cli.calibration import add_data_options, add_prune_options, preprocess_of, prune_of, pruning_text
+from compiler.cli.calibration import (
+    add_data_options,
+    add_prune_options,
+    preprocess_of,
+    prune_of,
+    pruning_text,
+    samples_of,
+)
 from compiler.cli.check import by_text, check, check_alone, counted, refuse_undone
-from compiler.cli.files import STREAM, check_writable, write_text
+from compiler.cli.files import STREAM, check_apart, check_writable, write_text
 from compiler.driver import COST_MODELS, MAPPING, Host, Options, compile_model, explain_mapping
 from compiler.errors import Diagnostic, UsageError
 from compiler.mapping.search import Effort
@@ -66,7 +72,7 @@ def command() -> CommandParser:
         "--pass-pipeline",
         default=DEFAULT_PIPELINE,
         metavar="PASSES",
-        help="passes to run, as bscc-opt takes them",
+        help="passes to run, as bscc-opt takes them; --sparsity, --requantize, --search and --mapping go before it",
     )
     add(
         "--sparsity",
@@ -233,12 +239,8 @@ def _check_apart(given: argparse.Namespace) -> None:
         if given.json:
             raise UsageError(Diagnostic("usage", "--json and --mapping-out both write to stdout"))
         return
-    place, plan = (Path(os.path.realpath(one)) for one in (given.mapping_out, given.output_dir))
-    if plan in (place, *place.parents):
-        help = f"a plan has them in its {MAPPING} anyway"
-        raise UsageError(Diagnostic("usage", f"--mapping-out '{given.mapping_out}' lies in the plan", help=help))
-    if place == Path(os.path.realpath(given.model)):
-        raise UsageError(Diagnostic("usage", f"--mapping-out '{given.mapping_out}' is the model"))
+    read = {"the model itself": given.model, "the data of --calibration": given.calibration}
+    check_apart("--mapping-out", given.mapping_out, read, given.output_dir)
 
 
 def _mapping_of(plan: Plan) -> str:
@@ -269,7 +271,9 @@ def run(argv: Sequence[str] | None) -> int:
         requantize=given.requantize or "",
         search=given.search or "",
         mapping=given.mapping or "",
-        preparation=Preparation(given.calibration or "", given.samples, preprocess_of(given), prune=prune_of(given)),
+        preparation=Preparation(
+            given.calibration or "", samples_of(given), preprocess_of(given), prune=prune_of(given)
+        ),
         host=Host.OFF if given.no_host else Host.AUTO,
         batch=given.batch,
     )

@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,20 @@ def check_writable(paths: Iterable[str]) -> None:
         if path != STREAM:
             with _said(path):
                 _target(path)
+
+
+def check_apart(option: str, path: str, read: Mapping[str, str | None], plan: str | None = None) -> None:
+    """Refuse to write what `option` asks for over a file that the command reads, named by what it is to the user, or
+    into a plan, which holds its own files only."""
+    if path == STREAM or _is_special(Path(path)):
+        return
+    place = Path(os.path.realpath(path))
+    if plan is not None and Path(os.path.realpath(plan)) in (place, *place.parents):
+        help = "give a place outside: a plan holds its own files only"
+        raise UsageError(Diagnostic("usage", f"{option} '{path}' lies in the plan", help=help))
+    for what, source in read.items():
+        if source is not None and place == Path(os.path.realpath(source)):
+            raise UsageError(Diagnostic("usage", f"{option} '{path}' is {what}", help="give another place"))
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,9 +20,10 @@ from compiler.cli.calibration import (
     preprocess_of,
     prune_of,
     pruning_text,
+    samples_of,
 )
 from compiler.cli.compile import shapes_of
-from compiler.cli.files import STREAM, check_writable, write_files
+from compiler.cli.files import STREAM, check_apart, check_writable, write_files
 from compiler.errors import Diagnostic, UsageError
 from compiler.plan import json_bytes
 from compiler.prepare import Preparation, calibration_data, quantise_file
@@ -65,7 +65,7 @@ def command() -> CommandParser:
     add("--shape", action="append", default=[], metavar="NAME=1x3x224x224", help="bind a dynamic input's shape")
     add_prune_options(parser)
     add("--evaluate", metavar="DATA", help="samples to compare float and int8 on (those of the calibration)")
-    add("--evaluate-samples", type=positive, default=EVALUATED, metavar="N", help=f"at most so many ({EVALUATED})")
+    add("--evaluate-samples", type=positive, metavar="N", help=f"at most so many ({EVALUATED})")
     add("--json", action="store_true", help="print the report as JSON")
     add("-q", "--quiet", action="store_true", help="print nothing but errors")
     add("-v", "--verbose", action="store_true", help="say each step on stderr")
@@ -144,22 +144,29 @@ def run(argv: Sequence[str] | None) -> int:
     if given.calibration is None:
         help = "bscc itself takes a float model without any, for times only"
         raise UsageError(Diagnostic("usage", "what should be calibrated with? --calibration DATA says it", help=help))
+    if given.evaluate_samples is not None and given.evaluate is None:
+        help = "it says how many of those samples are compared"
+        raise UsageError(Diagnostic("usage", "--evaluate-samples is given without --evaluate", help=help))
     if given.output_file == STREAM and given.json:
         raise UsageError(Diagnostic("usage", "--json and -o - both write to stdout"))
-    if os.path.realpath(given.output_file) == os.path.realpath(given.model):
-        raise UsageError(Diagnostic("usage", f"-o '{given.output_file}' is the model itself"))
+    read = {
+        "the model itself": given.model,
+        "the data of --calibration": given.calibration,
+        "the data of --evaluate": given.evaluate,
+    }
+    check_apart("-o", given.output_file, read)
     check_writable([given.output_file])
     method, percentile = given.method
     activations = Activations(given.activation == "int8", given.power_of_two, method, percentile)
     settings = Settings(activations, given.per_channel, tuple(given.exclude))
-    asked = Preparation(given.calibration, given.samples, preprocess_of(given), settings, prune_of(given))
+    asked = Preparation(given.calibration, samples_of(given), preprocess_of(given), settings, prune_of(given))
     progress = _progress(given)
     shapes = shapes_of(given.shape)
     quantised, calibrated, _ = quantise_file(Path(given.model), shapes, (), asked, progress)
     samples = calibrated
     if given.evaluate:
         samples = calibration_data(
-            quantised.source, replace(asked, calibration=given.evaluate, samples=given.evaluate_samples)
+            quantised.source, replace(asked, calibration=given.evaluate, samples=given.evaluate_samples or EVALUATED)
         )
     progress("compare")
     accuracy = compare(quantised.source, quantised.model, samples)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.cli import CommandParser, guarded, simulate_parts
-from compiler.cli.files import STREAM, check_writable, write_files
+from compiler.cli.files import STREAM, check_apart, check_writable, write_files
 from compiler.cli.instructions import ALL, Found, look, said
 from compiler.errors import Diagnostic, UnreadableInput, UsageError
 from compiler.plan import LAYERS, PROGRAM, ArrayPlan, PartedPlan, Plan, json_bytes
@@ -112,6 +112,8 @@ def _check(options: argparse.Namespace) -> None:
     if options.output == STREAM:
         raise UsageError(Diagnostic("usage", "--output writes an archive: it needs a file"))
     _check_apart(_paths(options), options.json)
+    for option, path in _paths(options).items():
+        check_apart(option, path, {"the data of --input": options.input}, options.plan)
 
 
 def _check_apart(paths: Mapping[str, str], json: bool) -> None:

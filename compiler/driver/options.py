@@ -29,7 +29,10 @@ class Host(StrEnum):
 
 @dataclass(frozen=True)
 class Options:
-    """What a compilation was asked for; the text form goes into the manifest."""
+    """What a compilation was asked for; the text form goes into the manifest.
+
+    `sparsity`, `requantize`, `search` and `mapping`, where they are given, go before what the pipeline says of them.
+    """
 
     target: str = "aie2-4x4"
     pipeline: str = DEFAULT_PIPELINE

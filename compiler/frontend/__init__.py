@@ -9,8 +9,9 @@ qoperators, widths, batchnorm   other forms of a model as the one that handlers 
 batch      which models leave images apart, and the graph of one image
 foreign    shapes behind operators of other domains
 graph      that graph as plain values
-refusals   which of its nodes cannot be translated, all in one go
 reasons    the facts of a refusal: what, which limit, what was found, what to change
+refusals   which of its nodes cannot be translated, all in one go; advice of operators that nobody knows
+sides      which nodes the host has, with what is around them there
 partition  cuts it into parts for the array and for the host, by what work counts
 translate, and the handlers beside it: nodes to operations
 """

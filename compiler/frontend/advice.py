@@ -27,9 +27,9 @@ def unknown_operator(graph: Graph, node: Node, functions: Functions) -> Reason:
         return _unsupported(node, name, f"{name} {dynamic}", STATIC, "one whose scales are constants")
     if node.op_type.startswith("QLinear") or node.op_type == "QGemm":
         return _unsupported(node, name, f"{name} is not supported in this form", STATIC, "one of docs/models.md")
-    tail = (
-        f"'--output {text(node.inputs[0])}' compiles up to its input" if node.op_type in _TAILS and node.inputs else ""
-    )
+    tail = ""
+    if node.op_type in _TAILS and node.inputs and node.inputs[0] not in graph.inputs:
+        tail = f"'--output {text(node.inputs[0])}' compiles up to its input"
     if not node.domain and node.op_type in FUNCTIONS:
         found = refusal(graph, node, functions.sources).at(node.loc)
         return replace(found, help=f"{found.help}; {tail}") if tail else found

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from compiler.errors import fuse
 from compiler.frontend.dense import QUANTISE, bias_value
 from compiler.frontend.graph import Array, Node
+from compiler.frontend.reasons import Code, Refusal
 from compiler.frontend.simple import floats
-from compiler.frontend.values import PER_TENSOR, Build, Code, Constant, Refusal, Tensor, quant_from, unordered_pair
+from compiler.frontend.values import PER_TENSOR, Build, Constant, Tensor, quant_from, unordered_pair
 from compiler.ir import Op, TensorType, Value
 from compiler.numerics import decompose
 from dialects import nn

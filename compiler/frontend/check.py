@@ -86,7 +86,8 @@ def check_header(model: onnx.ModelProto) -> None:
     nodes, outputs = len(model.graph.node) + len(model.functions), len(model.graph.output)
     if not nodes or not outputs:
         limit = Limit("numbers of nodes and outputs", "1 or more of each", f"{nodes} and {outputs}")
-        message = "the graph has no nodes or no outputs: nothing to compile"
+        missing = "nodes" if not nodes else "outputs"
+        message = f"the graph has no {missing}: nothing to compile"
         raise unsupported("nothing-to-compile", message, limit, "export the model with its operators and outputs")
 
 
@@ -150,10 +151,8 @@ def check_operators(model: onnx.ModelProto) -> None:
             )
             found.append(refused.at(place))
         elif not defs.has(node.op_type, version, ""):
-            allowed, help = (
-                f"one of ONNX opset {version}",
-                "check the operator's name, its domain and the model's opset",
-            )
+            allowed = f"one of ONNX opset {version}"
+            help = "check the operator's name, its domain and the model's opset"
             reason = f"ONNX opset {version} has no such operator"
             found.append(Refusal(Code.OPERATOR, "operator", allowed, node.op_type, help=help, reason=reason).at(place))
     if found:

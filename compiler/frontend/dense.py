@@ -10,19 +10,8 @@ from numpy.typing import NDArray
 
 from compiler.blocks import Weights, as_int8
 from compiler.frontend.graph import Array, Node
-from compiler.frontend.values import (
-    PER_CHANNEL,
-    Build,
-    Code,
-    Constant,
-    Refusal,
-    Tensor,
-    bad_scale,
-    image,
-    plane,
-    reordered,
-    spread,
-)
+from compiler.frontend.reasons import Code, Refusal
+from compiler.frontend.values import PER_CHANNEL, Build, Constant, Tensor, bad_scale, image, plane, reordered, spread
 from compiler.frontend.windows import Window, idle_ends, window
 from compiler.ir import TensorType, Value
 from dialects import nn

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from compiler.frontend.graph import Node
+from compiler.frontend.reasons import Code, Refusal
 from compiler.frontend.simple import floats
-from compiler.frontend.values import Build, Code, Refusal, Tensor
+from compiler.frontend.values import Build, Tensor
 from compiler.ir import TensorType, Value
 from dialects import nn
 from dialects.nn import Layout

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from compiler.frontend.graph import Node
-from compiler.frontend.values import Build, Code, Refusal, Tensor, image, reordered, unknown_shape
+from compiler.frontend.reasons import Code, Refusal
+from compiler.frontend.values import Build, Tensor, image, reordered, unknown_shape
 from compiler.ir import TensorType, Value
 from dialects import nn
 from dialects.nn import Layout

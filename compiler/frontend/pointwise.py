@@ -17,7 +17,8 @@ from compiler.errors import fuse
 from compiler.frontend.check import text
 from compiler.frontend.graph import Graph, Node
 from compiler.frontend.load import first_line
-from compiler.frontend.values import Build, Code, Refusal, Tensor, quant_from
+from compiler.frontend.reasons import Code, Refusal
+from compiler.frontend.values import Build, Tensor, quant_from
 from dialects import nn
 
 BYTES = ("int8", "uint8")

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from compiler.frontend.graph import Node
 from compiler.frontend.moves import NONE, picked
+from compiler.frontend.reasons import Code, Refusal
 from compiler.frontend.simple import floats
-from compiler.frontend.values import Build, Code, Refusal, Tensor, image
+from compiler.frontend.values import Build, Tensor, image
 from compiler.ir import TensorType, Value
 from dialects import nn
 from dialects.nn import Layout
@@ -131,10 +132,8 @@ def expand(build: Build, node: Node) -> None:
     value = image(x)
     if len(x.shape) != 4 or len(shape) != 4 or x.shape[:2] != shape[:2]:
         help = "expand rows and columns of images only"
-        found, allowed = (
-            f"{list(shape)} made of {list(x.shape)}",
-            "[N, C, H, W] made of four dimensions with that N and C",
-        )
+        found = f"{list(shape)} made of {list(x.shape)}"
+        allowed = "[N, C, H, W] made of four dimensions with that N and C"
         raise Refusal(Code.SHAPE, "result shape", allowed, found, help=help)
     for axis, (size, result) in enumerate(zip(x.shape[2:], shape[2:], strict=True)):
         value = resized(build, node, value, axis, np.arange(result) // (result // size))

@@ -11,12 +11,11 @@ from compiler.errors import IRError
 from compiler.frontend.check import text
 from compiler.frontend.graph import Node
 from compiler.frontend.moves import shuffled, squares
+from compiler.frontend.reasons import Code, Refusal
 from compiler.frontend.values import (
     PER_TENSOR,
     Build,
-    Code,
     Constant,
-    Refusal,
     Tensor,
     bad_scale,
     check_scale_type,

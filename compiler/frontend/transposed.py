@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from compiler.frontend.dense import bias_value, integers, optional_constant, wrong_channels
 from compiler.frontend.graph import Node
 from compiler.frontend.moves import picked
-from compiler.frontend.values import Build, Code, Refusal, Tensor, image, spread
+from compiler.frontend.reasons import Code, Refusal
+from compiler.frontend.values import Build, Tensor, image, spread
 from dialects import nn
 from dialects.nn import Layout
 

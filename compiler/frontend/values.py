@@ -208,6 +208,3 @@ def spread(scales: NDArray[np.float32], count: int) -> NDArray[np.float32]:
         allowed = f"1, or {count} for as many output channels"
         raise Refusal(Code.QUANTISATION, "number of scales", allowed, scales.size, help=PER_CHANNEL)
     return np.ascontiguousarray(np.broadcast_to(scales.reshape(-1), (count,)))
-
-
-__all__ = ["Build", "Code", "Constant", "Refusal", "Tensor", "image", "plane", "quant_from", "spread"]

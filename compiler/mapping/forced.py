@@ -55,6 +55,8 @@ class Forced:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:  # a number of very many digits is a plain ValueError
             why = error.strerror if isinstance(error, OSError) else error
+            if isinstance(error, UnicodeDecodeError):
+                why = f"it is not UTF-8 text, byte {error.start} is {error.object[error.start]:#04x}"
             raise UnreadableInput(Diagnostic("mapping-file", f"cannot be read: {why}", path)) from None
         entries = _entries(data, ("schema",), ("target", "core", "layers", "tensors"), "the file", path)
         if type(entries["schema"]) is not int or entries["schema"] != SCHEMA:

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from compiler.errors import Diagnostic, UsageError
-from compiler.quantize.fold import session
+from compiler.quantize.fold import computed, session
 from compiler.quantize.network import Array
 from compiler.quantize.samples import Samples
 
@@ -66,7 +66,7 @@ def compare(source: onnx.ModelProto, result: onnx.ModelProto, samples: Samples) 
     scores: dict[str, Score] = {}
     labels, note = samples.labels, ""
     for index, feeds in enumerate(samples):
-        pairs = zip(float_run.run(names, dict(feeds)), int8_run.run(names, dict(feeds)), strict=True)
+        pairs = zip(computed(float_run, names, feeds), computed(int8_run, names, feeds), strict=True)
         for name, (a, b) in zip(names, pairs, strict=True):
             signal[name] += float(np.square(a, dtype=np.float64).sum())
             noise[name] += float(np.square(a.astype(np.float64) - b).sum())
@@ -75,6 +75,9 @@ def compare(source: onnx.ModelProto, result: onnx.ModelProto, samples: Samples) 
                     labels = None
                     note = f"folders are no classes of the model: there are {samples.folders}, it has {a.size}"
                 label = None if labels is None else int(labels[index])
+                if label is not None and not 0 <= label < a.size:
+                    what = f"a sample is labelled {label}, the model has {a.size} classes"
+                    raise UsageError(Diagnostic("labels", what, samples.place, help="classes count from 0"))
                 _count(scores.setdefault(name, Score()), a.ravel(), b.ravel(), label)
     sqnr = {name: _decibels(signal[name], noise[name]) for name in names}
     score = next(iter(scores.values()), None)
@@ -86,9 +89,6 @@ def _count(score: Score, a: Array, b: Array, label: int | None) -> None:
     score.agree += int(first[0] == second[0])
     if label is None:
         return
-    if not 0 <= label < a.size:
-        text = f"a sample is labelled {label}, the model has {a.size} classes"
-        raise UsageError(Diagnostic("labels", text, help="classes count from 0"))
     score.float_top1 += int(first[0] == label)
     score.int8_top1 += int(second[0] == label)
     score.float_top5 += int(label in first)

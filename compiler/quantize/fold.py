@@ -8,6 +8,7 @@ zero, so zero blocks stay.  A batch norm that has no convolution before it becom
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import onnxruntime as ort
 from onnx import helper
 
 from compiler.errors import Limit, Reason, UnsupportedModel
-from compiler.quantize.network import Network, store
+from compiler.quantize.network import Array, Network, store
 
 
 def session_options(level: ort.GraphOptimizationLevel) -> ort.SessionOptions:
@@ -37,11 +38,20 @@ def session(model: onnx.ModelProto) -> ort.InferenceSession:
         raise _refused(error) from None
 
 
-def _refused(error: Exception) -> UnsupportedModel:
+def computed(runner: ort.InferenceSession, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
+    """These tensors of a sample; some of what is wrong with a model shows only as it runs."""
+    try:
+        return [np.asarray(one) for one in runner.run(list(names), dict(feeds))]
+    except Exception as error:  # as above
+        raise _refused(error, "mend the node that is named, or calibrate with samples that it takes") from None
+
+
+def _refused(
+    error: Exception, help: str = "quantise it with the tool that it was made for, and give bscc the QDQ model"
+) -> UnsupportedModel:
     lines = str(error).strip().splitlines()
     said = lines[0] if lines else type(error).__name__
     limit = Limit("float model", "one that onnxruntime runs", said)
-    help = "quantise it with the tool that it was made for, and give bscc the QDQ model"
     text = f"onnxruntime does not run the float model: {said}"
     return UnsupportedModel(Reason("onnxruntime", text, help=help, limit=limit))
 

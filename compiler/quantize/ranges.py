@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from compiler.errors import Diagnostic, NodeLocation, UnreadableInput
-from compiler.quantize.fold import session
+from compiler.quantize.fold import computed, session
 from compiler.quantize.network import Array, Network
 
 BINS = 4096
@@ -92,7 +92,7 @@ def watch(
         copy.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     runner = session(copy)
     for number, feeds in enumerate(samples):
-        values = dict(zip(watched, runner.run(watched, dict(feeds)), strict=True))
+        values = dict(zip(watched, computed(runner, watched, feeds), strict=True))
         values.update({name: feeds[name] for name in given})
         for name, array in values.items():
             if not np.isfinite(array).all():
@@ -104,8 +104,15 @@ def watch(
 def _not_finite(network: Network, name: str, number: int) -> UnreadableInput:
     maker = network.makers.get(name)
     place = NodeLocation(maker.name, maker.op_type) if maker is not None else ""
+    for stored in maker.input if maker is not None else ():
+        array = network.constant(stored)
+        if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
+            index = tuple(int(one) for one in np.argwhere(~np.isfinite(array))[0])
+            text = f"tensor '{name}' is not finite: constant '{stored}' holds {array[index]} at {list(index)}"
+            help = "export the model anew: its weights are damaged, or overflow where factors are folded into them"
+            return UnreadableInput(Diagnostic("calibration-values", text, place, help=help))
     text = f"tensor '{name}' is not finite on calibration sample {number}"
-    help = "look at the preprocessing: --scale, --mean and --std"
+    help = "look at the samples and, if they are images, at --scale, --mean and --std"
     return UnreadableInput(Diagnostic("calibration-values", text, place, help=help))
 
 

@@ -29,7 +29,7 @@ Feeds = Mapping[str, Array]
 class Samples:
     """Samples for a model, read one by one when they are needed.
 
-    `labels` are classes from 0; if folders give them, `folders` is how many there are.
+    `labels` are classes from 0; if folders give them, `folders` is how many there are. `place` is the file or folder.
     """
 
     count: int
@@ -41,6 +41,7 @@ class Samples:
     kinds: Mapping[str, np.dtype[Any]] = field(default_factory=dict)
     synthetic: bool = False
     folders: int = 0
+    place: str = ""
 
     def __iter__(self) -> Iterator[Feeds]:
         for index in range(self.count):
@@ -65,7 +66,8 @@ class Samples:
 def samples_of(path: str, model: onnx.ModelProto, preprocess: Preprocess | None) -> Samples:
     """The samples in a folder or a file; `preprocess` is for images, none means the defaults."""
     kinds = {one.name: _kind(one) for one in model.graph.input}
-    return replace(_found(path, {one.name: _shape(one) for one in model.graph.input}, preprocess), kinds=kinds)
+    found = _found(path, {one.name: _shape(one) for one in model.graph.input}, preprocess)
+    return replace(found, kinds=kinds, place=path)
 
 
 def _found(path: str, inputs: Mapping[str, tuple[int, ...]], preprocess: Preprocess | None) -> Samples:
