@@ -291,7 +291,7 @@ def unsupported_cases() -> tuple[Bad, ...]:
         changed("weights_not_constant", 4, "unsupported-shape", weights_computed),
         changed("float_layers", 4, "float-op", float_layers, "'second'"),
         changed("mixed_batch", 4, "batch", mixed_batch, "batch size 4"),
-        changed("strings", 4, "input-type", strings, "string"),
+        changed("strings", 4, "input-type", strings, "is string, known: float32"),
         changed("zero_scale", 4, "scale", zero_scale, "is 0.0"),
         changed("nan_scale", 4, "non-finite", nan_scale, "nan"),
         changed("sparse_initializer", 4, "sparse-tensor", sparse),

@@ -122,7 +122,8 @@ def bind_inputs(inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tupl
         if not one.type.HasField("tensor_type"):
             raise _input_type(text(one.name), "no tensor", "a tensor")
         if dtype_name(tensor.elem_type) not in ONNX_TYPES:
-            raise _input_type(text(one.name), dtype_name(tensor.elem_type), ", ".join(ONNX_TYPES))
+            kind = "string" if tensor.elem_type == onnx.TensorProto.STRING else dtype_name(tensor.elem_type)
+            raise _input_type(text(one.name), kind, ", ".join(ONNX_TYPES))
         dims, wanted = _dims(one), shapes.get(one.name)
         symbolic.append(wanted is None and dims[:1] == [-1])
         help = f"--shape {text(one.name)}=1x3x224x224, with the sizes that you need"
