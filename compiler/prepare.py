@@ -70,17 +70,22 @@ def calibration_data(model: onnx.ModelProto, asked: Preparation) -> Samples:
 def quantise_file(
     path: Path,
     shapes: Mapping[str, tuple[int, ...]],
-    outputs: Sequence[str],
     asked: Preparation,
     progress: Callable[[str], None] = lambda _: None,
-) -> tuple[Quantised, Samples, Graph]:
-    """The int8 model of a float model file, the samples that it was calibrated with, and the graph that was read."""
-    graph = _float_graph(path, shapes, outputs)
+    compared: Preparation | None = None,
+) -> tuple[Quantised, Samples, Samples]:
+    """The int8 model of a float model file, the samples that it was calibrated with, and those to compare it on.
+
+    The latter are those of `compared`, found before the calibration, which may take long; none means the same.
+    """
+    graph = _float_graph(path, shapes, ())
     if graph is None:
         text = "the model is quantised already: some of its operators compute with integers"
         raise UsageError(Diagnostic("quantised", text, str(path), help="give the float model, or leave it as it is"))
     progress("import")
-    return (*_quantised(path, graph, asked, progress), graph)
+    others = calibration_data(named_model(graph), compared) if compared is not None else None
+    quantised, samples = _quantised(path, graph, asked, progress)
+    return quantised, samples, samples if others is None else others
 
 
 def _quantised(

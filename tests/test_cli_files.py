@@ -120,6 +120,8 @@ def test_nothing_is_written_over_what_is_read(tmp_path: Path, capsys: Capture) -
         (bscc_sim, [*simulate, "--timing"], plan / "timing.json", "--timing 'PLACE' lies in the plan"),
         (bscc_quantize, [*quantize, "-o"], samples, "-o 'PLACE' is the data of --calibration"),
         (bscc_quantize, [*quantize, "--evaluate", str(plan), "-o"], model, "-o 'PLACE' is the model itself"),
+        (bscc, [str(model), "-o", str(plan), "--dump-ir"], plan / "ir", "--dump-ir 'PLACE' lies in the plan"),
+        (bscc, [str(model), "-o", str(plan), "--dump-ir"], plan, "--dump-ir 'PLACE' lies in the plan"),
         (bscc, compile, model, "--mapping-out 'PLACE' is the model itself"),
         (bscc, compile, samples, "--mapping-out 'PLACE' is the data of --calibration"),
         (bscc, compile, tmp_path / "new/m.json", "--mapping-out 'PLACE' lies in the plan"),

@@ -100,6 +100,14 @@ def test_the_dense_twin_is_free_of_a_pipelines_mappings(tmp_path: Path, capsys: 
     assert forced == usual
 
 
+def test_a_plan_is_no_stream(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert bscc([str(DIGITS), "-o", "-"]) == 2
+    assert "error[usage]: -o - means stdout" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
 def test_output_cuts_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     node = next(one for one in onnx.load(DIGITS).graph.node if one.name == "pool2")
     words = [str(DIGITS), "-o", str(tmp_path / "plan"), "--no-compare-dense"]

@@ -358,7 +358,7 @@ def test_integers_that_nobody_scales(tmp_path: Path) -> None:
     fed = {"x": np.random.default_rng(0).integers(0, 256, (1, 8, 6, 6)).astype(np.uint8)}
     assert np.array_equal(opened.run(None, fed)[0], session(model).run(None, fed)[0])
     with pytest.raises(UsageError, match="quantised already"):  # there are no floats to make integers of
-        quantise_file(tmp_path / "model.onnx", {}, (), Preparation())
+        quantise_file(tmp_path / "model.onnx", {}, Preparation())
 
 
 def test_three_dimensions_need_no_batch(tmp_path: Path) -> None:

@@ -294,6 +294,16 @@ def test_damaged_models_never_crash(tmp_path: Path) -> None:
     assert len(codes) >= 4 and codes["none"] > 20, codes
 
 
+def test_samples_to_compare_on_are_looked_for_before_the_calibration(
+    small: Path, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which may take long."""
+    words = [str(small), "--calibration", str(samples), "-o", str(tmp_path / "a.onnx"), "-v"]
+    assert bscc_quantize([*words, "--evaluate", str(tmp_path / "absent.npz")]) == 3
+    said = capsys.readouterr().err
+    assert "absent.npz: error[calibration]: cannot read it" in said and "bscc-quantize: calibrate" not in said
+
+
 def test_the_model_is_not_overwritten(small: Path, samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bscc_quantize([str(small), "--calibration", str(samples), "-o", str(small)]) == 2
     assert "is the model itself" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from compiler.driver import Host, Options, check_model
@@ -130,3 +131,23 @@ def test_no_way_out_leads_to_an_input() -> None:
         graph = read_graph("model", model=net.finish(net.add("Softmax", net.x if first else net.conv(net.x, 8))))
         (softmax,) = (one for one in refusals(graph).values() if one.code == "unsupported-op")
         assert softmax.help and ("--output" in softmax.help) is not first
+
+
+def test_a_model_for_the_host_alone_says_so(tmp_path: Path) -> None:
+    """Each operator by itself would be left to the host: why is the model refused?"""
+    net = FloatNet((1, 3, 8, 8))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(net.finish(net.add("Softmax", net.add("Softmax", net.x))).SerializeToString())
+    notes = [one.notes for one in check_model(path).problems]
+    assert notes == [(), ("nothing of the model is left for the array, and the host alone needs no plan",)]
+
+
+def test_a_result_that_onnx_infers_as_no_image(tmp_path: Path) -> None:
+    """Of an output_shape smaller than the input, onnx says but [N, C]."""
+    net = FloatNet((1, 3, 8, 8))
+    weight = net.store(net.rng.standard_normal((3, 8, 3, 3), np.float32))
+    model = net.finish(net.add("ConvTranspose", net.x, weight, strides=[2, 2], output_shape=[3, 3]))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    found = [facts(one) for one in check_model(path).problems if "ConvTranspose" in str(one.place)]
+    assert [(one["attribute"], one["limit"], one["found"]) for one in found] == [("result rank", "4", "2")]

@@ -40,7 +40,7 @@ def int8_of(source: Path, shape: Sequence[int], samples: Sequence[Array], ours: 
         data = Path(beside) / "samples.npy"
         np.save(data, np.concatenate(samples))
         asked = Preparation(calibration=str(data))
-        made, _, _ = quantise_file(source, {name: tuple(shape)}, (), asked)
+        made, _, _ = quantise_file(source, {name: tuple(shape)}, asked)
         if theirs is not None:
             onnx.save(made.source, Path(beside) / "folded.onnx")
             whole(theirs, lambda part: by_onnxruntime(Path(beside) / "folded.onnx", samples, part))

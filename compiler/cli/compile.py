@@ -258,6 +258,8 @@ def run(argv: Sequence[str] | None) -> int:
         _check_explained(given)
     elif given.output_dir is None:
         raise UsageError(Diagnostic("usage", "where should the plan go? -o PLAN says it"))
+    elif given.output_dir == STREAM:
+        raise UsageError(Diagnostic("usage", "-o - means stdout, a plan is a directory", help="-o ./- is one"))
     options = Options(
         target=given.target,
         pipeline=given.pass_pipeline,
@@ -279,6 +281,8 @@ def run(argv: Sequence[str] | None) -> int:
     )
     if given.check:
         return check(given.model, options, json=given.json, quiet=given.quiet)
+    if given.dump_ir is not None:
+        check_apart("--dump-ir", str(given.dump_ir), {}, given.output_dir)
     if given.mapping_out:
         _check_apart(given)
         check_writable([given.mapping_out])

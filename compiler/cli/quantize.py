@@ -26,7 +26,7 @@ from compiler.cli.compile import shapes_of
 from compiler.cli.files import STREAM, check_apart, check_writable, write_files
 from compiler.errors import Diagnostic, UsageError
 from compiler.plan import json_bytes
-from compiler.prepare import Preparation, calibration_data, quantise_file
+from compiler.prepare import Preparation, quantise_file
 from compiler.quantize import Settings
 from compiler.quantize.accuracy import compare
 from compiler.quantize.ranges import Method
@@ -162,12 +162,10 @@ def run(argv: Sequence[str] | None) -> int:
     asked = Preparation(given.calibration, samples_of(given), preprocess_of(given), settings, prune_of(given))
     progress = _progress(given)
     shapes = shapes_of(given.shape)
-    quantised, calibrated, _ = quantise_file(Path(given.model), shapes, (), asked, progress)
-    samples = calibrated
+    compared = None
     if given.evaluate:
-        samples = calibration_data(
-            quantised.source, replace(asked, calibration=given.evaluate, samples=given.evaluate_samples or EVALUATED)
-        )
+        compared = replace(asked, calibration=given.evaluate, samples=given.evaluate_samples or EVALUATED)
+    quantised, calibrated, samples = quantise_file(Path(given.model), shapes, asked, progress, compared)
     progress("compare")
     accuracy = compare(quantised.source, quantised.model, samples)
     found = {**calibrated.json(), **quantised.json()}

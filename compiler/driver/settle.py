@@ -15,6 +15,8 @@ from compiler.frontend.partition import DERIVED, Part, Split, partition
 from compiler.frontend.sides import host_nodes
 from compiler.frontend.work import macs_of
 
+NOTHING_LEFT = "nothing of the model is left for the array, and the host alone needs no plan"
+
 MOST_ROUNDS = 100
 """Attempts to compile; each that fails moves a node at least to the host."""
 
@@ -83,8 +85,8 @@ def _split(source: Source, reasons: Mapping[int, Reason]) -> Split:
     with placed(source.model):
         split = partition(source.graph, reasons)
         if all(part.host for part in split.parts):
-            causes = [one for one in split.reasons.values() if one.code not in DERIVED]
-            raise UnsupportedModel(*causes)
+            *others, last = (one for one in split.reasons.values() if one.code not in DERIVED)
+            raise UnsupportedModel(*others, replace(last, notes=(*last.notes, NOTHING_LEFT)))
         return split
 
 

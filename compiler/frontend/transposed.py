@@ -62,7 +62,10 @@ def conv_transpose(build: Build, node: Node) -> None:
     out, kernel = weight.shape[1], (weight.shape[2], weight.shape[3])
     shape = build.shape_of(node)
     strides = node.integers("strides", (1, 1))
-    if len(strides) != 2 or min(strides) < 1 or len(shape) != 4:
+    if len(shape) != 4:
+        help = "onnx's shape inference is of another mind: check output_shape, which has all of [H, W], and the pads"
+        raise Refusal(Code.SHAPE, "result rank", 4, len(shape), help=help)
+    if len(strides) != 2 or min(strides) < 1:
         raise Refusal(Code.ATTRIBUTE, "strides", "two, and both 1 or more", strides, help="give two positive strides")
     ends, size = cut_before(node, x.shape[2:], shape[2:], kernel, strides), x.shape[2:]
     counts = [-(-result // step) for result, step in zip(shape[2:], strides, strict=True)]

@@ -112,7 +112,7 @@ def _not_finite(network: Network, name: str, number: int) -> UnreadableInput:
             help = "export the model anew: its weights are damaged, or overflow where factors are folded into them"
             return UnreadableInput(Diagnostic("calibration-values", text, place, help=help))
     text = f"tensor '{name}' is not finite on calibration sample {number}"
-    help = "look at the samples and, if they are images, at --scale, --mean and --std"
+    help = "take real samples (--calibration), and look at what is done to images: --scale, --mean and --std"
     return UnreadableInput(Diagnostic("calibration-values", text, place, help=help))
 
 

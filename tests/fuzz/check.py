@@ -65,7 +65,7 @@ def examined(drawn: Drawn) -> Outcome:
         hosted = int(summary["host"]["nodes"])
         if hosted:
             _check_refused(path, Path(folder) / "whole", options)
-        model = quantise_file(path, {}, (), asked)[0].model if drawn.floats else None
+        model = quantise_file(path, {}, asked)[0].model if drawn.floats else None
         _check_outputs(drawn, model, plan)
     return Outcome("equal" if drawn.exact else "verified", hosted=hosted)
 
