@@ -210,6 +210,16 @@ def test_a_package_is_fetched_once(
     assert not (cache / "two").exists()
 
 
+def test_a_tarball_writes_into_its_folder_only(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "one.tgz", "w:gz") as tarball:
+        info = tarfile.TarInfo("../beside")
+        info.size = 4
+        tarball.addfile(info, io.BytesIO(b"1234"))
+    with pytest.raises(Failure, match="'../beside' lies outside"):
+        fetch.unpack(tmp_path / "one.tgz", tmp_path / "folder")
+    assert not (tmp_path / "beside").exists()
+
+
 def test_a_command_that_fails_says_why() -> None:
     with pytest.raises(Failure, match="exit 3: so it is"):
         fetch.call(["sh", "-c", "echo first >&2; echo 'so it is' >&2; exit 3"])
