@@ -215,7 +215,7 @@ def test_a_tarball_writes_into_its_folder_only(tmp_path: Path) -> None:
         info = tarfile.TarInfo("../beside")
         info.size = 4
         tarball.addfile(info, io.BytesIO(b"1234"))
-    with pytest.raises(Failure, match="'../beside' lies outside"):
+    with pytest.raises(Failure, match="beside' lies outside"):
         fetch.unpack(tmp_path / "one.tgz", tmp_path / "folder")
     assert not (tmp_path / "beside").exists()
 
