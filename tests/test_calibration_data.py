@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from compiler.errors import BsccError, UnreadableInput, UsageError
+from compiler.images import Preprocess
 from compiler.quantize.accuracy import compare
-from compiler.quantize.images import Preprocess
 from compiler.quantize.samples import Samples, samples_of, synthetic
 from tests.floatnets import DIGIT_IMAGES, Array, FloatNet
 

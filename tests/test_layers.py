@@ -15,6 +15,7 @@ FLOORS = (
         "compiler.target",
         "compiler.blocks",
         "compiler.pruning",
+        "compiler.images",
         "compiler.numerics",
         "compiler.encoding",
     ),
@@ -38,13 +39,14 @@ ONLY = {
         "compiler.plan",
         "compiler.target",
     },
-    "training": {"compiler.errors", "compiler.blocks", "compiler.pruning"},
+    "training": {"compiler.errors", "compiler.blocks", "compiler.pruning", "compiler.images"},
 }
 # On some floors a unit may read another: what it may see beside itself.
 BESIDE = {
     "compiler.target": {"compiler.errors"},
     "compiler.blocks": {"compiler.errors"},
     "compiler.pruning": {"compiler.errors", "compiler.blocks"},
+    "compiler.images": {"compiler.errors"},
     "compiler.numerics": {"compiler.errors"},
     "compiler.encoding": {"compiler.errors"},
     "compiler.driver": {"compiler.pipeline", "compiler.summary", "compiler.prepare"},

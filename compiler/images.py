@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,13 @@ class Preprocess:
             text = f"(pixel * {self.scale:g} - {mean}) / {std} is no preprocessing"
             raise UsageError(Diagnostic("preprocessing", text, help="--scale and --std must be finite and not zero"))
 
+    def check_channels(self, channels: int) -> None:
+        """Refuse numbers of mean or std that are neither one nor one for each channel."""
+        for name, numbers in (("--mean", self.mean), ("--std", self.std)):
+            if len(numbers) not in (1, channels):
+                text = f"{name} has {len(numbers)} numbers, the input has {channels} channels"
+                raise UsageError(Diagnostic("preprocessing", text))
+
     def json(self) -> dict[str, Any]:
         """As the manifest and the report have it."""
         return {
@@ -68,15 +77,17 @@ def target_of(shape: tuple[int, ...], preprocess: Preprocess) -> Target:
     """The image that an input of this shape holds; the layout is seen by the channel count, 1 or 3."""
     if len(shape) != 4:
         raise _input_error(shape, "an input of 4 dimensions")
-    last = preprocess.layout == "nhwc" or (not preprocess.layout and shape[1] not in (1, 3) and shape[3] in (1, 3))
+    last = preprocess.layout == "nhwc" or (not preprocess.layout and channels_last(shape))
     height, width, channels = shape[1:] if last else (shape[2], shape[3], shape[1])
     if channels not in (1, 3):
         raise _input_error(shape, f"1 or 3 channels, not {channels}")
-    for name, numbers in (("--mean", preprocess.mean), ("--std", preprocess.std)):
-        if len(numbers) not in (1, channels):
-            text = f"{name} has {len(numbers)} numbers, the input has {channels} channels"
-            raise UsageError(Diagnostic("preprocessing", text))
+    preprocess.check_channels(channels)
     return Target(height, width, channels, last)
+
+
+def channels_last(shape: Sequence[int]) -> bool:
+    """Whether four dimensions are [N, H, W, C], as only their last can be channels, which are 1 or 3."""
+    return shape[1] not in (1, 3) and shape[3] in (1, 3)
 
 
 def _input_error(shape: tuple[int, ...], needed: str) -> UsageError:
@@ -97,23 +108,45 @@ def pillow() -> Any:
         ) from None
 
 
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, by name, but for what is hidden; fails with an OSError."""
+    return sorted(one for one in folder.iterdir() if not one.name.startswith("."))
+
+
+def image_files(paths: Sequence[Path]) -> list[Path]:
+    """Those paths that are files with the suffix of an image."""
+    return [one for one in paths if one.suffix.lower() in SUFFIXES and one.is_file()]
+
+
 def read_image(path: Path, target: Target, preprocess: Preprocess) -> NDArray[np.float32]:
     """One image without its batch dimension, in the network's layout."""
-    module = pillow()
-    try:
-        with module.open(path) as file:
-            image = file.convert("L" if target.channels == 1 else "RGB")
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError and errors of their own
-        said = getattr(error, "strerror", None) or str(error)
-        text = f"cannot read the image: {said.splitlines()[0] if said else type(error).__name__}"
-        raise UnreadableInput(Diagnostic("unreadable-image", text, str(path))) from None
-    pixels = np.asarray(_sized(module, image, target, preprocess, path), np.float32)
-    pixels = pixels.reshape(target.height, target.width, target.channels)
-    if preprocess.bgr:
-        pixels = pixels[..., ::-1]
+    pixels = read_pixels(path, target, preprocess).astype(np.float32)
     mean, std = np.array(preprocess.mean, np.float32), np.array(preprocess.std, np.float32)
     values = (pixels * np.float32(preprocess.scale) - mean) / std
     return np.ascontiguousarray(values if target.channels_last else values.transpose(2, 0, 1), np.float32)
+
+
+def read_pixels(path: Path, target: Target, preprocess: Preprocess, content: bytes | None = None) -> NDArray[np.uint8]:
+    """One image before scale, mean and std: [height, width, channels], 0 to 255, channels in the network's order.
+
+    `content` is what the file holds, for one in an archive, which `path` only names.
+    """
+    module = pillow()
+    try:
+        with module.open(path if content is None else io.BytesIO(content)) as file:
+            image = file.convert("L" if target.channels == 1 else "RGB")
+    except Exception as error:
+        raise unreadable_image(error, path) from None
+    pixels = np.asarray(_sized(module, image, target, preprocess, path), np.uint8)
+    pixels = pixels.reshape(target.height, target.width, target.channels)
+    return pixels[..., ::-1] if preprocess.bgr else pixels
+
+
+def unreadable_image(error: Exception, path: Path) -> UnreadableInput:
+    """What to raise for Pillow's error: its decoders raise OSError, SyntaxError, ValueError and errors of their own."""
+    said = getattr(error, "strerror", None) or str(error)
+    text = f"cannot read the image: {said.splitlines()[0] if said else type(error).__name__}"
+    return UnreadableInput(Diagnostic("unreadable-image", text, str(path)))
 
 
 def _sized(module: Any, image: Any, target: Target, preprocess: Preprocess, path: Path) -> Any:
