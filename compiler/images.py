@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from compiler.errors import Diagnostic, UnreadableInput, UsageError
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F")
+"""Pillow's modes of images without colour."""
 
 
 @dataclass(frozen=True)
@@ -131,22 +135,30 @@ def read_pixels(path: Path, target: Target, preprocess: Preprocess, content: byt
 
     `content` is what the file holds, for one in an archive, which `path` only names.
     """
-    module = pillow()
-    try:
-        with module.open(path if content is None else io.BytesIO(content)) as file:
-            image = file.convert("L" if target.channels == 1 else "RGB")
-    except Exception as error:
-        raise unreadable_image(error, path) from None
-    pixels = np.asarray(_sized(module, image, target, preprocess, path), np.uint8)
+    with _opened(path, content) as file:
+        image = file.convert("L" if target.channels == 1 else "RGB")
+    pixels = np.asarray(_sized(pillow(), image, target, preprocess, path), np.uint8)
     pixels = pixels.reshape(target.height, target.width, target.channels)
     return pixels[..., ::-1] if preprocess.bgr else pixels
 
 
-def unreadable_image(error: Exception, path: Path) -> UnreadableInput:
-    """What to raise for Pillow's error: its decoders raise OSError, SyntaxError, ValueError and errors of their own."""
-    said = getattr(error, "strerror", None) or str(error)
-    text = f"cannot read the image: {said.splitlines()[0] if said else type(error).__name__}"
-    return UnreadableInput(Diagnostic("unreadable-image", text, str(path)))
+def image_size(path: Path, content: bytes | None = None) -> tuple[int, int, int]:
+    """Channels (1 without colour, else 3), height and width, from the head of the file; `content` as above."""
+    with _opened(path, content) as file:
+        return 1 if file.mode in GREY else 3, file.height, file.width
+
+
+@contextmanager
+def _opened(path: Path, content: bytes | None) -> Iterator[Any]:
+    """Pillow's image; whatever it fails in meanwhile names the file."""
+    module = pillow()
+    try:
+        with module.open(path if content is None else io.BytesIO(content)) as file:
+            yield file
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError and errors of their own
+        said = getattr(error, "strerror", None) or str(error)
+        text = f"cannot read the image: {said.splitlines()[0] if said else type(error).__name__}"
+        raise UnreadableInput(Diagnostic("unreadable-image", text, str(path))) from None
 
 
 def _sized(module: Any, image: Any, target: Target, preprocess: Preprocess, path: Path) -> Any:

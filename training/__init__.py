@@ -1,0 +1,1 @@
+"""Training of block-sparse networks with PyTorch (`pip install 'bscc[train]'`)."""
