@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -297,8 +299,10 @@ def cifar_folder(tmp_path: Path) -> Path:
 
 
 def packed(path: Path, to: Path) -> Path:
+    """As an archive that has its files in no order."""
     with tarfile.open(to, "w:xz") as archive:
-        archive.add(path, ".")
+        for file in sorted(path.rglob("*.jpg"), key=lambda one: one.as_posix()[::-1]):
+            archive.add(file, f"./{file.relative_to(path)}")
     return to
 
 
@@ -324,6 +328,17 @@ def test_cifar_is_decoded_once(cifar_folder: Path, tmp_path: Path, monkeypatch: 
         assert np.array_equal(whole(load(f"cifar10-jpeg:{archive}", tmp_path / "cache"))[0], whole(found)[0])
     image(cifar_folder / "test/frog/0000.jpg", pixels(32, 32, 99))
     assert not np.array_equal(whole(load(f"cifar10-jpeg:{cifar_folder}"))[0], whole(found)[0])
+
+
+def test_a_full_disk_leaves_nothing(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: BinaryIO, **arrays: np.ndarray) -> None:
+        file.write(b"some")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(UsageError, match="cannot keep the decoded images: No space left"):
+        load(f"cifar10-jpeg:{cifar_folder}", tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_bad_cifar(cifar_folder: Path, tmp_path: Path) -> None:
