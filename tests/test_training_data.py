@@ -231,6 +231,21 @@ def test_files_that_are_no_arrays(tmp_path: Path) -> None:
             load(str(path))
 
 
+@pytest.mark.parametrize("place", [4, 8, 80], ids=["version", "method", "content"])
+def test_a_compressed_file_that_is_broken(tmp_path: Path, place: int) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, images=TEN, labels=LABELS)
+    content = bytearray(path.read_bytes())
+    if place == 80:
+        content[place : place + 40] = b"\xff" * 40
+    else:
+        # The directory at the end has what the head of a file has, two bytes later.
+        content[place] = content[content.index(b"PK\x01\x02") + place + 2] = 0xFF
+    path.write_bytes(content)
+    with pytest.raises(UnreadableInput, match=r"no \.npz file of plain arrays"):
+        load(str(path))
+
+
 def test_sets_that_are_held_out() -> None:
     data = Splits(Arrays(TEN, LABELS, ("a", "b", "c")), Arrays(TEN[:2], LABELS[:2], ("a", "b", "c")), "ten")
     held = data.held_out(0.3, 5)
@@ -432,6 +447,17 @@ def test_sizes_are_for_folders(tmp_path: Path) -> None:
         load(saved(tmp_path, images=TEN, labels=LABELS), preprocess=Preprocess(size=(2, 2)))
     # Numbers say nothing of sizes.
     load(saved(tmp_path, images=TEN, labels=LABELS), preprocess=Preprocess(mean=(0.5,)))
+
+
+def test_checksums_of_archives_are_read(cifar_folder: Path, tmp_path: Path) -> None:
+    """A pixel that fell over is not seen in the pixels."""
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(cifar_folder, ".")
+    content = bytearray(gzip.compress((tmp_path / "a.tar").read_bytes()))
+    content[-8] ^= 1
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    with pytest.raises(UnreadableInput, match="cannot read the archive: CRC check failed"):
+        load(f"cifar10-jpeg:{tmp_path / 'a.tar.gz'}")
 
 
 def test_cache_is_a_folder_that_tar_cannot_leave(tmp_path: Path) -> None:
