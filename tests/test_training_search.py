@@ -148,6 +148,14 @@ def test_other_files_are_refused(tmp_path: Path, found: object, kind: type[Excep
         read_costs(written(tmp_path, found), prunable(layers()))
 
 
+def test_a_layer_that_the_compiler_left_dense_costs_the_same_at_each_ratio(tmp_path: Path) -> None:
+    found = document()
+    found["layers"][0].update(prunable=False, us=[8.0, 8.0])
+    found["fixed_us"] = [11.0, 10.0]
+    costs = read_costs(written(tmp_path, found), prunable(layers()))
+    assert costs.total({}) == costs.total({"2": 0.5, "5": 0.0}) + 0.5 == pytest.approx(8 + 3 + 4 + 1.5)
+
+
 def test_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput, match="No such file"):
         read_costs(tmp_path / "none.json", prunable(layers()))

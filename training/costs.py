@@ -65,23 +65,32 @@ def mac_costs(layers: Sequence[Layer], dense: Sequence[Layer]) -> Costs:
     return Costs("MACs", curves, Curve((0.0,), (float(sum(one.macs for one in dense)),)))
 
 
-def read_costs(path: Path, layers: Sequence[Layer]) -> Costs:
-    """Predicted microseconds, of a cost file, of the layers that are to be pruned."""
+def read_costs(path: Path, layers: Sequence[Layer], names: Mapping[str, str] | None = None) -> Costs:
+    """Predicted microseconds, of a cost file, of the layers that are to be pruned.
+
+    `names` are what the file calls layers, where that is not their module path.
+    """
     found = _document(path)
     ratios = tuple(1.0 - float(one) for one in found["densities"])
     if not ratios or ratios[0] != 0.0 or list(ratios) != sorted(set(ratios)):
         raise _unreadable(path, f"densities are {found['densities']}, expected numbers that fall from 1")
     by_name = {str(one["name"]): one for one in found["layers"]}
     curves: dict[str, Curve] = {}
+    seen = set()
     for layer in layers:
-        if layer.name not in by_name:
-            text = f"it has no layer '{layer.name}', which is to be pruned"
-            help = f"write it anew from this model's own ONNX file; {nearest(layer.name, by_name)}"
+        name = (names or {}).get(layer.name, layer.name)
+        seen.add(name)
+        if name not in by_name:
+            text = f"it has no layer '{name}', which is to be pruned"
+            help = f"write it anew from this model's own ONNX file; {nearest(name, by_name)}"
             raise UsageError(Diagnostic("costs-layer", text, str(path), help=help))
-        curves[layer.name] = Curve(ratios, _numbers(path, layer.name, by_name[layer.name]["us"], len(ratios)))
+        one = by_name[name]
+        # The time of a layer that the compiler did not prune is part of what is fixed.
+        numbers = _numbers(path, name, one["us"], len(ratios)) if one.get("prunable") else (0.0,) * len(ratios)
+        curves[layer.name] = Curve(ratios, numbers)
     rest = np.array(_numbers(path, "fixed_us", found["fixed_us"], len(ratios)))
     for name, one in by_name.items():
-        if name not in curves and one.get("prunable"):
+        if name not in seen and one.get("prunable"):
             # Pruned when the file was written and dense now: it costs what it did dense.
             rest += _numbers(path, name, one["us"], len(ratios))[0]
     return Costs("us", curves, Curve(ratios, tuple(float(one) for one in rest)), f"{found['target']}, {path.name}")
