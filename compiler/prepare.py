@@ -25,6 +25,8 @@ from compiler.quantize.samples import Samples, samples_of, synthetic
 MOST_SAMPLES = 100
 """How many samples a calibration takes if nobody says."""
 
+LINEAR = ("QuantizeLinear", "DequantizeLinear")
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -47,14 +49,17 @@ class Prepared:
 
 
 def named_model(graph: Graph) -> onnx.ModelProto:
-    """The graph as a model whose nodes have names, each its own."""
+    """The graph as a model whose nodes have names, each its own.
+
+    Of several with one name, as an operator with its quantisation inside becomes, that one keeps it which computes.
+    """
     model = graph.model()
     taken: dict[str, None] = {}
-    for index, (node, proto) in enumerate(zip(graph.nodes, model.graph.node, strict=True)):
-        name = node.name
+    for index in sorted(range(len(graph.nodes)), key=lambda one: graph.nodes[one].op_type in LINEAR):
+        name = graph.nodes[index].name
         while name in taken:
             name = f"{name}_{index}"
-        proto.name = name
+        model.graph.node[index].name = name
         taken[name] = None
     return model
 

@@ -26,6 +26,7 @@ from compiler.quantize.network import Network
 from compiler.quantize.weights import layers
 from tests.floatnets import DIGITS, FloatNet
 from tests.hostnets import norm_between, too_large
+from tests.models import qlinear_model
 
 SMALL = Options(target="aie2-2x2", compare_dense=False)
 SHARES = (1, 0.5, 0.125)
@@ -141,6 +142,16 @@ def test_weights_that_two_nodes_read_are_one_layer(tmp_path: Path) -> None:
     assert cycles(shared["us"][0]) > cycles(found["fixed_us"][0])
 
 
+def test_names_of_operators_with_quantisation_inside(tmp_path: Path) -> None:
+    model = qlinear_model(2)
+    found = bscc.costs(saved(model, tmp_path), SMALL, (1, 0.5))
+    adds_up(found)
+    nodes = {node.name: node for node in model.graph.node}
+    for one in found["layers"]:
+        assert one["us"][0] > 0 and nodes[one["name"]].op_type == f"QLinear{one['op']}"
+        assert one["weight"] == nodes[one["name"]].input[3]
+
+
 def test_times_of_the_array_alone_where_the_host_has_a_part(tmp_path: Path) -> None:
     path = saved(norm_between(False), tmp_path)
     found = bscc.costs(path, SMALL, (1, 0.5))
@@ -148,14 +159,8 @@ def test_times_of_the_array_alone_where_the_host_has_a_part(tmp_path: Path) -> N
     parts = bscc.compile(path, tmp_path / "plan", SMALL)[0]
     assert isinstance(parts, bscc.PartedPlan)
     timing = json.loads((tmp_path / "plan/timing.json").read_text())
-    assert timing["us"] == compile_total(found)
+    assert timing["us"] == found["total_us"][0]
     assert [one["prunable"] for one in found["layers"]].count(True) == 1
-
-
-def compile_total(found: Mapping[str, Any]) -> float:
-    """Of the model with every block, as the file says."""
-    total: float = found["total_us"][0]
-    return total
 
 
 def test_layers_of_the_host_have_no_times(tmp_path: Path) -> None:
