@@ -3,9 +3,10 @@
     bscc resnet50_int8.onnx --costs resnet50.json
     python benchmarks/additive.py resnet50_int8.onnx resnet50.json --draws 4
 
-Each layer gets a density of its own: one of the file's (`listed`), or any between its least and 1 (`between`).  Its
-time is read from the file, between two densities on a straight line; what is fixed is read at the share of all blocks
-that stays.  The model of that very assignment is then compiled and simulated.
+Each layer gets a density of its own: one of the file's (`listed`), any between its least and 1 (`between`), or from
+one to the other along the network (`falling`, `rising`).  Its time is read from the file, between two densities on a
+straight line; what is fixed is read at the share of all blocks that stays.  The model of that very assignment is then
+compiled and simulated.
 """
 
 from __future__ import annotations
@@ -34,8 +35,14 @@ def at(costs: Row, us: list[float], density: float) -> float:
 
 def drawn(rng: np.random.Generator, costs: Row, kind: str, names: list[str]) -> dict[str, float]:
     """A density for each layer."""
-    listed = costs["densities"]
-    values = rng.choice(listed, len(names)) if kind == "listed" else rng.uniform(listed[-1], 1.0, len(names))
+    listed, count = costs["densities"], len(names)
+    values = np.linspace(1.0, listed[-1], count)
+    if kind == "listed":
+        values = rng.choice(np.array(listed), count)
+    elif kind == "between":
+        values = rng.uniform(listed[-1], 1.0, count)
+    elif kind == "rising":
+        values = values[::-1]
     return dict(zip(names, map(float, values), strict=True))
 
 
@@ -57,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("costs", type=Path)
-    parser.add_argument("--draws", type=int, default=4, metavar="N", help="assignments of either kind (4)")
+    parser.add_argument("--draws", type=int, default=4, metavar="N", help="assignments of the first two kinds (4)")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     costs = json.loads(given.costs.read_bytes())
@@ -67,8 +74,8 @@ def main() -> None:
     rng = np.random.default_rng(given.seed)
     print("| model | densities | predicted us | simulated us | error | layers: median | 95th percentile |")
     print("|---|---|---|---|---|---|---|")
-    for kind in ("listed", "between"):
-        for _ in range(given.draws):
+    for kind, draws in {"listed": given.draws, "between": given.draws, "falling": 1, "rising": 1}.items():
+        for _ in range(draws):
             predicted, simulated, errors = compared(costing, costs, drawn(rng, costs, kind, names))
             median, most = np.percentile(np.abs(errors), [50, 95])
             cells = (f"{predicted:,.1f}", f"{simulated:,.1f}", f"{predicted / simulated - 1:+.1%}")

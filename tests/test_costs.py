@@ -13,6 +13,7 @@ import pytest
 from onnx import numpy_helper
 
 import bscc
+from benchmarks import additive
 from compiler.blocks import nonzero_blocks
 from compiler.cli.compile import main
 from compiler.driver import Costing, Host, Options, compile_in_memory
@@ -231,6 +232,18 @@ def test_blocks_that_stay_are_not_zero(kind: type[np.generic], zero: int, all_ta
         assert int(blocks.sum()) == kept[last.name] == blocks.size - int((1 - share) * blocks.size + 0.5)
         assert not all_taps or int(found.sum()) == 9 * kept[last.name]
     assert nonzero_blocks(np.ones((28, 3, 3, 20))).size == found.size
+
+
+def test_layers_of_one_density_add_up_to_the_file(tmp_path: Path) -> None:
+    """What benchmarks/additive.py predicts is then what it compiles, and it is not when layers differ."""
+    costs = bscc.costs(DIGITS, SMALL, (1, 0.5))
+    costing, names = Costing.of(DIGITS, SMALL), [one["name"] for one in costs["layers"] if one["prunable"]]
+    predicted, simulated, errors = additive.compared(costing, costs, dict.fromkeys(names, 0.5))
+    assert predicted == pytest.approx(simulated) and max(map(abs, errors)) < 1e-9
+    drawn = additive.drawn(np.random.default_rng(0), costs, "rising", names)
+    assert list(drawn.values()) == [0.5, 0.75, 1.0]
+    _, simulated, errors = additive.compared(costing, costs, drawn)
+    assert costs["total_us"][1] < simulated < costs["total_us"][0] and len(errors) == 3
 
 
 def command(*words: str) -> int:
