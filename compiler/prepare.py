@@ -17,9 +17,9 @@ import onnx
 from compiler.errors import Diagnostic, UsageError
 from compiler.frontend import placed, read_graph, read_onnx
 from compiler.frontend.graph import Graph
+from compiler.images import Preprocess
 from compiler.pruning import Prune
 from compiler.quantize import Quantised, Settings, is_quantised, prune_model, quantise
-from compiler.quantize.images import Preprocess
 from compiler.quantize.samples import Samples, samples_of, synthetic
 
 MOST_SAMPLES = 100

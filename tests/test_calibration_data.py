@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from compiler.errors import BsccError, UnreadableInput, UsageError
+from compiler.images import Preprocess
 from compiler.quantize.accuracy import compare
-from compiler.quantize.images import Preprocess
 from compiler.quantize.samples import Samples, samples_of, synthetic
 from tests.floatnets import DIGIT_IMAGES, Array, FloatNet
 
@@ -239,6 +239,16 @@ def test_files_that_are_no_arrays(tmp_path: Path) -> None:
             samples_of(str(path), model(), None)
     with pytest.raises(UsageError, match="for folders of images"):
         samples_of(saved(tmp_path, x=IMAGES), model(), Preprocess())
+
+
+def test_a_compressed_file_that_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, x=IMAGES)
+    content = bytearray(path.read_bytes())
+    content[80:120] = b"\xff" * 40
+    path.write_bytes(content)
+    with pytest.raises(UnreadableInput, match="of plain arrays"):
+        samples_of(str(path), model(), None)
 
 
 def test_objects_are_not_unpickled(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ FLOORS = (
         "compiler.target",
         "compiler.blocks",
         "compiler.pruning",
+        "compiler.images",
         "compiler.numerics",
         "compiler.encoding",
     ),
@@ -26,7 +27,7 @@ FLOORS = (
     ),
     ("compiler.pipeline", "compiler.summary", "compiler.prepare", "compiler.driver"),
     ("compiler.cli", "compiler.onnx_backend"),
-    ("bscc", "examples"),
+    ("bscc", "examples", "training.examples"),
 )
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 # The simulator must be able to judge the lowering, and training must run without a compiler.
@@ -38,13 +39,14 @@ ONLY = {
         "compiler.plan",
         "compiler.target",
     },
-    "training": {"compiler.errors", "compiler.blocks", "compiler.pruning"},
+    "training": {"compiler.errors", "compiler.blocks", "compiler.pruning", "compiler.images"},
 }
 # On some floors a unit may read another: what it may see beside itself.
 BESIDE = {
     "compiler.target": {"compiler.errors"},
     "compiler.blocks": {"compiler.errors"},
     "compiler.pruning": {"compiler.errors", "compiler.blocks"},
+    "compiler.images": {"compiler.errors"},
     "compiler.numerics": {"compiler.errors"},
     "compiler.encoding": {"compiler.errors"},
     "compiler.driver": {"compiler.pipeline", "compiler.summary", "compiler.prepare"},
@@ -53,6 +55,7 @@ BESIDE = {
     "compiler.kernels": {"compiler.mapping"},
     "dialects": {"compiler.mapping"},
     "examples": {"bscc"},
+    "training.examples": {"bscc"},
 }
 UNITS = (*FLOOR, "training", "compiler")
 SOURCES = sorted(
@@ -90,7 +93,7 @@ def fault(here: str, there: str) -> bool:
     if here in ONLY:
         return there not in ONLY[here]
     if there == "training":
-        return here != "compiler.cli"
+        return here not in ("compiler.cli", "training.examples")
     return FLOOR[there] >= FLOOR[here] and there not in BESIDE.get(here, ())
 
 

@@ -15,7 +15,9 @@ def test_every_folder_of_code_is_in_the_wheel() -> None:
     assert setup["options"]["packages"] == "find:"
     patterns = setup["options.packages.find"]["include"].split()
     folders = {
-        path.parent for top in ("compiler", "dialects", "passes", "runtime_sim") for path in (ROOT / top).rglob("*.py")
+        path.parent
+        for top in ("compiler", "dialects", "passes", "runtime_sim", "training")
+        for path in (ROOT / top).rglob("*.py")
     }
     assert len(folders) > 10
     for folder in folders:

@@ -19,9 +19,9 @@ from compiler.cli.compile import main as bscc
 from compiler.cli.quantize import main as bscc_quantize
 from compiler.driver import Options, compile_model
 from compiler.errors import BsccError
+from compiler.images import Preprocess
 from compiler.prepare import Preparation, prepare
 from compiler.pruning import Prune
-from compiler.quantize.images import Preprocess
 from runtime_sim.session import Session
 from tests.bad_models import good_model
 from tests.floatnets import DIGIT_IMAGES, DIGITS, ROOT, FloatNet, float_digits

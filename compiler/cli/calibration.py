@@ -10,9 +10,9 @@ from typing import Any
 
 from compiler.cli import CommandParser
 from compiler.errors import Diagnostic, UsageError
+from compiler.images import Preprocess
 from compiler.prepare import MOST_SAMPLES
 from compiler.pruning import Prune, Scheme
-from compiler.quantize.images import Preprocess
 
 _SIDES = re.compile(r"([0-9]{1,5})(?:x([0-9]{1,5}))?")
 _TAPS = {"8x8": False, "8x8xK": True}

@@ -9,7 +9,7 @@ regions             functions of one tensor and clamps: no Q or DQ inside
 ranges, scales      what tensors hold on samples; the scales that follow
 quantiser           all of it, around onnxruntime's quantiser
 prune               what-if sparsity
-samples, images     calibration data: arrays, folders of images, synthetic
+samples             calibration data: arrays, folders of images, synthetic
 accuracy            float against int8
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 
 from compiler.errors import Diagnostic, UnreadableInput, UsageError
-from compiler.quantize.images import SUFFIXES, Preprocess, pillow, read_image, target_of
+from compiler.images import SUFFIXES, Preprocess, entries, image_files, pillow, read_image, target_of
 from compiler.quantize.network import Array
 
 LABELS = "labels"
@@ -126,12 +127,12 @@ def _of_images(folder: Path, inputs: Mapping[str, tuple[int, ...]], preprocess: 
     ((name, shape),) = inputs.items()
     target = target_of(shape, preprocess)
     pillow()
-    entries = _entries(folder)
-    classes = [one for one in entries if one.is_dir()]
-    files = _images(entries)
+    found = _entries(folder)
+    classes = [one for one in found if one.is_dir()]
+    files = image_files(found)
     labels: NDArray[np.int64] | None = None
     if not files:
-        by_class = [_images(_entries(one)) for one in classes]
+        by_class = [image_files(_entries(one)) for one in classes]
         files = [file for part in by_class for file in part]
         labels = np.repeat(np.arange(len(classes)), [len(part) for part in by_class])
     if not files:
@@ -155,15 +156,10 @@ def _of_images(folder: Path, inputs: Mapping[str, tuple[int, ...]], preprocess: 
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What lies in a folder, by name, but for what is hidden."""
     try:
-        return sorted(one for one in folder.iterdir() if not one.name.startswith("."))
+        return entries(folder)
     except OSError as error:
         raise _unreadable(f"cannot read it: {error.strerror or error}", str(folder)) from None
-
-
-def _images(entries: Sequence[Path]) -> list[Path]:
-    return [one for one in entries if one.suffix.lower() in SUFFIXES and one.is_file()]
 
 
 def _counted(count: int, word: str) -> str:
@@ -210,7 +206,7 @@ def _loaded(path: Path) -> dict[str, Array]:
             return {name: loaded[name] for name in loaded.files}
     except OSError as error:
         raise _unreadable(f"cannot read it: {error.strerror or error}", str(path)) from None
-    except (ValueError, EOFError, zipfile.BadZipFile):
+    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
         # numpy's own words speak of pickles, which a user never meant
         text, help = "it is no .npz or .npy file of plain arrays", "give such a file, or a folder of images"
         raise _unreadable(text, str(path), help) from None

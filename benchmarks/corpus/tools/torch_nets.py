@@ -30,7 +30,7 @@ def efficientnet_lite0(source: Path) -> nn.Module:
     import_torchvision()
     import timm
 
-    network = timm.create_model("tf_efficientnet_lite0", exportable=True)
+    network: nn.Module = timm.create_model("tf_efficientnet_lite0", exportable=True)
     stored = [v for k, v in load(source).items() if not k.endswith(WITHOUT_TRACKING)]
     names = [name for name in network.state_dict() if not name.endswith(WITHOUT_TRACKING)]
     network.load_state_dict(dict(zip(names, stored, strict=True)), strict=False)
@@ -39,10 +39,10 @@ def efficientnet_lite0(source: Path) -> nn.Module:
 
 def import_torchvision() -> Any:
     """torchvision beside a torch without its compiled operators: two that it asks for by name are declared."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
         if not hasattr(torch.ops.torchvision, name):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
     import torchvision
 
     return torchvision, library  # the operators live as long as the library
@@ -84,7 +84,8 @@ def layers(stored: Mapping[str, Any], prefix: str) -> list[nn.Conv2d]:
         kernel, bias = (torch.tensor(stored[f"{root}/vars/{index}"]) for index in (0, 1))
         height, width, inputs, outputs = kernel.shape
         conv = nn.Conv2d(inputs, outputs, (height, width), padding=height // 2)
-        conv.weight.data, conv.bias.data = kernel.permute(3, 2, 0, 1).contiguous(), bias
+        conv.weight.data = kernel.permute(3, 2, 0, 1).contiguous()
+        conv.bias = nn.Parameter(bias)
         found.append(conv)
     return found
 

@@ -1,0 +1,13 @@
+"""Training: from a dense model to a block-sparse one that kept its accuracy (`pip install 'bscc[train]'`).
+
+blocks, layers       weights as blocks; which layers have some to prune, and why the others have none
+masks                the mask of a layer, part of the model
+importance, choose   scores of blocks; which are kept, exactly as many as asked
+schedule, schemes    when masks change; how it is decided
+sparsifier           BlockSparsifier: all of it behind one interface
+data                 labelled images
+recipe, trainer      the numbers of a training; its loop
+checkpoint, logs     what a run writes
+processes            several GPUs
+nets                 networks of the examples
+"""

@@ -1,0 +1,66 @@
+"""How a model is trained: the numbers of a run, checked once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from compiler.errors import Diagnostic, UsageError
+from training.schedule import LearningRate
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Stochastic gradient descent with Nesterov momentum; `batch` images a step and process.
+
+    `distill` is the share of the loss that comes from the teacher's softened outputs (G. Hinton et al., "Distilling the
+    knowledge in a neural network", 2015).  After a change of masks batch norms are estimated anew on `bn_batches`
+    batches.  `checkpoint_every` counts steps; 0 means once an epoch.
+    """
+
+    epochs: int = 10
+    batch: int = 128
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    rate: LearningRate = field(default_factory=LearningRate)
+    label_smoothing: float = 0.0
+    clip: float = 0.0
+    distill: float = 0.0
+    temperature: float = 4.0
+    bn_batches: int = 4
+    padding: int = 4
+    flip: bool = True
+    precision: Precision = "fp32"
+    seed: int = 0
+    checkpoint_every: int = 0
+    log_every: int = 50
+
+    def __post_init__(self) -> None:
+        least = {
+            "epochs": 1,
+            "batch": 1,
+            "bn_batches": 0,
+            "padding": 0,
+            "seed": 0,
+            "checkpoint_every": 0,
+            "log_every": 1,
+        }
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise _wrong(name, getattr(self, name), f"{low} or more")
+        for name, high in {"momentum": 1.0, "distill": 1.0, "label_smoothing": 1.0, "weight_decay": math.inf}.items():
+            value = getattr(self, name)
+            if not 0.0 <= value <= high or math.isinf(value):
+                raise _wrong(name, value, f"0 to {high:g}")
+        for name in ("lr", "temperature"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise _wrong(name, value, "a number above 0")
+
+
+def _wrong(name: str, value: object, expected: str) -> UsageError:
+    return UsageError(Diagnostic("recipe", f"{name} is {value}, expected {expected}"))

@@ -1,0 +1,287 @@
+"""The training loop: a model, images, a recipe; with a sparsifier, with a teacher; to be stopped and gone on with."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, kl_div, log_softmax
+from torch.optim.swa_utils import update_bn
+
+from compiler.errors import Diagnostic, UsageError
+from training import checkpoint
+from training.data.batches import batches, steps_of
+from training.data.sets import LabelledImages, Splits
+from training.data.transforms import Augment, Normalise
+from training.logs import Log
+from training.processes import Processes
+from training.recipe import Recipe
+from training.sparsifier import BlockSparsifier
+
+CHECKPOINT = "last.pt"
+_EVALUATED = 500
+
+
+class Diverged(UsageError):
+    """The loss is no number any more: the recipe does not fit."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended; `minutes` is training time, evaluation and earlier parts of a resumed run included."""
+
+    accuracy: float
+    loss: float
+    steps: int
+    epochs: int
+    minutes: float
+
+
+@dataclass
+class Trainer:
+    """Trains `model`, in place, on `splits.train`; `normalise` makes numbers of its pixels.
+
+    With a `folder` there are checkpoints and a log, and a run that was stopped goes on where the last checkpoint is;
+    the weights are then, bit for bit, those of a run that was not stopped (on a CPU, with as many threads).
+    """
+
+    model: nn.Module
+    splits: Splits
+    normalise: Normalise
+    recipe: Recipe
+    folder: Path | None = None
+    sparsifier: BlockSparsifier | None = None
+    teacher: nn.Module | None = None
+    where: Processes = field(default_factory=Processes)
+    tensorboard: bool = False
+    say: Callable[[str], None] = lambda _: None
+
+    def run(self, stop_after: int | None = None) -> Outcome:
+        """Train to the end, or until `stop_after` steps are done in all, with a checkpoint there."""
+        self._set_up()
+        step = self._resume()
+        log = Log(self.folder, step, self.tensorboard) if self.folder and self.where.first else None
+        last = self.total if stop_after is None else min(stop_after, self.total)
+        try:
+            while step < last:
+                step = self._epoch(step, last, log)
+        except KeyboardInterrupt:
+            self.say(f"interrupted; the last checkpoint in {self.folder} is gone on from" if self.folder else "")
+            raise
+        finally:
+            if log is not None:
+                log.close()
+        if self.sparsifier is not None and step == self.total:
+            self.sparsifier.finish()
+        accuracy = self.accuracy()
+        return Outcome(accuracy, self.loss, step, step // self.steps, self.seconds / 60)
+
+    def accuracy(self) -> float:
+        """Top-1 on the test images, 0 to 1."""
+        return accuracy(self.model, self.splits.test, self.normalise, self.where.device)
+
+    def _set_up(self) -> None:
+        recipe, device = self.recipe, self.where.device
+        self.steps = steps_of(len(self.splits.train), recipe.batch, self.where.world)
+        if not self.steps:
+            needed = recipe.batch * self.where.world
+            text = f"a step takes {needed} images, there are {len(self.splits.train)} to train on"
+            raise UsageError(Diagnostic("recipe", text, self.splits.name, help="take a smaller batch"))
+        self.total = recipe.epochs * self.steps
+        self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.sparsifier is not None and self.sparsifier.scheme_ is None:
+            image, _ = self.splits.train.batch([0])
+            example = self.normalise(torch.from_numpy(image).to(device))
+            self.sparsifier.prepare(self.model, self.total, example)
+        groups = (self.sparsifier or BlockSparsifier()).parameters(self.model, recipe.weight_decay)
+        self.optimizer = torch.optim.SGD(groups, recipe.lr, recipe.momentum, nesterov=recipe.momentum > 0)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
+        if self.sparsifier is not None:
+            self.sparsifier.attach(self.optimizer)
+        self.augment = Augment(recipe.padding, recipe.flip, recipe.seed)
+        if self.teacher is not None:
+            self.teacher.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.loss, self.seconds = math.nan, 0.0
+        torch.manual_seed(recipe.seed)
+        self.wrapped = self.where.wrap(self.model)
+
+    def _epoch(self, step: int, last: int, log: Log | None) -> int:
+        """The rest of the epoch that `step` is in; gives the step after it."""
+        epoch = step // self.steps
+        start = time.perf_counter()
+        self.wrapped.train()
+        spent = self.seconds
+        every = self.recipe.checkpoint_every
+        for place, images, labels in self._batches(epoch, step % self.steps):
+            self._step(step, images, labels, epoch, place)
+            step += 1
+            self.seconds = spent + time.perf_counter() - start
+            if self.sparsifier is not None and self.sparsifier.take_change():
+                self._estimate_norms(epoch)
+            if (every and step % every == 0) or step == last:
+                self._save(step)
+            if log is not None and step % self.recipe.log_every == 0:
+                log.row(self._row(step))
+            if step == last:
+                break
+        self.seconds = spent + time.perf_counter() - start
+        if step % self.steps == 0:
+            self._end_of_epoch(step, log)
+        return step
+
+    def _end_of_epoch(self, step: int, log: Log | None) -> None:
+        if not self.recipe.checkpoint_every:
+            self._save(step)
+        if self.where.first:
+            found = self.accuracy()
+            if log is not None:
+                log.row({**self._row(step), "accuracy": round(found, 5)})
+            zeros = f", {self._zero_share():.1%} of blocks zero" if self.sparsifier else ""
+            epochs = f"epoch {step // self.steps}/{self.recipe.epochs}"
+            self.say(f"{epochs}: loss {self.loss:.4f}, accuracy {found:.2%}{zeros}, {self.seconds / 60:.1f} min")
+        self.where.wait()
+
+    def _step(self, step: int, images: Tensor, labels: Tensor, epoch: int, place: int) -> None:
+        recipe = self.recipe
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.lr * recipe.rate.factor(step, self.total)
+        x = self._numbers(images, epoch, place)
+        labels = labels.to(self.where.device)
+        with self._autocast():
+            outputs = self.wrapped(x)
+            loss = self._loss(x, outputs, labels)
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
+        if recipe.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+        self.loss = float(loss.detach())
+        if not math.isfinite(self.loss):
+            raise self._diverged(step)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def _loss(self, x: Tensor, outputs: Tensor, labels: Tensor) -> Tensor:
+        recipe = self.recipe
+        outputs = outputs.float()
+        loss = cross_entropy(outputs, labels, label_smoothing=recipe.label_smoothing)
+        if self.teacher is not None and recipe.distill:
+            with torch.no_grad():
+                taught = log_softmax(self.teacher(x).float() / recipe.temperature, 1)
+            own = log_softmax(outputs / recipe.temperature, 1)
+            apart = kl_div(own, taught, reduction="batchmean", log_target=True) * recipe.temperature**2
+            loss = (1 - recipe.distill) * loss + recipe.distill * apart
+        return loss + self.sparsifier.penalty() if self.sparsifier is not None else loss
+
+    def _diverged(self, step: int) -> Diverged:
+        path = None if self.folder is None else self.folder / CHECKPOINT
+        kept = (f"the last good checkpoint is {path}",) if path is not None and path.exists() else ()
+        text = f"the loss of step {step + 1:,} of {self.total:,} is {self.loss}"
+        help = f"take a smaller learning rate (it is {self.recipe.lr:g}), a longer warm-up, or clip gradients"
+        return Diverged(Diagnostic("diverged", text, notes=kept, help=help))
+
+    def _batches(self, epoch: int, start: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+        recipe, where = self.recipe, self.where
+        return batches(self.splits.train, recipe.batch, recipe.seed, epoch, where.rank, where.world, start)
+
+    def _numbers(self, images: Tensor, epoch: int, place: int) -> Tensor:
+        moved = images.to(self.where.device)
+        x = self.normalise(self.augment(moved, epoch, place, self.where.rank))
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def _autocast(self) -> torch.autocast:
+        kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.recipe.precision]
+        return torch.autocast(self.where.device.type, kind, enabled=self.recipe.precision != "fp32")
+
+    def _estimate_norms(self, epoch: int) -> None:
+        """Batch norms as the model with its new masks needs them, on the first batches of the epoch."""
+        found = []
+        for place, images, _ in self._batches(epoch, 0):
+            if place >= self.recipe.bn_batches:
+                break
+            found.append(self._numbers(images, epoch, place))
+        if found:
+            with self._autocast():
+                update_bn(found, self.model)
+            self.wrapped.train()
+
+    def _zero_share(self) -> float:
+        assert self.sparsifier is not None
+        total = sum(site.mask.mask.numel() for site in self.sparsifier.scheme.sites)
+        return self.sparsifier.zeros() / total
+
+    def _row(self, step: int) -> dict[str, float | int]:
+        row = {
+            "step": step,
+            "epoch": round(step / self.steps, 3),
+            "lr": float(f"{self.optimizer.param_groups[0]['lr']:.6g}"),
+            "loss": round(self.loss, 5),
+            "seconds": round(self.seconds, 1),
+        }
+        return row | ({"zero_blocks": round(self._zero_share(), 5)} if self.sparsifier is not None else {})
+
+    def _save(self, step: int) -> None:
+        if self.folder is not None and self.where.first:
+            checkpoint.save(self.folder / CHECKPOINT, self._state(step))
+
+    def _state(self, step: int) -> dict[str, Any]:
+        state: dict[str, Any] = {
+            "step": step,
+            "recipe": repr(self.recipe),
+            "data": self.splits.name,
+            "world": self.where.world,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "random": torch.get_rng_state(),
+            "loss": self.loss,
+            "seconds": self.seconds,
+        }
+        return state | ({"sparsifier": self.sparsifier.state_dict()} if self.sparsifier is not None else {})
+
+    def _resume(self) -> int:
+        if self.folder is None:
+            return 0
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            return 0
+        state = checkpoint.load(path)
+        now = {"recipe": repr(self.recipe), "data": self.splits.name, "world": self.where.world}
+        for name, value in now.items():
+            if state[name] != value:
+                text = f"the checkpoint was made with another {name}"
+                notes = (f"then: {state[name]}", f"now:  {value}")
+                help = "give the same options, or another folder"
+                raise UsageError(Diagnostic("resume-settings", text, str(path), notes, help))
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.sparsifier is not None:
+            self.sparsifier.load_state_dict(state["sparsifier"])
+        torch.set_rng_state(state["random"])
+        self.loss, self.seconds = float(state["loss"]), float(state["seconds"])
+        step = int(state["step"])
+        if step and self.where.first:
+            self.say(f"going on after step {step:,} of {self.total:,}")
+        return step
+
+
+def accuracy(model: nn.Module, images: LabelledImages, normalise: Normalise, device: torch.device) -> float:
+    """Top-1, 0 to 1, in float32, by the model as it is evaluated."""
+    training = model.training
+    model.eval()
+    right = 0
+    with torch.no_grad():
+        for start in range(0, len(images), _EVALUATED):
+            pixels, labels = images.batch(range(start, min(start + _EVALUATED, len(images))))
+            x = normalise(torch.from_numpy(pixels).to(device)).contiguous(memory_format=torch.channels_last)
+            right += int((model(x).argmax(1).cpu() == torch.from_numpy(labels)).sum())
+    model.train(training)
+    return right / len(images)
