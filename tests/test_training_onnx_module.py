@@ -496,6 +496,7 @@ def test_weights_that_are_constant_nodes_or_computed() -> None:
     ]
     model = model_of(nodes, {"raw": numbers(8, 6, 1, 1)})
     module = check(model)
+    assert write_weights(model, module).SerializeToString() == model.SerializeToString()
     with torch.no_grad():
         for one in module.parameters():
             one.mul_(3)

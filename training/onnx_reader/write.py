@@ -10,8 +10,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from compiler.errors import Diagnostic, UsageError
+from training.onnx_reader.graph import fold, opset_of
 from training.onnx_reader.module import OnnxModule
-from training.onnx_reader.node import Array, Source
+from training.onnx_reader.node import Array, Constant, Source
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class _Graph:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.graph = graph = model.graph
         self.version = model.ir_version
+        self.opset = opset_of(model)
         self.outputs = {one.name for one in graph.output}
         self.stored: dict[str, onnx.TensorProto] = {one.name: one for one in graph.initializer}
         self.makers = {name: node for node in graph.node for name in node.output if name}
@@ -79,8 +81,8 @@ class _Graph:
                 groups.append([place])
             else:
                 same.append(place)
-        stored = self._stored(tensor)
-        changed = [one for one in groups if stored is None or not _equal(numpy_helper.to_array(stored), one[0].value)]
+        old = self._value(tensor).value
+        changed = [group for group in groups if not _equal(old, group[0].value)]
         # Whoever reads the tensor and is not trained must go on reading the numbers of the file.
         read = sum(len(group) for group in changed) < len(self.readers[tensor]) or tensor in self.outputs
         if changed and not read:
@@ -105,6 +107,14 @@ class _Graph:
         held = (one.t for one in maker.attribute if maker.op_type == "Constant" and one.name == "value")
         found: onnx.TensorProto | None = next(held, None)
         return found
+
+    def _value(self, tensor: str) -> Constant:
+        """The numbers of a tensor as the file has them, computed if need be."""
+        stored = self._stored(tensor)
+        if stored is not None:
+            return Constant(tensor, numpy_helper.to_array(stored))
+        maker = self.makers[tensor]
+        return fold(maker, self.opset, {name: self._value(name) for name in maker.input if name})[tensor]
 
     def _replace(self, tensor: str, value: Array) -> None:
         stored = self._stored(tensor)
