@@ -94,7 +94,8 @@ def label(case: Case) -> str:
     return case.scheme + f" ({', '.join(notes)})" * bool(notes)
 
 
-HEAD = """| network | data | scheme | block | zero | epochs | minutes | seeds | float % | int8 % | int8 - dense float | us |
+HEAD = """
+| network | data | scheme | block | zero | epochs | minutes | seeds | float % | int8 % | int8 - dense float | us |
 |---|---|---|---|---|---|---|---|---|---|---|---|"""
 
 
@@ -105,7 +106,7 @@ def main() -> int:
     parser.add_argument("--data", action="append", required=True, metavar="NAME=SOURCE")
     given = parser.parse_args()
     pairs = [word.partition("=") for word in given.data]
-    print("\n".join([HEAD, *rows(given.runs, {name: load(source, given.runs) for name, _, source in pairs})]))
+    print("\n".join([HEAD.strip(), *rows(given.runs, {name: load(source, given.runs) for name, _, source in pairs})]))
     return 0
 
 

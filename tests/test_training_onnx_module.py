@@ -20,7 +20,7 @@ from torch import nn  # noqa: E402
 from compiler.errors import UnsupportedModel, UsageError  # noqa: E402
 from training.blocks import Block, BlockView  # noqa: E402
 from training.masks import BlockMask, attach  # noqa: E402
-from training.onnx_reader import OnnxModule, read_module, write_weights  # noqa: E402
+from training.onnx_reader import Function, OnnxModule, read_module, write_weights  # noqa: E402
 
 Array = np.ndarray[Any, np.dtype[Any]]
 IMAGE = (1, 4, 9, 7)
@@ -82,7 +82,7 @@ def check(model: onnx.ModelProto, shape: Sequence[int] = IMAGE) -> OnnxModule:
     return module
 
 
-def constants(**values: Sequence[float] | int | float) -> dict[str, Array]:
+def constants(**values: Any) -> dict[str, Array]:
     return {name: np.array(value, np.float32 if "f" in name else np.int64) for name, value in values.items()}
 
 
@@ -337,7 +337,7 @@ def train(module: nn.Module, steps: int = 3) -> None:
     module.train()
     for _ in range(steps):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(module(images), torch.arange(4)).backward()
+        nn.functional.cross_entropy(module(images), torch.arange(4)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
 
@@ -346,12 +346,15 @@ def test_layers_are_those_of_torch() -> None:
     assert [(name, type(one)) for name, one in module.named_children()] == [
         ("Conv_c1", nn.Conv2d),
         ("BatchNormalization_n1", nn.BatchNorm2d),
+        ("Relu_r1", Function),
         ("Conv_c2", nn.Conv2d),
+        ("Add_a2", Function),
+        ("GlobalAveragePool_g", Function),
+        ("Reshape_f", Function),
         ("MatMul_p", nn.Linear),
     ]
-    assert module.node_of["Conv_c1"] == "Conv/c1" and list(module.node_of) == [
-        name for name, _ in module.named_children()
-    ]
+    assert list(module.node_of) == [name for name, _ in module.named_children()]
+    assert module.node_of["Conv_c1"] == "Conv/c1" and "relu" in repr(module)
     assert module.get_submodule("MatMul_p").bias is not None and not module.folded_batch_norms
     assert all(one.requires_grad for one in module.parameters()) and len(list(module.parameters())) == 7
 
@@ -360,6 +363,7 @@ def test_batch_norm_counts_in_training() -> None:
     module = read_module(network())
     layer = module.get_submodule("BatchNormalization_n1")
     assert isinstance(layer, nn.BatchNorm2d) and module.training and layer.momentum == pytest.approx(0.1)
+    assert layer.running_mean is not None
     before = layer.running_mean.clone()
     convolved = []
     layer.register_forward_hook(lambda _, given, made: convolved.append((given[0], made)))
@@ -429,7 +433,7 @@ def test_a_layer_used_twice_is_one_layer() -> None:
     module = read_module(model)
     assert [name for name, _ in module.named_parameters()] == ["Conv_a.weight"]
     with torch.no_grad():
-        module.get_submodule("Conv_a").weight.mul_(0.5)
+        next(module.get_submodule("Conv_a").parameters()).mul_(0.5)
     written = write_weights(model, module)
     assert len(written.graph.initializer) == 1
     assert np.array_equal(numpy_helper.to_array(written.graph.initializer[0]), numbers(8, 4, 3, 3) / 2)
@@ -447,7 +451,7 @@ def test_a_weight_shared_by_different_layers_is_split() -> None:
     model = model_of(nodes, stored)
     module = read_module(model)
     with torch.no_grad():
-        module.get_submodule("Conv_a").bias.add_(1)
+        module.get_parameter("Conv_a.bias").add_(1)
     written = write_weights(model, module)
     found = {one.name: numpy_helper.to_array(one) for one in written.graph.initializer}
     first, second, third = (written.graph.node[at].input[-1] for at in (0, 1, 3))
@@ -455,6 +459,30 @@ def test_a_weight_shared_by_different_layers_is_split() -> None:
     assert second == third == "c" and np.array_equal(found["c"], stored["c"])
     image = numbers(*IMAGE)
     assert close(computed(module, image)[0], runtime(written, image)[0])
+
+
+@pytest.mark.parametrize("trained", ((1.0, 1.0), (2.0, 2.0), (2.0, 3.0), (1.0, 2.0)))
+def test_vectors_shared_by_layers(trained: tuple[float, float]) -> None:
+    """Without another reader the tensor keeps its name, and is split only if its layers differ."""
+    nodes = [node("Conv", "x", "w", "c", out="a"), node("Conv", "x", "v", "c", out="b"), node("Add", "a", "b")]
+    stored = {"w": numbers(7, 4, 1, 1), "v": numbers(7, 4, 1, 1, seed=1), "c": numbers(7)}
+    model = model_of(nodes, stored, opset=8)
+    model.ir_version = 3
+    model.graph.input.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, stored[name].shape) for name in stored
+    )
+    module = read_module(model)
+    with torch.no_grad():
+        for name, factor in zip(("Conv_a.bias", "Conv_b.bias"), trained, strict=True):
+            module.get_parameter(name).mul_(factor)
+    written = write_weights(model, module)
+    assert len(written.graph.initializer) == 3 + (trained[0] != trained[1])
+    found = {one.name: numpy_helper.to_array(one) for one in written.graph.initializer}
+    for at, factor in enumerate(trained):
+        assert np.array_equal(found[written.graph.node[at].input[2]], stored["c"] * np.float32(factor))
+    assert {one.name for one in written.graph.input} == {"x", *found}
+    image = numbers(*IMAGE)
+    assert close(computed(read_module(written), image)[0], runtime(written, image)[0])
 
 
 def test_weights_that_are_constant_nodes_or_computed() -> None:
@@ -468,6 +496,7 @@ def test_weights_that_are_constant_nodes_or_computed() -> None:
     ]
     model = model_of(nodes, {"raw": numbers(8, 6, 1, 1)})
     module = check(model)
+    assert write_weights(model, module).SerializeToString() == model.SerializeToString()
     with torch.no_grad():
         for one in module.parameters():
             one.mul_(3)
@@ -534,6 +563,11 @@ def test_every_node_that_cannot_be_trained_is_listed() -> None:
         ("node 'Resize/g' (Resize)", "its mode is cubic, expected nearest or linear"),
         ("node 'Det/h' (Det)", "its operator is Det, expected one that can be trained"),
     ]
+
+
+def test_a_tensor_from_nowhere_is_refused() -> None:
+    with pytest.raises(UnsupportedModel, match="its input is 'missing', expected a tensor that the graph holds"):
+        read_module(model_of([node("Add", "x", "missing")]))
 
 
 def test_what_mixes_images_is_refused() -> None:

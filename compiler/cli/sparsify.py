@@ -9,7 +9,6 @@ from pathlib import Path
 
 import onnx
 import torch
-from training.onnx_reader import read_module, write_weights
 
 from compiler import VERSION
 from compiler.cli import CommandParser, guarded, say
@@ -28,6 +27,7 @@ from training.data.transforms import Normalise
 from training.importance import MEASURES
 from training.job import Goal, Job, Kind, Sparse
 from training.layers import Rules
+from training.onnx_reader import read_module, write_weights
 from training.processes import processes
 from training.recipe import Recipe
 from training.schedule import RATES, LearningRate
@@ -37,7 +37,7 @@ from training.sparsifier import Settings
 RUN = ".run"
 """What the folder with checkpoints and the log is called behind the output's name."""
 
-Write = Callable[[Sparse], bytes]
+Write = Callable[[Sparse], None]
 
 
 def add_options(parser: CommandParser) -> None:
@@ -180,7 +180,7 @@ def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, 
         found = job.run()
         if not where.first:
             return 0
-        write_files([(given.output_file, write(found))])
+        write(found)
         report = {"data": splits.name, **found.json()}
         if given.json:
             sys.stdout.write(json_bytes(report).decode())
@@ -253,14 +253,12 @@ def run(argv: Sequence[str] | None) -> int:
         found = "x".join(map(str, splits.train.shape))
         text = f"the images are {found}, the model takes {target.channels}x{target.height}x{target.width}"
         raise UsageError(Diagnostic("image-size", text, given.data, help="--size stretches the images of a folder"))
-    return sparsify(
-        given,
-        model,
-        splits,
-        normalise_of(given),
-        lambda _: write_weights(proto, model).SerializeToString(deterministic=True),
-        model.node_of,
-    )
+
+    def write(_: Sparse) -> None:
+        data = write_weights(proto, model).SerializeToString(deterministic=True)
+        write_files([(given.output_file, data)])
+
+    return sparsify(given, model, splits, normalise_of(given), write, model.node_of)
 
 
 def image_target(proto: onnx.ModelProto) -> Target:

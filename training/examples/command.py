@@ -15,7 +15,7 @@ from compiler.cli.sparsify import add_options, images_of, normalise_of, run_fold
 from training import checkpoint
 from training.data.sets import Splits
 from training.data.transforms import Normalise
-from training.export import model_bytes
+from training.export import to_onnx
 from training.processes import processes
 from training.recipe import Recipe
 from training.schedule import LearningRate
@@ -65,7 +65,9 @@ def _run(make: Make) -> int:
         )
         _train_dense(model, splits, normalise, recipe, run_folder(given) / "dense", quiet=given.quiet)
     example = torch.zeros(1, *splits.train.shape)
-    return sparsify(given, model, splits, normalise, lambda found: model_bytes(found.model.cpu(), (example,)))
+    return sparsify(
+        given, model, splits, normalise, lambda found: to_onnx(found.model.cpu(), (example,), given.output_file)
+    )
 
 
 def _train_dense(

@@ -5,8 +5,8 @@ Written here because neither library that reads ONNX into PyTorch does it (tried
 are Constant nodes.
 """
 
-from training.onnx_reader.module import OnnxModule
+from training.onnx_reader.module import Function, OnnxModule
 from training.onnx_reader.read import read_module
 from training.onnx_reader.write import write_weights
 
-__all__ = ["OnnxModule", "read_module", "write_weights"]
+__all__ = ["Function", "OnnxModule", "read_module", "write_weights"]

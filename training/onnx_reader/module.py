@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,14 +13,37 @@ from torch import Tensor, nn
 from training.onnx_reader.node import Call, Source
 
 
+class Function(nn.Module):
+    """A node without parameters: a child like the layers, so that hooks may look at every tensor of the network.
+
+    `moves_axes` says that the channels of its result need not be where those of its operand are.
+    """
+
+    def __init__(self, call: Call, moves_axes: bool) -> None:
+        super().__init__()
+        self.call = call
+        self.moves_axes = moves_axes
+
+    def forward(self, *tensors: Tensor) -> Any:
+        """Compute the node."""
+        return self.call(*tensors)
+
+    def extra_repr(self) -> str:
+        """The function and what is fixed of its arguments."""
+        plain = self.call.func if isinstance(self.call, partial) else self.call
+        fixed = self.call.keywords if isinstance(self.call, partial) else {}
+        return ", ".join(
+            [getattr(plain, "__name__", str(plain)), *(f"{name}={value}" for name, value in fixed.items())]
+        )
+
+
 @dataclass(frozen=True)
 class Step:
-    """One node: a function, or the child that is named `layer`; tensors go by their names in the graph.
+    """One node: the child that computes it, and the tensors that it reads and makes, by their names in the graph.
 
     `last` are the tensors that nobody reads after it, so that their memory can be given back.
     """
 
-    call: Call | None
     layer: str
     operands: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -30,9 +54,9 @@ class Step:
     def run(self, layers: Mapping[str, nn.Module | None], values: dict[str, Any]) -> None:
         """Compute the outputs from the values of the operands."""
         first, *others = (values[name] for name in self.operands)
-        call: Call | None = layers[self.layer] if self.layer else self.call
-        assert call is not None
-        result = call(first if self.before is None else self.before(first), *others)
+        layer = layers[self.layer]
+        assert layer is not None
+        result = layer(first if self.before is None else self.before(first), *others)
         if isinstance(result, tuple | list):
             values.update(zip(self.outputs, result, strict=True))
         else:
@@ -42,9 +66,9 @@ class Step:
 class OnnxModule(nn.Module):
     """A float ONNX model that can be trained; it takes and gives the model's inputs and outputs, of any batch.
 
-    One output is a tensor, several are a tuple.  Layers are plain children (`nn.Conv2d`, `nn.Linear`, `nn.BatchNorm2d`,
-    ...), named like their nodes; `node_of` has the node of each.  Constants of the graph that no layer has for a
-    parameter (what is added or multiplied) stay as they are.
+    One output is a tensor, several are a tuple.  Each node is a child named like it, a plain layer (`nn.Conv2d`,
+    `nn.Linear`, `nn.BatchNorm2d`, ...) or a `Function`; `node_of` has the name of the node of each.  Constants of the
+    graph that no layer has for a parameter (what is added or multiplied) stay as they are.
     """
 
     def __init__(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
