@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,6 +80,9 @@ def check(model: onnx.ModelProto, shape: Sequence[int] = IMAGE) -> OnnxModule:
         assert close(found, expected)
     for at, together in enumerate(computed(module, np.concatenate(images))):
         assert close(together, np.concatenate([one[at] for one in alone]))
+    # Whatever it computes with moves with it to another device; a copy goes through a file.
+    moved = pickle.loads(pickle.dumps(module)).to("meta")
+    moved(torch.empty(2 * shape[0], *shape[1:], device="meta"))
     return module
 
 
@@ -346,7 +350,7 @@ def test_layers_are_those_of_torch() -> None:
     assert [(name, type(one)) for name, one in module.named_children()] == [
         ("Conv_c1", nn.Conv2d),
         ("BatchNormalization_n1", nn.BatchNorm2d),
-        ("Relu_r1", Function),
+        ("Relu_r1", nn.ReLU),
         ("Conv_c2", nn.Conv2d),
         ("Add_a2", Function),
         ("GlobalAveragePool_g", Function),
@@ -354,7 +358,7 @@ def test_layers_are_those_of_torch() -> None:
         ("MatMul_p", nn.Linear),
     ]
     assert list(module.node_of) == [name for name, _ in module.named_children()]
-    assert module.node_of["Conv_c1"] == "Conv/c1" and "relu" in repr(module)
+    assert module.node_of["Conv_c1"] == "Conv/c1" and "_mean_of_space" in repr(module)
     assert module.get_submodule("MatMul_p").bias is not None and not module.folded_batch_norms
     assert all(one.requires_grad for one in module.parameters()) and len(list(module.parameters())) == 7
 
@@ -372,6 +376,17 @@ def test_batch_norm_counts_in_training() -> None:
     assert torch.allclose(layer.running_mean, 0.9 * before + 0.1 * given.mean((0, 2, 3)), atol=1e-6)
     normal = (made - layer.bias[:, None, None]) / layer.weight[:, None, None]
     assert normal.mean((0, 2, 3)).abs().max() < 1e-5 and (normal.var((0, 2, 3)) - 1).abs().max() < 1e-1
+
+
+def test_batch_norm_of_a_model_in_training() -> None:
+    """As exporters leave it: it also gives the new mean and variance."""
+    model = network()
+    model.graph.node[1].output.extend(("mean", "variance"))
+    model.graph.node[1].attribute.append(helper.make_attribute("training_mode", 1))
+    train(read_module(model))
+    model.graph.output.append(helper.make_tensor_value_info("mean", TensorProto.FLOAT, [8]))
+    with pytest.raises(UnsupportedModel, match="its output is 'mean'"):
+        read_module(model)
 
 
 def test_trains_and_goes_back_bit_for_bit() -> None:
