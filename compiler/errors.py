@@ -254,6 +254,12 @@ class SimulationFault(BsccError):
     exit_code: ClassVar[int] = 7
 
 
+class TrainingFailed(BsccError):
+    """A training was begun as asked and cannot go on: its loss is no number any more."""
+
+    exit_code: ClassVar[int] = 8
+
+
 MOST_LISTED = 40
 """Known words that a help text lists: all options of a command are fewer, the tensors of a model may be thousands."""
 

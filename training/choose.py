@@ -97,11 +97,16 @@ def _unreachable(what: str, due: int, limit: int, total: int) -> UsageError:
     return UsageError(Diagnostic("prune-floor", text, help=help))
 
 
-def kept_blocks(scores: Sequence[Scores], budget: Budget) -> list[Kept]:
-    """The blocks to keep in each layer: those of the highest scores, of equal ones the first."""
+def kept_blocks(scores: Sequence[Scores], budget: Budget, comparable: bool = False) -> list[Kept]:
+    """The blocks to keep in each layer: those of the highest scores, of equal ones the last.
+
+    Over the network scores count by the mean of their layer's, as weights are the smaller, the more inputs a layer
+    sums; not if they are `comparable` as they are.  Each row, and each core for its rows, has its share to
+    within one block; only in layers with groups may that fail near the floor, where covering comes first.
+    """
     grids = [(one.shape[0], one.shape[1], one.shape[2], one.shape[3]) for one in scores]
     if budget.scope is Scope.NETWORK:
-        return _of_network(scores, grids, budget)
+        return _of_network(scores if comparable else [_over_mean(one) for one in scores], grids, budget)
     shares = _shares(grids, budget)
     return [_of_layer(one, zeros, budget) for one, zeros in zip(scores, shares, strict=True)]
 
@@ -121,17 +126,43 @@ def _dealt(wanted: NDArray[np.float64], total: int) -> list[int]:
 
 
 def _of_network(scores: Sequence[Scores], grids: Sequence[Grid], budget: Budget) -> list[Kept]:
-    """Scores count by the mean of their layer's: weights are the smaller, the more inputs a layer sums."""
-    scaled = [one / mean if (mean := float(np.abs(one).mean())) > 0 else one for one in scores]
-    flat = np.concatenate([one.ravel() for one in scaled])
-    total, due = flat.size, zeros_due(grids, budget)
-    if budget.cover:  # blocks that cover rows and columns are out of reach
-        needed = np.concatenate([_cover(one).ravel() for one in scores])
-        flat = np.where(needed, np.inf, flat)
-    kept = np.ones(total, np.bool_)
+    due, total = zeros_due(grids, budget), sum(one.size for one in scores)
+    needed = [np.zeros(one.shape, np.bool_) for one in scores]
+    while True:
+        kept = _strongest(scores, needed, due)
+        if not budget.cover or not any(_cover_lines(*layer) for layer in zip(needed, kept, scores, strict=True)):
+            return kept
+        if sum(int(one.sum()) for one in needed) > total - due:
+            return _strongest(scores, [_cover(one) for one in scores], due)
+
+
+def _over_mean(scores: Scores) -> Scores:
+    mean = float(np.abs(scores).mean())
+    return scores / mean if mean > 0 else scores
+
+
+def _strongest(scores: Sequence[Scores], needed: Sequence[Kept], due: int) -> list[Kept]:
+    """All but the `due` weakest blocks of all layers; those that are needed are out of reach."""
+    flat = np.concatenate([np.where(*one).ravel() for one in zip(needed, [np.inf] * len(scores), scores, strict=True)])
+    kept = np.ones(flat.size, np.bool_)
     kept[np.argsort(flat, kind="stable")[:due]] = False
     bounds = np.cumsum([one.size for one in scores])[:-1]
     return [part.reshape(one.shape) for part, one in zip(np.split(kept, bounds), scores, strict=True)]
+
+
+def _cover_lines(needed: Kept, kept: Kept, scores: Scores) -> bool:
+    """Note the strongest block of each row and column of a layer that has none; False if there is no such line."""
+    grid: Kept = np.asarray(kept.any(axis=3))
+    best, empty = scores.max(axis=3), False
+    for axis in (2, 1):
+        for group, line in np.argwhere(~grid.any(axis=axis)):
+            where = np.s_[group, line] if axis == 2 else np.s_[group, :, line]
+            other = int(best[where].argmax())
+            row, column = (line, other) if axis == 2 else (other, line)
+            needed[group, row, column, int(scores[group, row, column].argmax())] = True
+            grid[group, row, column] = True
+            empty = True
+    return empty
 
 
 def _of_layer(scores: Scores, zeros: int, budget: Budget) -> Kept:
@@ -150,7 +181,8 @@ def _of_layer(scores: Scores, zeros: int, budget: Budget) -> Kept:
         flat[weakest] = False
         kept[part] = flat.reshape(len(part), -1)
     grid = kept.reshape(scores.shape)
-    return _covered(grid, scores) if budget.cover else grid
+    shares = np.repeat(np.arange(len(parts)), [len(part) for part in parts]).reshape(groups, rows)
+    return _covered(grid, scores, shares) if budget.cover else grid
 
 
 def _least(grid: Grid) -> int:
@@ -180,11 +212,13 @@ def _cover(scores: Scores) -> Kept:
     return kept
 
 
-def _covered(kept: Kept, scores: Scores) -> Kept:
+def _covered(kept: Kept, scores: Scores, shares: NDArray[np.int64]) -> Kept:
     """The same number of blocks, with one in each row and column.
 
-    The strongest of what was empty comes, and the weakest goes that leaves nothing empty, of the same row if that can
-    be, as rows are what is balanced.
+    Of what was empty a strong block comes, and a weak one goes that leaves nothing empty and is of the same share:
+    `shares` [groups, R] numbers what must keep its count.  That is always possible if the group has enough blocks:
+    a row that is empty has another in its share with two, and a block of it can move along its column; if a column is
+    empty then another has two blocks, and one of these can move along its row.
     """
     kept = kept.copy()
     for group in range(len(kept)):
@@ -194,31 +228,25 @@ def _covered(kept: Kept, scores: Scores) -> Kept:
             empty += [(1, int(one)) for one in np.flatnonzero(~grid.any(axis=0))]
             if not empty:
                 break
-            if not _swap(kept[group], scores[group], *empty[0]):
+            if not _swap(kept[group], scores[group], shares[group], *empty[0]):
                 return _rebuilt(kept, scores)
     return kept
 
 
-def _swap(kept: Kept, scores: Scores, axis: int, line: int) -> bool:
-    """Put the strongest block of an empty row (axis 0) or column (1) in, and a weak one out; False if none can go."""
-    inside = scores[line].ravel() if axis == 0 else scores[:, line].ravel()
-    taps = scores.shape[2]
-    other, tap = divmod(int(inside.argmax()), taps)
-    row, column = (line, other) if axis == 0 else (other, line)
-    by_row, by_column = kept.sum(axis=(1, 2)), kept.sum(axis=(0, 2))
-    spare = kept & (by_row[:, None, None] > 1) & (by_column[None, :, None] > 1)
-    if axis == 1:
-        # The new block fills its row up, so one that is alone in its column only must stay, and rows stay equal.
-        alone = kept & (by_column[None, :, None] > 1)
-        same = np.zeros_like(kept)
-        same[row] = alone[row]
-        spare = same if same.any() else spare
-    if not spare.any():
-        return False
-    out = int(np.where(spare, scores, np.inf).argmin())
-    kept.reshape(-1)[out] = False
-    kept[row, column, tap] = True
-    return True
+def _swap(kept: Kept, scores: Scores, shares: NDArray[np.int64], axis: int, line: int) -> bool:
+    """Put the strongest block that can be of an empty row (axis 0) or column (1) in, a weak one out; False if none."""
+    best = (scores[line] if axis == 0 else scores[:, line]).max(axis=1)
+    for other in np.argsort(-best, kind="stable"):
+        row, column = (line, int(other)) if axis == 0 else (int(other), line)
+        by_row, by_column = kept.sum(axis=(1, 2)), kept.sum(axis=(0, 2))
+        by_row[row] += 1
+        by_column[column] += 1
+        spare = kept & ((by_row > 1) & (shares == shares[row]))[:, None, None] & (by_column > 1)[None, :, None]
+        if spare.any():
+            kept.reshape(-1)[int(np.where(spare, scores, np.inf).argmin())] = False
+            kept[row, column, int(scores[row, column].argmax())] = True
+            return True
+    return False
 
 
 def _rebuilt(kept: Kept, scores: Scores) -> Kept:

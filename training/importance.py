@@ -72,7 +72,8 @@ class Variance(Importance):
     reference = L1.reference
 
     def scores(self, weight: Tensor) -> Tensor:
-        return (self.view.means(weight.square()) - self.view.means(weight).square()).clamp(min=0)
+        apart = weight.double() - self.view.expand(self.view.means(weight.double()))
+        return self.view.means(apart.square())
 
 
 class Random(Importance):

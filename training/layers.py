@@ -119,11 +119,11 @@ class _Watch:
     def __init__(self, named: Mapping[str, nn.Module]) -> None:
         self.names = {one: name for name, one in named.items()}
         self.uses: dict[str, _Use] = {}
-        self.image = 0  # channels of the last image seen
-        self.pixels = 1
+        self.image, self.pixels = 0, 1  # channels and pixels of the last image that no dense layer has read
+        self.flat: Tensor | None = None  # what a dense layer read of it, which others may read, too
 
     def run(self, model: nn.Module, example: Tensor) -> dict[str, _Use]:
-        training = model.training
+        modes = [(one, one.training) for one in model.modules()]
         handles = list(self._hooks(model))
         try:
             model.eval()
@@ -132,7 +132,8 @@ class _Watch:
         finally:
             for handle in handles:
                 handle.remove()
-            model.train(training)
+            for one, training in modes:  # some may be frozen
+                one.training = training
         return self.uses
 
     def _hooks(self, model: nn.Module) -> Iterator[RemovableHandle]:
@@ -149,8 +150,9 @@ class _Watch:
             if isinstance(module, nn.Linear):
                 per_sample = output.numel() // len(output) // module.out_features
                 macs = module.weight.numel() * per_sample
-                if given.dim() == 2 and self.pixels > 1 and self.image * self.pixels == module.in_features:
-                    flattened = self.image
+                fresh = given.dim() == 2 and self.pixels > 1 and self.image * self.pixels == module.in_features
+                if fresh or given is self.flat:
+                    flattened, self.flat, self.pixels = self.image, given, 1
             else:
                 weight = module.weight
                 assert isinstance(weight, Tensor)

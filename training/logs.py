@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compiler.errors import Diagnostic, UsageError
+from compiler.errors import Diagnostic, UnreadableInput, UsageError
 
 FIELDS = ("step", "epoch", "lr", "loss", "accuracy", "zero_blocks", "seconds")
 
@@ -45,8 +45,13 @@ class Log:
     def _read(self) -> list[dict[str, str]]:
         if not self.path.exists():
             return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return [row for row in csv.DictReader(file) if row.get("step", "").isdecimal()]
+        try:
+            with self.path.open(newline="", encoding="utf-8") as file:
+                return [row for row in csv.DictReader(file) if row.get("step", "").isdecimal()]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            text = f"cannot go on with the log: {getattr(error, 'strerror', None) or error}"
+            help = "move it elsewhere to begin another"
+            raise UnreadableInput(Diagnostic("log-unreadable", text, str(self.path), help=help)) from error
 
     def _write(self, rows: list[dict[str, str]]) -> None:
         text = io.StringIO()

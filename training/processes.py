@@ -44,6 +44,8 @@ def processes() -> Iterator[Processes]:
                           (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0")))  # fmt: skip
     gpu = torch.cuda.is_available()
     device = torch.device("cuda", local) if gpu else torch.device("cpu")
+    if gpu:
+        torch.cuda.set_device(device)  # where NCCL's own tensors, as of a barrier, are
     if world == 1:
         yield Processes(0, 1, device)
         return

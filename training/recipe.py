@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
-from compiler.errors import Diagnostic, UsageError
+from compiler.errors import Diagnostic, UsageError, nearest
 from training.schedule import LearningRate
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -17,8 +17,9 @@ class Recipe:
     """Stochastic gradient descent with Nesterov momentum; `batch` images a step and process.
 
     `distill` is the share of the loss that comes from the teacher's softened outputs (G. Hinton et al., "Distilling the
-    knowledge in a neural network", 2015).  After a change of masks batch norms are estimated anew on `bn_batches`
-    batches.  `checkpoint_every` counts steps; 0 means once an epoch.
+    knowledge in a neural network", 2015).  Where masks changed, batch norms are estimated anew on `bn_batches` batches
+    before the model is evaluated.  There is a checkpoint after each epoch, and with `checkpoint_every` after each so
+    many steps.
     """
 
     epochs: int = 10
@@ -56,6 +57,11 @@ class Recipe:
             value = getattr(self, name)
             if not 0.0 <= value <= high or math.isinf(value):
                 raise _wrong(name, value, f"0 to {high:g}")
+        if not (math.isfinite(self.clip) and self.clip >= 0):
+            raise _wrong("clip", self.clip, "0 (gradients are not clipped) or a number above")
+        if self.precision not in get_args(Precision):
+            text = f"there is no precision '{self.precision}'"
+            raise UsageError(Diagnostic("recipe", text, help=nearest(self.precision, get_args(Precision))))
         for name in ("lr", "temperature"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from compiler.errors import Diagnostic, UsageError
+from compiler.errors import Diagnostic, UsageError, nearest
 
 
 class Growth(Enum):
@@ -70,6 +70,16 @@ class LearningRate:
     shape: str = "cosine"
     warmup: int = 0
     rewound: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.shape not in RATES:
+            text = f"there is no schedule '{self.shape}' of the learning rate"
+            raise UsageError(Diagnostic("train-rate", text, help=nearest(self.shape, RATES)))
+        if self.warmup < 0:
+            raise UsageError(Diagnostic("train-rate", f"a warm-up of {self.warmup} steps is none"))
+        if not 0.0 <= self.rewound < 1.0:
+            text = f"{self.rewound:g} is no place in the schedule of the learning rate to begin at"
+            raise UsageError(Diagnostic("train-rate", text, help="give a share from 0 up to, not including, 1"))
 
     def factor(self, step: int, total: int) -> float:
         """The factor of step `step` of `total`, from 0."""

@@ -8,12 +8,14 @@
         loss = loss_function(model(images), labels) + sparsifier.penalty()
         optimizer.zero_grad(); loss.backward(); optimizer.step()
     sparsifier.finish()
+    sparsifier.squash(model)  # plain weights with zeros, for export
 
 Masks and trained scores are the model's, and are in its `state_dict`; the rest is in the sparsifier's.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +23,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from compiler.errors import Diagnostic, InternalError, UsageError, nearest
+from compiler.errors import Diagnostic, UsageError, nearest
 from training.blocks import Block
 from training.choose import Budget, Scope, check_reachable, zeros_due
 from training.importance import MEASURES
@@ -53,6 +55,10 @@ class Settings:
             if name not in kind.options:
                 text = f"scheme '{self.scheme}' has no option '{name}'"
                 raise UsageError(Diagnostic("prune-option", text, help=nearest(name, kind.options)))
+        for name, value in self.options:
+            if not (math.isfinite(value) and value > 0):
+                text = f"option '{name}' of scheme '{self.scheme}' is {value:g}, expected a number above 0"
+                raise UsageError(Diagnostic("prune-option", text))
 
 
 class BlockSparsifier:
@@ -117,7 +123,8 @@ class BlockSparsifier:
     def scheme(self) -> Scheme:
         """The running scheme."""
         if self.scheme_ is None:
-            raise InternalError(Diagnostic("not-prepared", "BlockSparsifier.prepare was not called"))
+            help = "call it before the optimiser is made"
+            raise UsageError(Diagnostic("not-prepared", "BlockSparsifier.prepare was not called", help=help))
         return self.scheme_
 
     def parameters(self, model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -130,7 +137,7 @@ class BlockSparsifier:
         return [{"params": decays, "weight_decay": weight_decay}, {"params": stays, "weight_decay": 0.0}]
 
     def attach(self, optimizer: Optimizer) -> None:
-        """Let the optimiser call the scheme before and after each of its steps."""
+        """Let the optimiser call the scheme before and after each of its steps; gradients must be there before."""
         optimizer.register_step_pre_hook(lambda *_: self.before_step())
         optimizer.register_step_post_hook(lambda *_: self.after_step())
 
@@ -171,14 +178,26 @@ class BlockSparsifier:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must have beside the model's and the optimiser's."""
-        return {"step": self.step, "scheme": self.scheme.state_dict(), "settings": repr(self.settings)}
+        scheme = self.scheme
+        return {
+            "step": self.step,
+            "settings": repr(self.settings),
+            "steps": scheme.plan.steps,
+            "changed": scheme.changed,
+            "scheme": scheme.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was; the model's own state must be loaded before."""
         if state["settings"] != repr(self.settings):
             notes = (f"then: {state['settings']}", f"now:  {self.settings!r}")
             raise UsageError(Diagnostic("resume-settings", "the checkpoint is of another sparsification", notes=notes))
-        self.step = int(state["step"])
+        if state["steps"] != self.scheme.plan.steps:
+            text = (
+                f"the checkpoint is of a training of {state['steps']:,} steps, this one has {self.scheme.plan.steps:,}"
+            )
+            raise UsageError(Diagnostic("resume-settings", text, help="masks change at shares of all steps"))
+        self.step, self.scheme.changed = int(state["step"]), bool(state["changed"])
         self.scheme.load_state_dict(state["scheme"])
         self.scheme.resumed(self.step)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 from torch.optim.swa_utils import update_bn
 
-from compiler.errors import Diagnostic, UsageError
+from compiler.errors import Diagnostic, TrainingFailed, UnreadableInput, UsageError
 from training import checkpoint
 from training.data.batches import batches, steps_of
 from training.data.sets import LabelledImages, Splits
@@ -28,13 +28,9 @@ CHECKPOINT = "last.pt"
 _EVALUATED = 500
 
 
-class Diverged(UsageError):
-    """The loss is no number any more: the recipe does not fit."""
-
-
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended; `minutes` is training time, evaluation and earlier parts of a resumed run included."""
+    """How a run ended; `minutes` is training time without evaluation, earlier parts of a resumed run included."""
 
     accuracy: float
     loss: float
@@ -72,13 +68,15 @@ class Trainer:
             while step < last:
                 step = self._epoch(step, last, log)
         except KeyboardInterrupt:
-            self.say(f"interrupted; the last checkpoint in {self.folder} is gone on from" if self.folder else "")
+            if self.folder is not None and (self.folder / CHECKPOINT).exists():
+                self.say(f"interrupted; the same run goes on from the last checkpoint, {self.folder / CHECKPOINT}")
             raise
         finally:
             if log is not None:
                 log.close()
         if self.sparsifier is not None and step == self.total:
             self.sparsifier.finish()
+        self._estimate_norms(max(0, step - 1) // self.steps)
         accuracy = self.accuracy()
         return Outcome(accuracy, self.loss, step, step // self.steps, self.seconds / 60)
 
@@ -88,6 +86,9 @@ class Trainer:
 
     def _set_up(self) -> None:
         recipe, device = self.recipe, self.where.device
+        if recipe.distill and self.teacher is None:
+            help = "give a teacher, or distill=0"
+            raise UsageError(Diagnostic("recipe", f"distill is {recipe.distill:g}, and there is no teacher", help=help))
         self.steps = steps_of(len(self.splits.train), recipe.batch, self.where.world)
         if not self.steps:
             needed = recipe.batch * self.where.world
@@ -122,22 +123,19 @@ class Trainer:
             self._step(step, images, labels, epoch, place)
             step += 1
             self.seconds = spent + time.perf_counter() - start
-            if self.sparsifier is not None and self.sparsifier.take_change():
-                self._estimate_norms(epoch)
-            if (every and step % every == 0) or step == last:
-                self._save(step)
             if log is not None and step % self.recipe.log_every == 0:
                 log.row(self._row(step))
+            if step % self.steps and ((every and step % every == 0) or step == last):
+                self._save(step)
             if step == last:
                 break
-        self.seconds = spent + time.perf_counter() - start
         if step % self.steps == 0:
+            self._estimate_norms(epoch)
+            self.seconds = spent + time.perf_counter() - start
             self._end_of_epoch(step, log)
         return step
 
     def _end_of_epoch(self, step: int, log: Log | None) -> None:
-        if not self.recipe.checkpoint_every:
-            self._save(step)
         if self.where.first:
             found = self.accuracy()
             if log is not None:
@@ -145,6 +143,8 @@ class Trainer:
             zeros = f", {self._zero_share():.1%} of blocks zero" if self.sparsifier else ""
             epochs = f"epoch {step // self.steps}/{self.recipe.epochs}"
             self.say(f"{epochs}: loss {self.loss:.4f}, accuracy {found:.2%}{zeros}, {self.seconds / 60:.1f} min")
+        # Behind the log's rows: those of steps that no checkpoint has are written anew when the run goes on.
+        self._save(step)
         self.where.wait()
 
     def _step(self, step: int, images: Tensor, labels: Tensor, epoch: int, place: int) -> None:
@@ -163,7 +163,7 @@ class Trainer:
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
         self.loss = float(loss.detach())
         if not math.isfinite(self.loss):
-            raise self._diverged(step)
+            raise self._diverged(f"the loss of step {step + 1:,} of {self.total:,} is {self.loss}")
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
@@ -179,12 +179,17 @@ class Trainer:
             loss = (1 - recipe.distill) * loss + recipe.distill * apart
         return loss + self.sparsifier.penalty() if self.sparsifier is not None else loss
 
-    def _diverged(self, step: int) -> Diverged:
+    def _check(self, step: int) -> None:
+        """A loss may be a number still whose gradients made none of the weights: no such model is saved."""
+        for name, one in self.model.named_parameters():
+            if not bool(one.isfinite().all()):
+                raise self._diverged(f"after step {step:,} of {self.total:,} not all of '{name}' are numbers")
+
+    def _diverged(self, text: str) -> TrainingFailed:
         path = None if self.folder is None else self.folder / CHECKPOINT
         kept = (f"the last good checkpoint is {path}",) if path is not None and path.exists() else ()
-        text = f"the loss of step {step + 1:,} of {self.total:,} is {self.loss}"
         help = f"take a smaller learning rate (it is {self.recipe.lr:g}), a longer warm-up, or clip gradients"
-        return Diverged(Diagnostic("diverged", text, notes=kept, help=help))
+        return TrainingFailed(Diagnostic("diverged", text, notes=kept, help=help))
 
     def _batches(self, epoch: int, start: int) -> Iterator[tuple[int, Tensor, Tensor]]:
         recipe, where = self.recipe, self.where
@@ -200,7 +205,9 @@ class Trainer:
         return torch.autocast(self.where.device.type, kind, enabled=self.recipe.precision != "fp32")
 
     def _estimate_norms(self, epoch: int) -> None:
-        """Batch norms as the model with its new masks needs them, on the first batches of the epoch."""
+        """If masks changed, batch norms as the model now needs them, on the first batches of the epoch."""
+        if self.sparsifier is None or not self.sparsifier.take_change():
+            return
         found = []
         for place, images, _ in self._batches(epoch, 0):
             if place >= self.recipe.bn_batches:
@@ -227,15 +234,14 @@ class Trainer:
         return row | ({"zero_blocks": round(self._zero_share(), 5)} if self.sparsifier is not None else {})
 
     def _save(self, step: int) -> None:
+        self._check(step)
         if self.folder is not None and self.where.first:
             checkpoint.save(self.folder / CHECKPOINT, self._state(step))
 
     def _state(self, step: int) -> dict[str, Any]:
         state: dict[str, Any] = {
+            **self._asked(),
             "step": step,
-            "recipe": repr(self.recipe),
-            "data": self.splits.name,
-            "world": self.where.world,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -243,7 +249,19 @@ class Trainer:
             "loss": self.loss,
             "seconds": self.seconds,
         }
-        return state | ({"sparsifier": self.sparsifier.state_dict()} if self.sparsifier is not None else {})
+        return state | ({"scheme": self.sparsifier.state_dict()} if self.sparsifier is not None else {})
+
+    def _asked(self) -> dict[str, str]:
+        """What must be the same for a run to go on; how often it writes may change."""
+        unwritten = replace(self.recipe, checkpoint_every=0, log_every=1)
+        return {
+            "recipe": repr(unwritten),
+            "data": f"{self.splits.name}, {len(self.splits.train)} images",
+            "normalisation": repr(self.normalise),
+            "sparsifier": "none" if self.sparsifier is None else repr(self.sparsifier.settings),
+            "teacher": "none" if self.teacher is None else type(self.teacher).__name__,
+            "number of processes": str(self.where.world),
+        }
 
     def _resume(self) -> int:
         if self.folder is None:
@@ -253,18 +271,28 @@ class Trainer:
         if not path.exists():
             return 0
         state = checkpoint.load(path)
-        now = {"recipe": repr(self.recipe), "data": self.splits.name, "world": self.where.world}
-        for name, value in now.items():
+        asked = self._asked()
+        for name in (*asked, *self._state(0)):
+            if name not in state and (name in asked or state["sparsifier"] == asked["sparsifier"]):
+                text = f"the checkpoint has no '{name}'"
+                raise UnreadableInput(Diagnostic("checkpoint", text, str(path), help="remove it to begin anew"))
+        for name, value in asked.items():
             if state[name] != value:
                 text = f"the checkpoint was made with another {name}"
                 notes = (f"then: {state[name]}", f"now:  {value}")
                 help = "give the same options, or another folder"
                 raise UsageError(Diagnostic("resume-settings", text, str(path), notes, help))
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:  # torch has no error of its own for these
+            said = tuple(line.strip() for line in str(error).splitlines()[:4])
+            help = "give the same model, or another folder"
+            text = "the checkpoint is of another model"
+            raise UsageError(Diagnostic("resume-settings", text, str(path), said, help)) from error
         self.scaler.load_state_dict(state["scaler"])
         if self.sparsifier is not None:
-            self.sparsifier.load_state_dict(state["sparsifier"])
+            self.sparsifier.load_state_dict(state["scheme"])
         torch.set_rng_state(state["random"])
         self.loss, self.seconds = float(state["loss"]), float(state["seconds"])
         step = int(state["step"])

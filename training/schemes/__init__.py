@@ -2,6 +2,7 @@
 
 base        what a scheme is; the order of its calls
 ranked      predetermined, incremental, movement: blocks ranked by a measure of importance
+trained     what schemes with trained numbers share
 supermask   scores trained with the weights, the best kept
 gates       trainable gates with a penalty
 lasso       group lasso by proximal steps

@@ -87,6 +87,8 @@ class Scheme(ABC):
     mask: ClassVar[type[BlockMask]] = BlockMask
     ramp: ClassVar[Ramp] = Ramp()
     options: ClassVar[Mapping[str, float]] = {}
+    comparable: ClassVar[bool] = False
+    """Whether scores of different layers compare as they are, and not only over their layer's mean."""
 
     def __init__(self, sites: Sequence[Site], plan: Plan) -> None:
         self.sites, self.plan = tuple(sites), plan
@@ -130,7 +132,7 @@ class Scheme(ABC):
 
     def choose(self, share: float) -> None:
         """Masks with `share` of the zeros of the target."""
-        kept = kept_blocks(self.scores(), self.plan.budget.scaled(share))
+        kept = kept_blocks(self.scores(), self.plan.budget.scaled(share), self.comparable)
         for site, one in zip(self.sites, kept, strict=True):
             self.changed |= not np.array_equal(site.mask.mask.cpu().numpy(), one)
             site.set(one)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from training.blocks import BlockView
 from training.choose import Scores, zeros_due
 from training.masks import BlockMask
-from training.schemes.base import Plan, Scheme, Site, scores_of
+from training.schemes.base import Plan, Site, scores_of
+from training.schemes.trained import Trained
 
 SHARPNESS, LOW, HIGH = 2 / 3, -0.1, 1.1
 """The hard concrete distribution's beta, gamma and zeta (Louizos et al., 2018, section 4)."""
@@ -23,15 +24,19 @@ LEAST_OPEN = 0.1
 
 
 class GateMask(BlockMask):
-    """A gate from 0 to 1 for each block; `noise` is the step's draw, a buffer, so that a resumed run repeats it."""
+    """A gate from 0 to 1 for each block, until the gates are `settled` and the mask takes their place.
+
+    `noise` is the step's draw.  Both are buffers, so that a resumed run, a copy and an average of the model have them.
+    """
 
     noise: Tensor
+    settled: Tensor
 
     def __init__(self, view: BlockView) -> None:
         super().__init__(view)
         self.logits = nn.Parameter(torch.full(view.grid, 2.0))
         self.register_buffer("noise", torch.zeros(view.grid))
-        self.settled = False
+        self.register_buffer("settled", torch.zeros((), dtype=torch.bool))
 
     def gate(self) -> Tensor:
         """The gates of this step; without noise when the layer is evaluated."""
@@ -44,12 +49,11 @@ class GateMask(BlockMask):
         return torch.sigmoid(self.logits - SHARPNESS * math.log(-LOW / HIGH))
 
     def forward(self, weight: Tensor) -> Tensor:
-        if self.settled:
-            return super().forward(weight)
-        return weight * self.view.expand(self.gate().to(weight.dtype)) + 0.0
+        gate = torch.where(self.settled, self.mask.to(weight.dtype), self.gate().to(weight.dtype))
+        return weight * self.view.expand(gate) + 0.0  # -0.0 + 0.0 is +0.0
 
 
-class Gates(Scheme):
+class Gates(Trained):
     """Hard concrete gates; a Lagrange multiplier pulls the expected share of open gates along the ramp to the target.
 
     At the end the blocks of the most open gates are kept, and the gates are multiplied into the weights.  `rate`
@@ -59,7 +63,7 @@ class Gates(Scheme):
     name = "gates"
     reference = "C. Louizos et al., Learning sparse neural networks through L0 regularization, 2018"
     mask = GateMask
-    options: ClassVar[Mapping[str, float]] = {"rate": 10.0, "pull": 1.0}
+    options: ClassVar[Mapping[str, float]] = {**Trained.options, "pull": 1.0}
 
     def __init__(self, sites: Sequence[Site], plan: Plan) -> None:
         super().__init__(sites, plan)
@@ -80,7 +84,7 @@ class Gates(Scheme):
         return alive - (1 - self.share * self.target)
 
     def penalty(self) -> Tensor | None:
-        if self.masks[0].settled:
+        if self.over:
             return None
         excess = self.excess()
         return self.linear * excess + self.square * excess.square()
@@ -96,12 +100,13 @@ class Gates(Scheme):
     def scores(self) -> list[Scores]:
         return scores_of([mask.logits for mask in self.masks])
 
+    def trained(self) -> list[nn.Parameter]:
+        return [mask.logits for mask in self.masks]
+
     def gradients(self, step: int) -> None:
-        if self.masks[0].settled:
+        super().gradients(step)
+        if self.over:
             return
-        for mask in self.masks:
-            if mask.logits.grad is not None:
-                mask.logits.grad.mul_(self.numbers["rate"])
         excess = float(self.excess().detach())
         self.linear = max(0.0, self.linear + self.numbers["pull"] * excess)
         self.square = max(0.0, self.square + self.numbers["pull"] * excess * excess)
@@ -127,9 +132,9 @@ class Gates(Scheme):
             mask.noise.copy_(torch.from_numpy(np.log(drawn) - np.log1p(-drawn)))
 
     def settle(self) -> None:
+        super().settle()
         for mask in self.masks:
-            mask.settled = True
-            mask.logits.requires_grad_(False)
+            mask.settled.fill_(True)
 
     def state_dict(self) -> dict[str, Any]:
         return {"linear": self.linear, "square": self.square, "share": self.share}

@@ -19,6 +19,7 @@ class Regrowth(Scheme):
     others, whose weights begin at zero."""
 
     ramp = Ramp(Growth.LINEAR, 0.0, 0.75, 40)
+    comparable = True
     options: ClassVar[Mapping[str, float]] = {"drop": 0.3}
 
     def __init__(self, sites: Sequence[Site], plan: Plan) -> None:
@@ -28,7 +29,6 @@ class Regrowth(Scheme):
     def begin(self) -> None:
         self.found = self._ranks(0.0, 0)
         self.choose(1.0)
-        self._zero()
         self._look(0)
 
     def gradients(self, step: int) -> None:
@@ -40,8 +40,8 @@ class Regrowth(Scheme):
 
     def _update(self, step: int) -> None:
         if step in self.updates and 0 < step < self.end:
-            self.choose(1.0)
             self._zero()
+            self.choose(1.0)
         self._look(step)
         if step == self.end:
             self.settle()
@@ -59,23 +59,22 @@ class Regrowth(Scheme):
             site.mask.dense_gradient = step + 1 in self.updates and step + 1 < self.end
 
     def _zero(self) -> None:
-        """A block that comes back begins at zero."""
+        """A block that comes back begins at zero, wherever momentum moved it while it was masked."""
         for site in self.sites:
             site.original.data.masked_fill_(~site.elements(), 0.0)
 
     def _ranks(self, share: float, step: int) -> list[Scores]:
         """Scores that keep the strong blocks first, then those that come back, then what was kept and weak."""
         found = []
-        for number, (site, norms) in enumerate(zip(self.sites, self.norms(), strict=True)):
+        strengths = _unit([as_scores(one) for one in self.norms()])
+        comers = _unit([self.comers(one, (self.plan.seed, step, number)) for number, one in enumerate(self.sites)])
+        for site, strength, coming in zip(self.sites, strengths, comers, strict=True):
             kept = site.mask.mask.cpu().numpy()
-            strength = as_scores(norms)
             leaving = np.zeros(kept.size, np.bool_)
             order = np.argsort(np.where(kept, strength, np.inf), axis=None, kind="stable")
             leaving[order[: int(share * kept.sum())]] = True
             stays = kept & ~leaving.reshape(kept.shape)
-            coming = self.comers(site, (self.plan.seed, step, number))
-            ranks = np.where(stays, 4 + _unit(strength), np.where(kept, 1 + _unit(strength), 2 + _unit(coming)))
-            found.append(ranks)
+            found.append(np.where(stays, 4 + strength, np.where(kept, strength, 2 + coming)))
         return found
 
     def comers(self, site: Site, seed: tuple[int, int, int]) -> Scores:
@@ -106,7 +105,8 @@ class SET(Regrowth):
         return drawn
 
 
-def _unit(values: Scores) -> Scores:
-    """The same order within 0 to 1."""
-    most = float(values.max())
-    return values / most if most > 0 else np.zeros_like(values)
+def _unit(layers: Sequence[Scores]) -> list[Scores]:
+    """The same order within 0 to 1: of each layer's scores over their mean, as the layers are compared."""
+    scaled = [one / max(float(one.mean()), 1e-30) for one in layers]
+    most = max(1e-30, *(float(one.max()) for one in scaled))
+    return [one / most for one in scaled]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from training.blocks import BlockView
 from training.choose import Scores
 from training.masks import BlockMask
-from training.schemes.base import Plan, Scheme, Site, scores_of
+from training.schemes.base import Plan, Site, scores_of
+from training.schemes.trained import Trained
 
 
 class ScoredMask(BlockMask):
@@ -20,17 +21,14 @@ class ScoredMask(BlockMask):
     def __init__(self, view: BlockView) -> None:
         super().__init__(view)
         self.scores = nn.Parameter(torch.zeros(view.grid))
-        self.settled = False
 
     def forward(self, weight: Tensor) -> Tensor:
-        if self.settled:
-            return super().forward(weight)
         gate = self.mask.to(weight.dtype) + self.scores - self.scores.detach()
         return weight * self.view.expand(gate) + 0.0  # -0.0 + 0.0 is +0.0
 
 
-class Supermask(Scheme):
-    """The target's share of blocks is zero at every step; which ones, training decides.
+class Supermask(Trained):
+    """The ramp's share of blocks is zero at every step; which ones, training decides until the ramp ends.
 
     `rate` multiplies the learning rate of the scores, which begin at the blocks' norms over their layer's mean.
     """
@@ -38,7 +36,6 @@ class Supermask(Scheme):
     name = "supermask"
     reference = "V. Ramanujan et al., What's hidden in a randomly weighted neural network?, 2020; in blocks: superblock"
     mask = ScoredMask
-    options: ClassVar[Mapping[str, float]] = {"rate": 10.0}
 
     def __init__(self, sites: Sequence[Site], plan: Plan) -> None:
         super().__init__(sites, plan)
@@ -58,10 +55,8 @@ class Supermask(Scheme):
     def scores(self) -> list[Scores]:
         return scores_of([mask.scores for mask in self.masks])
 
-    def gradients(self, step: int) -> None:
-        for mask in self.masks:
-            if mask.scores.grad is not None:
-                mask.scores.grad.mul_(self.numbers["rate"])
+    def trained(self) -> list[nn.Parameter]:
+        return [mask.scores for mask in self.masks]
 
     def _update(self, step: int) -> None:
         """Scores move at every step, so the choice is made at every step until the ramp ends."""
@@ -71,14 +66,8 @@ class Supermask(Scheme):
         if step == self.end:
             self.settle()
 
-    def settle(self) -> None:
-        for mask in self.masks:
-            mask.settled = True
-            mask.scores.requires_grad_(False)
-
     def state_dict(self) -> dict[str, float]:
         return {"share": self.share}
 
-    def load_state_dict(self, state: object) -> None:
-        assert isinstance(state, dict)
-        self.share = state["share"]
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.share = float(state["share"])
