@@ -42,7 +42,7 @@ def deployed(case: Case, folder: Path, splits: Splits) -> dict[str, Any]:
         state = checkpoint.load(folder / CHECKPOINT)
         model.load_state_dict(state["model"])
         if sparsifier is not None:
-            sparsifier.load_state_dict(state["sparsifier"])
+            sparsifier.load_state_dict(state["scheme"])
         found = deploy(squash(model), splits, Normalise.measured(splits.train), folder / "deployed", TARGET)
         path.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
     read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

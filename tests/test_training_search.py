@@ -140,7 +140,11 @@ def test_a_cost_file_gives_times(tmp_path: Path) -> None:
         (document(densities=[0.5, 1.0]), UnreadableInput, "fall from 1"),
         (document(fixed_us=[1.0]), UnreadableInput, "expected 2 numbers"),
         (document(layers=[{"name": "2", "us": [1.0, 1.0]}]), UsageError, "no layer '5'"),
-        (document(layers=[{"name": one, "us": ["a", 1]} for one in ("2", "5")]), UnreadableInput, "2 numbers"),
+        (
+            document(layers=[{"name": one, "prunable": True, "us": ["a", 1]} for one in ("2", "5")]),
+            UnreadableInput,
+            "2 numbers",
+        ),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, found: object, kind: type[Exception], words: str) -> None:
