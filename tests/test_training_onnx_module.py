@@ -1,15 +1,12 @@
-"""A float ONNX model as a module: it computes what onnxruntime does, trains on any batch, and goes back bit for bit."""
+"""A float ONNX model as a module: it trains on any batch, and goes back bit for bit."""
 
 from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -18,292 +15,10 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from compiler.errors import UnsupportedModel, UsageError  # noqa: E402
+from tests.training_onnx import IMAGE, check, close, computed, constants, model_of, node, numbers, runtime  # noqa: E402
 from training.blocks import Block, BlockView  # noqa: E402
 from training.masks import BlockMask, attach  # noqa: E402
-from training.onnx_reader import Function, OnnxModule, read_module, write_weights  # noqa: E402
-
-Array = np.ndarray[Any, np.dtype[Any]]
-IMAGE = (1, 4, 9, 7)
-TOLERANCE = 1e-4  # of the largest element
-
-
-def numbers(*shape: int, seed: int = 0) -> Array:
-    return np.random.default_rng([seed, *shape]).uniform(-1, 1, shape).astype(np.float32)
-
-
-def model_of(
-    nodes: Sequence[onnx.NodeProto],
-    stored: dict[str, Array] | None = None,
-    shape: Sequence[int | str] = IMAGE,
-    opset: int = 17,
-    outputs: Sequence[str] = ("y",),
-) -> onnx.ModelProto:
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-        [numpy_helper.from_array(value, name) for name, value in (stored or {}).items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-
-
-def node(op: str, *inputs: str, out: str = "y", **attributes: Any) -> onnx.NodeProto:
-    return helper.make_node(op, list(inputs), [out], name=f"{op}/{out}", **attributes)
-
-
-def runtime(model: onnx.ModelProto, image: Array) -> list[Array]:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    results: list[Array] = ort.InferenceSession(model.SerializeToString(), options).run(None, {"x": image})
-    return results
-
-
-def computed(module: OnnxModule, image: Array) -> list[Array]:
-    with torch.no_grad():
-        found = module.eval()(torch.from_numpy(image))
-    return [one.numpy() for one in ([found] if isinstance(found, torch.Tensor) else found)]
-
-
-def close(found: Array, expected: Array) -> bool:
-    scale = max(float(np.abs(expected).max()), 1e-6)
-    return found.shape == expected.shape and float(np.abs(found - expected).max()) < TOLERANCE * scale
-
-
-def check(model: onnx.ModelProto, shape: Sequence[int] = IMAGE) -> OnnxModule:
-    """One image is what onnxruntime makes of it; three at once are what each is by itself."""
-    module = read_module(model)
-    images = [numbers(*shape, seed=seed) for seed in range(3)]
-    alone = [computed(module, image) for image in images]
-    for found, expected in zip(alone[0], runtime(model, images[0]), strict=True):
-        assert close(found, expected)
-    for at, together in enumerate(computed(module, np.concatenate(images))):
-        assert close(together, np.concatenate([one[at] for one in alone]))
-    return module
-
-
-def constants(**values: Any) -> dict[str, Array]:
-    return {name: np.array(value, np.float32 if "f" in name else np.int64) for name, value in values.items()}
-
-
-WEIGHT = {"w": numbers(6, 4, 3, 3), "b": numbers(6)}
-SLOPES = numbers(4, 1, 1)
-CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, Array], int]] = {
-    "conv": ([node("Conv", "x", "w", "b", pads=[1, 1, 1, 1], strides=[2, 1])], WEIGHT, 9),
-    "conv, pads that differ": ([node("Conv", "x", "w", pads=[0, 1, 2, 0])], WEIGHT, 13),
-    "conv, same upper": ([node("Conv", "x", "w", "b", auto_pad="SAME_UPPER", strides=[2, 2])], WEIGHT, 13),
-    "conv, same lower": ([node("Conv", "x", "w", "b", auto_pad="SAME_LOWER", strides=[2, 2])], WEIGHT, 13),
-    "conv, groups": (
-        [node("Conv", "x", "w", group=2, dilations=[2, 1], kernel_shape=[3, 3])],
-        {"w": numbers(6, 2, 3, 3)},
-        21,
-    ),
-    "conv transpose": (
-        [node("ConvTranspose", "x", "w", "b", strides=[2, 2], pads=[1, 0, 0, 1], output_padding=[1, 0])],
-        {"w": numbers(4, 6, 3, 3), "b": numbers(6)},
-        13,
-    ),
-    "conv transpose, groups": (
-        [node("ConvTranspose", "x", "w", strides=[2, 2], pads=[1, 1, 1, 1], group=2)],
-        {"w": numbers(4, 3, 3, 3)},
-        13,
-    ),
-    "conv transpose, shape": (
-        [node("ConvTranspose", "x", "w", strides=[2, 2], output_shape=[18, 14])],
-        {"w": numbers(4, 3, 3, 3)},
-        13,
-    ),
-    "conv transpose, same": (
-        [node("ConvTranspose", "x", "w", strides=[2, 2], auto_pad="SAME_UPPER")],
-        {"w": numbers(4, 3, 3, 3)},
-        13,
-    ),
-    "batch norm": (
-        [node("BatchNormalization", "x", "s", "t", "m", "v", epsilon=1e-3)],
-        {"s": numbers(4), "t": numbers(4, seed=1), "m": numbers(4, seed=2), "v": numbers(4) ** 2 + 1},
-        15,
-    ),
-    "instance norm": ([node("InstanceNormalization", "x", "s", "t")], {"s": numbers(4), "t": numbers(4, seed=1)}, 13),
-    "layer norm": (
-        [node("LayerNormalization", "x", "s", "t", axis=-1)],
-        {"s": numbers(7), "t": numbers(7, seed=1)},
-        17,
-    ),
-    "prelu": ([node("PRelu", "x", "s")], {"s": SLOPES}, 16),
-    "prelu of elements": ([node("PRelu", "x", "s")], {"s": numbers(1, 1, 7)}, 16),
-    "gemm": (
-        [node("Flatten", "x", out="f"), node("Gemm", "f", "w", "b", transB=1)],
-        {"w": numbers(5, 252), "b": numbers(5)},
-        13,
-    ),
-    "gemm, transposed": (
-        [node("Flatten", "x", out="f"), node("Gemm", "f", "w", "b")],
-        {"w": numbers(252, 5), "b": numbers(1, 5)},
-        13,
-    ),
-    "matmul and add": (
-        [node("MatMul", "x", "w", out="p"), node("Add", "b", "p")],
-        {"w": numbers(7, 5), "b": numbers(5)},
-        13,
-    ),
-    "matmul of images": (
-        [node("Transpose", "x", out="t", perm=[0, 1, 3, 2]), node("MatMul", "x", "t")],
-        {},
-        13,
-    ),
-    "clip": ([node("Clip", "x", "fl", "fh")], constants(fl=-0.25, fh=0.5), 11),
-    "clip 6": ([node("Clip", "x", min=-0.25, max=0.5)], {}, 6 + 3),
-    "softmax": ([node("Softmax", "x", axis=-2)], {}, 13),
-    "softmax 11": ([node("Softmax", "x", axis=2)], {}, 11),
-    "hard sigmoid": ([node("HardSigmoid", "x", alpha=0.3, beta=0.4)], {}, 13),
-    "gelu": ([node("Gelu", "x", approximate="tanh")], {}, 20),
-    "leaky relu": ([node("LeakyRelu", "x", alpha=0.2)], {}, 13),
-    "elu": ([node("Elu", "x", alpha=0.7)], {}, 13),
-    "constants": (
-        [
-            node("Mul", "x", "fs", out="a"),
-            node("Sub", "ft", "a", out="b"),
-            node("Div", "b", "fs", out="c"),
-            node("Max", "c", "x"),
-        ],
-        {"fs": numbers(4, 1, 1) + 2, "ft": numbers(1)},
-        13,
-    ),
-    "max pool": ([node("MaxPool", "x", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])], {}, 12),
-    "max pool, ceil": ([node("MaxPool", "x", kernel_shape=[2, 3], strides=[2, 2], ceil_mode=1)], {}, 12),
-    "max pool, pads that differ": (
-        [node("MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2], pads=[0, 0, 1, 1])],
-        {},
-        12,
-    ),
-    "average pool": ([node("AveragePool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {}, 11),
-    "average pool, pads count": (
-        [node("AveragePool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1, strides=[2, 2])],
-        {},
-        11,
-    ),
-    "average pool, pads that differ": (
-        [node("AveragePool", "x", kernel_shape=[3, 3], auto_pad="SAME_UPPER", strides=[2, 2])],
-        {},
-        11,
-    ),
-    "average pool, pads that differ count": (
-        [node("AveragePool", "x", kernel_shape=[3, 3], pads=[0, 1, 2, 0], count_include_pad=1)],
-        {},
-        11,
-    ),
-    "average pool, ceil": ([node("AveragePool", "x", kernel_shape=[3, 2], strides=[2, 2], ceil_mode=1)], {}, 11),
-    "global pools": (
-        [
-            node("GlobalAveragePool", "x", out="a"),
-            node("GlobalMaxPool", "x", out="b"),
-            node("Concat", "a", "b", axis=1),
-        ],
-        {},
-        13,
-    ),
-    "response norm": ([node("LRN", "x", size=3, alpha=0.1)], {}, 13),
-    "reshape to a literal batch": ([node("Reshape", "x", "s")], constants(s=[1, 36, 7]), 13),
-    "reshape with 0 and -1": ([node("Reshape", "x", "s")], constants(s=[0, 0, -1]), 13),
-    "reshape of images into an axis": (
-        [node("Reshape", "x", "s", out="a"), node("Relu", "a", out="b"), node("Reshape", "b", "t")],
-        constants(s=[36, 7], t=[1, 4, 9, 7]),
-        13,
-    ),
-    "squeeze and unsqueeze": (
-        [
-            node("GlobalAveragePool", "x", out="a"),
-            node("Squeeze", "a", "s", out="b"),
-            node("Unsqueeze", "b", "u"),
-        ],
-        constants(s=[2, 3], u=[-1, 1]),
-        13,
-    ),
-    "squeeze 11": ([node("GlobalAveragePool", "x", out="a"), node("Squeeze", "a", axes=[3])], {}, 11),
-    "transpose and back": (
-        [
-            node("Transpose", "x", out="a", perm=[0, 2, 3, 1]),
-            node("Relu", "a", out="b"),
-            node("Transpose", "b", perm=[0, 3, 1, 2]),
-        ],
-        {},
-        13,
-    ),
-    "slice": (
-        [node("Slice", "x", "s", "e", "a", "t")],
-        constants(s=[0, 1, -5], e=[1, 9999, -1], a=[0, 2, 3], t=[1, 2, 1]),
-        13,
-    ),
-    "slice 9": ([node("Slice", "x", starts=[1], ends=[3], axes=[1])], {}, 9),
-    "split": (
-        [helper.make_node("Split", ["x", "s"], ["a", "b"], axis=1), node("Mul", "a", "b")],
-        {"s": np.array([2, 2])},
-        13,
-    ),
-    "split 18": (
-        [helper.make_node("Split", ["x"], ["a", "b", "c"], axis=3, num_outputs=3), node("Add", "a", "b")],
-        {},
-        18,
-    ),
-    "gather": ([node("Gather", "x", "i", axis=1)], constants(i=[[3, 0], [-1, 2]]), 13),
-    "gather one": ([node("Gather", "x", "i", axis=2)], constants(i=2), 13),
-    "expand": ([node("GlobalAveragePool", "x", out="a"), node("Expand", "a", "s")], constants(s=[1, 4, 3, 2]), 13),
-    "pad": ([node("Pad", "x", "p", "fv")], constants(p=[0, 1, 2, 0, 0, 2, 0, 1], fv=0.5), 13),
-    "pad, mirrored": ([node("Pad", "x", "p", mode="reflect")], constants(p=[0, 0, 2, 0, 0, 0, 1, 1]), 13),
-    "pad, edge": ([node("Pad", "x", "p", "", "a", mode="edge")], constants(p=[2, 0, 1, 1], a=[2, 3]), 18),
-    "reduce": ([node("ReduceMean", "x", axes=[2, 3], keepdims=0)], {}, 13),
-    "reduce 18": ([node("ReduceMax", "x", "a")], constants(a=[-1]), 18),
-    "shape": (
-        [
-            node("Shape", "x", out="s"),
-            node("Gather", "s", "i", out="n", axis=0),
-            node("Concat", "n", "m", out="t", axis=0),
-            node("Reshape", "x", "t"),
-        ],
-        constants(i=[0], m=[-1]),
-        13,
-    ),
-    "pixels": ([node("DepthToSpace", "x", blocksize=2, mode="CRD")], {}, 13),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_nodes(case: str) -> None:
-    nodes, stored, opset = CASES[case]
-    read = {name for one in nodes for name in one.input}
-    check(model_of(nodes, {name: value for name, value in stored.items() if name in read}, opset=opset))
-
-
-WAYS = ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners")
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("mode", ("nearest", "linear"))
-@pytest.mark.parametrize("size", ((18, 14), (13, 5)))
-def test_resize(way: str, mode: str, size: tuple[int, int]) -> None:
-    stored = {"s": np.array([1, 4, *size])}
-    check(model_of([node("Resize", "x", "", "", "s", mode=mode, coordinate_transformation_mode=way)], stored))
-
-
-@pytest.mark.parametrize("rounding", ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil"))
-def test_resize_by_scales(rounding: str) -> None:
-    stored = {"s": np.array([1, 1, 1.7, 0.6], np.float32)}
-    check(model_of([node("Resize", "x", "", "s", nearest_mode=rounding)], stored))
-
-
-def test_upsample() -> None:
-    stored = {"s": np.array([1, 1, 2, 3], np.float32)}
-    check(model_of([node("Upsample", "x", "s", mode="linear")], stored, opset=9))
-
-
-def test_one_axis_of_space() -> None:
-    nodes = [
-        node("Conv", "x", "w", out="a", pads=[2, 0]),
-        node("MaxPool", "a", out="b", kernel_shape=[2], strides=[2], pads=[0, 1]),
-        node("AveragePool", "b", kernel_shape=[2], pads=[1, 0]),
-    ]
-    module = check(model_of(nodes, {"w": numbers(3, 4, 3)}, (1, 4, 11)), (1, 4, 11))
-    assert isinstance(module.get_submodule("Conv_a"), nn.Conv1d)
+from training.onnx_reader import Function, read_module, write_weights  # noqa: E402
 
 
 def network(opset: int = 17) -> onnx.ModelProto:
@@ -346,7 +61,7 @@ def test_layers_are_those_of_torch() -> None:
     assert [(name, type(one)) for name, one in module.named_children()] == [
         ("Conv_c1", nn.Conv2d),
         ("BatchNormalization_n1", nn.BatchNorm2d),
-        ("Relu_r1", Function),
+        ("Relu_r1", nn.ReLU),
         ("Conv_c2", nn.Conv2d),
         ("Add_a2", Function),
         ("GlobalAveragePool_g", Function),
@@ -354,7 +69,7 @@ def test_layers_are_those_of_torch() -> None:
         ("MatMul_p", nn.Linear),
     ]
     assert list(module.node_of) == [name for name, _ in module.named_children()]
-    assert module.node_of["Conv_c1"] == "Conv/c1" and "relu" in repr(module)
+    assert module.node_of["Conv_c1"] == "Conv/c1" and "_mean_of_space" in repr(module)
     assert module.get_submodule("MatMul_p").bias is not None and not module.folded_batch_norms
     assert all(one.requires_grad for one in module.parameters()) and len(list(module.parameters())) == 7
 
@@ -372,6 +87,17 @@ def test_batch_norm_counts_in_training() -> None:
     assert torch.allclose(layer.running_mean, 0.9 * before + 0.1 * given.mean((0, 2, 3)), atol=1e-6)
     normal = (made - layer.bias[:, None, None]) / layer.weight[:, None, None]
     assert normal.mean((0, 2, 3)).abs().max() < 1e-5 and (normal.var((0, 2, 3)) - 1).abs().max() < 1e-1
+
+
+def test_batch_norm_of_a_model_in_training() -> None:
+    """As exporters leave it: it also gives the new mean and variance."""
+    model = network()
+    model.graph.node[1].output.extend(("mean", "variance"))
+    model.graph.node[1].attribute.append(helper.make_attribute("training_mode", 1))
+    train(read_module(model))
+    model.graph.output.append(helper.make_tensor_value_info("mean", TensorProto.FLOAT, [8]))
+    with pytest.raises(UnsupportedModel, match="its output is 'mean'"):
+        read_module(model)
 
 
 def test_trains_and_goes_back_bit_for_bit() -> None:

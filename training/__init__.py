@@ -6,6 +6,7 @@ importance, choose   scores of blocks; which are kept, exactly as many as asked
 schedule, schemes    when masks change; how it is decided
 sparsifier           BlockSparsifier: all of it behind one interface
 data                 labelled images
+onnx_reader          a float ONNX model as a module, and its weights back
 recipe, trainer      the numbers of a training; its loop
 checkpoint, logs     what a run writes
 processes            several GPUs

@@ -7,7 +7,7 @@ from functools import partial, reduce
 
 import onnx
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from training.onnx_reader.node import Call, Node, Operation, Reader, Refusal
@@ -122,7 +122,7 @@ READERS: dict[str, Reader] = {
     "Or": _binary(torch.logical_or),
     "Pow": _binary(torch.pow),
     "Reciprocal": _unary(torch.reciprocal),
-    "Relu": _unary(functional.relu),
+    "Relu": lambda node: Operation(nn.ReLU()),
     "Selu": _unary(functional.selu),
     "Sigmoid": _unary(torch.sigmoid),
     "Softmax": partial(softmax, torch.softmax),

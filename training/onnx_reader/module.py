@@ -58,7 +58,7 @@ class Step:
         assert layer is not None
         result = layer(first if self.before is None else self.before(first), *others)
         if isinstance(result, tuple | list):
-            values.update(zip(self.outputs, result, strict=True))
+            values.update((name, one) for name, one in zip(self.outputs, result, strict=True) if name)
         else:
             values[self.outputs[0]] = result if self.after is None else self.after(result)
 

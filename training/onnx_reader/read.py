@@ -18,7 +18,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from compiler.errors import NodeLocation, Reason, UnsupportedModel
+from compiler.errors import Limit, NodeLocation, Reason, UnsupportedModel
 from training.onnx_reader import functions, layers, resize, shapes, windows
 from training.onnx_reader.graph import fold, inputs_of, node_name, opset_of, refuse_quantised
 from training.onnx_reader.module import Function, OnnxModule, Step, put_numbers
@@ -84,6 +84,9 @@ class _Walk:
         if self.reasons:
             raise UnsupportedModel(*self.reasons)
         for name in self.result.outputs:
+            if name not in self.known:
+                limit = Limit("output", "a tensor that is computed in training, too", f"'{name}'")
+                raise UnsupportedModel(Reason("untrainable", str(limit), limit=limit))
             self._keep(name)
         self.result.steps = _with_last_uses(steps, self.result)
         return self.result.train()
@@ -159,8 +162,7 @@ class _Walk:
             operands.append(f"{view.index}:table {number}")  # no tensor of the graph: it would have to hold this text
             self.result.add_constant(operands[-1], table)
         step = Step(layer, tuple(operands), outputs, operation.before, operation.after)
-        self._trace(step)
-        return step
+        return self._traced(step)
 
     def _layer(self, view: Node, node: onnx.NodeProto, operation: Operation) -> str:
         """The child that a layer became; one that is applied twice, with the same weights, is one child."""
@@ -211,8 +213,8 @@ class _Walk:
         if isinstance(one, Constant):
             self.result.add_constant(name, torch.from_numpy(np.array(one.value)))
 
-    def _trace(self, step: Step) -> None:
-        """Run a step on tensors without numbers."""
+    def _traced(self, step: Step) -> Step:
+        """The step with the outputs that it has, after it ran on tensors without numbers."""
         found: list[dict[str, torch.Tensor]] = []
         for batch in ("once", "twice"):
             values: dict[str, object] = dict(self.result.constant_values())
@@ -224,10 +226,10 @@ class _Walk:
                 step.run(self.result._modules, values)
             found.append({name: value for name in step.outputs if isinstance(value := values.get(name), torch.Tensor)})
         for name, once in found[0].items():
-            if name:
-                traced = Traced(once, found[1][name])
-                traced.check_batch()
-                self.known[name] = traced
+            traced = Traced(once, found[1][name])
+            traced.check_batch()
+            self.known[name] = traced
+        return replace(step, outputs=tuple(name if name in found[0] else "" for name in step.outputs))
 
 
 def _with_last_uses(steps: Sequence[Step], module: OnnxModule) -> tuple[Step, ...]:

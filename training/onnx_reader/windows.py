@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from training.onnx_reader.node import Node, Operation, Reader, Refusal
+from training.onnx_reader.node import Call, Node, Operation, Reader, Refusal
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,11 @@ def _pool(node: Node) -> Window:
 def max_pool(node: Node) -> Operation:
     """MaxPool; what is padded is minus infinity."""
     window = _pool(node)
-    call = functional.max_pool2d if len(window.kernel) == 2 else functional.max_pool1d
+    kind: Call = nn.MaxPool2d if len(window.kernel) == 2 else nn.MaxPool1d
     inside = window.symmetric and all(2 * pad <= size for pad, size in zip(window.begin, window.kernel, strict=True))
-    pooling = partial(
-        call,
-        kernel_size=window.kernel,
-        stride=window.strides,
+    pooling = kind(
+        window.kernel,
+        window.strides,
         padding=window.begin if inside else 0,
         dilation=window.dilations,
         ceil_mode=bool(node.integer("ceil_mode", 0)),
@@ -93,17 +92,8 @@ def average_pool(node: Node) -> Operation:
     inside = window.symmetric and all(2 * pad <= size for pad, size in zip(window.begin, window.kernel, strict=True))
     if not inside:
         return Operation(partial(padded_average, window=window, ceil_mode=ceil, pads_count=pads_count))
-    call = functional.avg_pool2d if len(window.kernel) == 2 else functional.avg_pool1d
-    return Operation(
-        partial(
-            call,
-            kernel_size=window.kernel,
-            stride=window.strides,
-            padding=window.begin,
-            ceil_mode=ceil,
-            count_include_pad=pads_count,
-        )
-    )
+    kind: Call = nn.AvgPool2d if len(window.kernel) == 2 else nn.AvgPool1d
+    return Operation(kind(window.kernel, window.strides, window.begin, ceil_mode=ceil, count_include_pad=pads_count))
 
 
 def padded_average(x: Tensor, *, window: Window, ceil_mode: bool, pads_count: bool) -> Tensor:
