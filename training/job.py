@@ -18,6 +18,7 @@ from training.choose import Budget, Scope
 from training.costs import Costs, block_costs, mac_costs, read_costs
 from training.data.sets import Splits
 from training.data.transforms import Normalise
+from training.layer_weights import layers_of_model
 from training.layers import Layer, find, prunable
 from training.masks import element_masks, squash
 from training.processes import Processes
@@ -25,6 +26,7 @@ from training.recipe import Recipe
 from training.sensitivity import CANDIDATES, losses, most_ratio
 from training.sparsifier import BlockSparsifier, Settings
 from training.trainer import Outcome, Trainer, accuracy
+from training.zeros import Zeros, count_zeros
 
 HELD_OUT, HELD_SEED = 0.1, 1
 """The share of training images that sensitivities are measured on, and the seed that draws them."""
@@ -71,6 +73,7 @@ class Sparse:
     dense_accuracy: float
     outcome: Outcome
     allocation: Allocation | None
+    count: Zeros
 
     def json(self) -> dict[str, Any]:
         """As the report has it."""
@@ -81,6 +84,12 @@ class Sparse:
                 "steps": self.outcome.steps,
                 "minutes": round(self.outcome.minutes, 2),
                 "loss": self.outcome.loss,
+            },
+            "zero": {
+                "blocks": self.count.of_blocks,
+                "weights_of_pruned_layers": self.count.of_eligible_weights,
+                "weights": self.count.of_weights,
+                "macs": self.count.of_macs,
             },
             "layers": {
                 one.name: {
@@ -157,7 +166,9 @@ class Job:
         zeros = {one.name: (int((~one.mask.mask).sum()), one.mask.mask.numel()) for one in sites}
         masks = {name: one.cpu() for name, one in element_masks(self.model).items()}
         squash(self.model)
-        return Sparse(self.model, masks, tuple(layers), zeros, dense, outcome, allocation)
+        # Counted in the plain weights, and an error if a block that a mask zeroes is not zero there.
+        count = count_zeros(layers_of_model(self.model, example), masks)
+        return Sparse(self.model, masks, tuple(layers), zeros, dense, outcome, allocation, count)
 
     def _settings(self, layers: list[Layer]) -> tuple[Settings, Allocation | None]:
         """The settings, with ratios for single layers if the goal is a cost."""

@@ -45,6 +45,7 @@ class Trainer:
 
     With a `folder` there are checkpoints and a log, and a run that was stopped goes on where the last checkpoint is;
     the weights are then, bit for bit, those of a run that was not stopped (on a CPU, with as many threads).
+    `on_optimizer` is called with the optimiser before the first step, for hooks.
     """
 
     model: nn.Module
@@ -57,6 +58,7 @@ class Trainer:
     where: Processes = field(default_factory=Processes)
     tensorboard: bool = False
     say: Callable[[str], None] = lambda _: None
+    on_optimizer: Callable[[torch.optim.Optimizer], object] = lambda _: None
 
     def run(self, stop_after: int | None = None) -> Outcome:
         """Train to the end, or until `stop_after` steps are done in all, with a checkpoint there."""
@@ -106,6 +108,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         if self.sparsifier is not None:
             self.sparsifier.attach(self.optimizer)
+        self.on_optimizer(self.optimizer)
         self.augment = Augment(recipe.padding, recipe.flip, recipe.seed)
         if self.teacher is not None:
             self.teacher.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -303,14 +306,21 @@ class Trainer:
 
 
 def accuracy(model: nn.Module, images: LabelledImages, normalise: Normalise, device: torch.device) -> float:
-    """Top-1, 0 to 1, in float32, by the model as it is evaluated."""
+    """Top-1, 0 to 1, in float32, of the model as it is evaluated."""
     training = model.training
     model.eval()
+    found = top1(model, images, normalise, device)
+    model.train(training)
+    return found
+
+
+def top1(network: Callable[[Tensor], Tensor], images: LabelledImages, normalise: Normalise,
+         device: torch.device) -> float:  # fmt: skip
+    """The share of images whose class has the largest output."""
     right = 0
     with torch.no_grad():
         for start in range(0, len(images), _EVALUATED):
             pixels, labels = images.batch(range(start, min(start + _EVALUATED, len(images))))
             x = normalise(torch.from_numpy(pixels).to(device)).contiguous(memory_format=torch.channels_last)
-            right += int((model(x).argmax(1).cpu() == torch.from_numpy(labels)).sum())
-    model.train(training)
+            right += int((network(x).argmax(1).cpu() == torch.from_numpy(labels)).sum())
     return right / len(images)

@@ -58,6 +58,9 @@ def bscc_sparsify() -> int:
         if importlib.util.find_spec("torch") is None:
             say("error[no-torch]: training needs PyTorch, which is not installed\n  help: pip install 'bscc[train]'")
             return 2
+        from training.talk import hush_libraries
+
+        hush_libraries()
         from compiler.cli.sparsify import main
     return main()
 

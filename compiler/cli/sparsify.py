@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -24,15 +25,19 @@ from training.choose import Budget, Scope
 from training.data.sets import Splits
 from training.data.sources import FORMS, load
 from training.data.transforms import Normalise
+from training.export import to_qdq
 from training.importance import MEASURES
 from training.job import Goal, Job, Kind, Sparse
+from training.layer_weights import layers_of_model, layers_of_onnx
 from training.layers import Rules
 from training.onnx_reader import read_module, write_weights
 from training.processes import processes
 from training.recipe import Recipe
+from training.rounding import Rounded, train_rounded
 from training.schedule import RATES, LearningRate
 from training.schemes import SCHEMES
 from training.sparsifier import Settings
+from training.zeros import count_zeros
 
 RUN = ".run"
 """What the folder with checkpoints and the log is called behind the output's name."""
@@ -89,6 +94,9 @@ def add_options(parser: CommandParser) -> None:
     )
     add("--checkpoint-every", type=positive, default=0, metavar="STEPS", help="(each epoch)")
     add("--tensorboard", action="store_true", help="TensorBoard events, too")
+    add("--int8", metavar="FILE", help="an int8 QDQ model, too: trained on with rounding, zero blocks held at zero")
+    add("--int8-epochs", type=positive, default=2, metavar="N", help="how long that is trained (2)")
+    add("--int8-lr", type=number, default=0.002, help="its largest learning rate (0.002)")
     add("--threads", type=positive, metavar="N", help="threads of PyTorch (its own choice)")
     add("--json", action="store_true", help="print the report as JSON")
     add("-q", "--quiet", action="store_true", help="print nothing but errors")
@@ -141,6 +149,13 @@ def recipe_of(given: argparse.Namespace) -> Recipe:
     )
 
 
+def rounding_recipe_of(given: argparse.Namespace) -> Recipe:
+    """How it is trained with rounding, in float32: rounding is what is to be felt."""
+    return replace(
+        recipe_of(given), epochs=given.int8_epochs, lr=given.int8_lr, rate=LearningRate(), distill=0.0, precision="fp32"
+    )
+
+
 def images_of(given: argparse.Namespace, size: tuple[int, int] | None) -> Splits:
     """The images; those of a folder in the size that was asked for, or in the model's."""
     wanted = given.size or size
@@ -178,18 +193,38 @@ def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, 
             names or {},
         )
         found = job.run()
+        rounded = None
+        if given.int8:
+            rounded = train_rounded(
+                found.model,
+                found.masks,
+                splits,
+                normalise,
+                rounding_recipe_of(given),
+                run_folder(given) / "int8",
+                where,
+                talk,
+            )
         if not where.first:
             return 0
         write(found)
         report = {"data": splits.name, **found.json()}
+        if rounded is not None:
+            example = torch.zeros(1, *splits.train.shape)
+            to_qdq(rounded.model, (example,), given.int8)
+            report["accuracy"]["int8"] = rounded.accuracy
+            zeros = count_zeros(
+                layers_of_onnx(given.int8, layers_of_model(found.model, example)), found.masks, given.int8
+            )
+            report["int8"] = {"zero_blocks": sum(one.zero for one in zeros.layers), "epochs": given.int8_epochs}
         if given.json:
             sys.stdout.write(json_bytes(report).decode())
         elif not given.quiet:
-            sys.stdout.write(report_lines(found, splits))
+            sys.stdout.write(report_lines(found, splits, rounded))
     return 0
 
 
-def report_lines(found: Sparse, splits: Splits) -> str:
+def report_lines(found: Sparse, splits: Splits, rounded: Rounded | None = None) -> str:
     """The report as a table."""
     width = max(len(one.name) for one in found.layers)
     lines = [f"{'layer':{width}}  {'MACs':>13}  zero blocks"]
@@ -197,28 +232,23 @@ def report_lines(found: Sparse, splits: Splits) -> str:
         zero, blocks = found.zeros.get(one.name, (0, 0))
         what = f"dense: {one.reason}" if one.reason else f"{zero:,} of {blocks:,} ({zero / blocks:.1%})"
         lines.append(f"{one.name:{width}}  {one.macs:13,}  {what}")
-    lines += [f"{name:12} {share:.1%} zero" for name, share in shares(found).items()]
+    lines += [f"{'zero':12} {text}" for text in shares_text(found)]
     images = f"{len(splits.test):,} images of {splits.name}"
     lines.append(f"{'accuracy':12} {found.outcome.accuracy:.2%}, dense {found.dense_accuracy:.2%}, on {images}")
+    if rounded is not None:
+        lines.append(f"{'int8':12} {rounded.accuracy:.2%}, its zero blocks are those of the float model or more")
     lines.append(f"{'training':12} {found.outcome.epochs} epochs, {found.outcome.minutes:.1f} minutes")
     return "\n".join(lines) + "\n"
 
 
-def shares(found: Sparse) -> dict[str, float]:
-    """What "half is zero" may mean: of blocks to choose from, of their layers' weights, of all weights, of all MACs."""
-    zero = {one.name: 0 for one in found.layers}
-    for name, kept in found.masks.items():
-        zero[name.removesuffix(".weight")] = int((~kept).sum())
-    chosen = [one for one in found.layers if not one.reason]
-    blocks = [sum(one[place] for one in found.zeros.values()) for place in (0, 1)]
-    gone = sum(zero[one.name] for one in chosen)
-    macs = sum(one.macs for one in found.layers)
-    return {
-        "blocks": blocks[0] / blocks[1],
-        "their weights": gone / sum(one.weights for one in chosen),
-        "all weights": gone / sum(one.weights for one in found.layers),
-        "all MACs": sum(zero[one.name] * one.macs / one.weights for one in chosen) / macs if macs else 0.0,
-    }
+def shares_text(found: Sparse) -> list[str]:
+    """What "half is zero" may mean, four ways; only zeros in whole 8x8 blocks count, as only these save work."""
+    zeros = found.count
+    macs = "" if zeros.of_macs is None else f", {zeros.of_macs:.1%} of all MACs"
+    return [
+        f"{zeros.of_blocks:.1%} of the 8x8 blocks of pruned layers, {zeros.of_eligible_weights:.1%} of their weights,",
+        f"{zeros.of_weights:.1%} of all weights{macs}",
+    ]
 
 
 def command() -> CommandParser:
@@ -238,7 +268,7 @@ def run(argv: Sequence[str] | None) -> int:
     """The command, without its guard."""
     given = command().parse(argv)
     check_apart("-o", given.output_file, {"the model itself": given.model, "the data": given.data})
-    check_writable([given.output_file])
+    check_writable([given.output_file, *([given.int8] if given.int8 else [])])
     if given.threads:
         torch.set_num_threads(given.threads)
     with placed(given.model):
@@ -246,6 +276,11 @@ def run(argv: Sequence[str] | None) -> int:
         model = read_module(proto)
         target = image_target(proto)
     if target.channels_last:
+        if given.int8:
+            text = "the model has its channels last: training with rounding is for models that have them first"
+            raise UsageError(
+                Diagnostic("int8-layout", text, given.model, help="bscc-quantize quantises the sparse model")
+            )
         # Batches have their channels first.
         model.register_forward_pre_hook(lambda _, given: (given[0].permute(0, 2, 3, 1),))
     splits = images_of(given, (target.height, target.width))

@@ -1,0 +1,15 @@
+"""What libraries say of themselves, which is no news to the user of a command."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+LOGGERS = ("torchao", "torch.onnx", "torch.utils._pytree", "torch.utils.flop_counter")
+
+
+def hush_libraries() -> None:
+    """For commands: kernels for GPUs that are not there, operators of packages that are not installed, old names."""
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"copyreg|torch")
