@@ -22,7 +22,7 @@ from compiler.plan import ArrayPlan
 from tests.netbuilder import session
 from tests.trained_nets import NETS, images, sparse
 from training.array_quantizer import Activation, Numbers
-from training.export import to_onnx, to_qdq
+from training.export import qdq_bytes, to_onnx, to_qdq
 from training.layer_weights import layers_of_converted, layers_of_model, layers_of_onnx
 from training.quantise import QatModel, prepare
 from training.zeros import count_zeros, masks_of_zeros
@@ -142,6 +142,7 @@ def test_layers_keep_their_names(made: Made) -> None:
     assert {f"{name}.weight" for name in weighted} <= names
     assert [dim.dim_value for dim in graph.input[0].type.tensor_type.shape.dim] == [1, 3, 16, 16]
     assert [one.name for one in made.path.parent.iterdir()] == ["net.onnx"]
+    assert qdq_bytes(made.converted, (images(1),)) == made.path.read_bytes()
 
 
 def test_a_float_export_keeps_names_and_zeros(made: Made, tmp_path: Path) -> None:
