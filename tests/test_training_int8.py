@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,23 +173,62 @@ def test_without_hold_zeros_are_lost() -> None:
     assert bool((weight[~masks["classifier.1.weight"]] != 0).any())
     qat.masks.clear()  # as nothing holds them in the conversion either
     lost = layers_of_converted(qat.convert())
-    with pytest.raises(NumericalMismatch, match=r"layer 'features.3' has \d+ of the 27 zero 8x8 blocks of its mask"):
+    with pytest.raises(NumericalMismatch, match=r"layer 'features.3' has \d+ of the \d+ zero 8x8 blocks of its mask"):
         count_zeros(lost, masks, "net")
 
 
-def test_training_is_deterministic_and_goes_on_after_a_conversion() -> None:
-    found = []
-    for convert in (False, True):
-        net, masks = sparse("vgg")
+def test_training_is_deterministic_and_goes_on_from_a_state() -> None:
+    """The same steps give the same weights: with evaluation and conversion in between, and in another module from the
+    state of the first."""
+    torch.manual_seed(0)
+    net, masks = sparse("vgg")
+    found, states = [], []
+    for begin in (None, 0):
         qat = prepare(net, (images(4),), masks)
-        torch.manual_seed(0)
-        trained(qat, 2)
-        if convert:
+        module = qat.module
+        if begin is None:
+            trained(qat, 2)
             qat.convert()
-        qat.train()
+            states.append({name: value.clone() for name, value in module.state_dict().items()})
+        else:
+            module(images(4))  # scales of weights get their sizes
+            module.load_state_dict(states[begin])
+            qat.freeze_observers()
+            qat.freeze_batch_norm()
+        averaged = copy.deepcopy(module).eval()
+        random = torch.get_rng_state()
+        torch.manual_seed(3)
+        module.train()
+        averaged.eval()
         trained(qat, 2)
-        found.append([one.detach().clone() for one in qat.module.parameters()])
+        torch.set_rng_state(random)
+        found.append([one.detach().clone() for one in module.parameters()])
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+def test_gradients_of_several_processes_meet(tmp_path: Path) -> None:
+    """DistributedDataParallel takes the module, hooks and modes included."""
+    net, masks = sparse("vgg")
+    qat = prepare(net, (images(4),), masks)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
+    try:
+        both = nn.parallel.DistributedDataParallel(qat.module)
+        optimizer = torch.optim.Adam(both.parameters(), lr=0.01)
+        qat.hold(optimizer)
+        before = qat.module.get_parameter("features.3.weight").detach().clone()
+        for step in range(2):
+            both.train()  # type: ignore[no-untyped-call]
+            optimizer.zero_grad()
+            both(images(4, step)).square().mean().backward()
+            optimizer.step()
+            both.eval()
+            with torch.no_grad():
+                assert torch.equal(both(images(2)), both(images(2)))
+    finally:
+        torch.distributed.destroy_process_group()
+    after = qat.module.get_parameter("features.3.weight").detach()
+    kept = masks["features.3.weight"]
+    assert bool((after[~kept] == 0).all()) and bool((after[kept] != before[kept]).any())
 
 
 class Odd(nn.Module):
@@ -301,19 +341,21 @@ def test_what_is_refused(tmp_path: Path) -> None:
     net, masks = sparse("vgg")
     with pytest.raises(UsageError, match=r"'classifier.x' is of no parameter"):
         prepare(net, (images(4),), {"classifier.x": masks["classifier.1.weight"]})
-    with pytest.raises(UsageError, match=r"has shape \[3\], the weights have \[32, 20\]"):
+    with pytest.raises(UsageError, match=r"has shape \[3\], the weights have \[32, 80\]"):
         prepare(net, (images(4),), {"classifier.1.weight": torch.ones(3, dtype=torch.bool)})
     with pytest.raises(UsageError, match="an example has 1 image"):
         prepare(net, (images(1),), masks)
     with pytest.raises(UsageError, match="'int4' activations"):
         Numbers("int4")  # type: ignore[arg-type]
     qat = prepare(net, (images(4),), masks)
-    with pytest.raises(UsageError, match="the optimizer trains 0 of the 2 masked weights"):
+    with pytest.raises(UsageError, match=r"the optimizer trains 0 of the \d masked weights"):
         qat.hold(torch.optim.SGD(net.parameters(), lr=0.1))
     with pytest.raises(UsageError, match="nothing has run through the model"):
         qat.convert()
     with pytest.raises(UsageError, match="cannot write the file: No such file"):
         to_onnx(nn.Conv2d(3, 8, 1), (images(1),), tmp_path / "none" / "net.onnx")
+    with pytest.raises(UsageError, match="cannot write the file: No space left"):
+        to_onnx(nn.Conv2d(3, 8, 1), (images(1),), "/dev/full")
     with pytest.raises(UsageError, match="not constant integers behind a DequantizeLinear"):
         to_qdq(nn.Conv2d(3, 8, 1), (images(1),), tmp_path / "net.onnx")  # type: ignore[arg-type]
     masked = nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 8, 1))

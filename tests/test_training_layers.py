@@ -66,7 +66,7 @@ def test_rules_change_what_is_left_out() -> None:
 
 
 def test_multiplications_are_those_of_loops() -> None:
-    """Outputs x inputs that meet in each: counted by what a layer of ones makes of an image of ones, without borders."""
+    """By hand, and by what a layer of ones makes of an image of ones where there are no borders."""
     found = kinds()
     assert {name: one.macs for name, one in found.items()} == {
         "first": 32 * 3 * 9 * 64, "depthwise": 32 * 9 * 64, "grouped": 64 * 16 * 9 * 16, "small": 8 * 64 * 16,

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.layers import find, prunable
+
 
 class Block(nn.Module):
     """Two convolutions and what goes past them."""
@@ -55,14 +57,16 @@ class Joined(nn.Module):
 
 
 class Vgg(nn.Module):
+    """A convolution in groups, and a matrix behind an image of 2x2 pixels."""
+
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
             *(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
             *(nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
-            *(nn.Conv2d(32, 20, 3, padding=1, groups=2), nn.ReLU(inplace=True), nn.MaxPool2d(4)),
+            *(nn.Conv2d(32, 20, 3, padding=1, groups=2), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
         )
-        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(20, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 10))
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(80, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 10))
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.classifier(self.features(x))
@@ -87,14 +91,9 @@ def sparse(kind: str, seed: int = 0) -> tuple[nn.Module, dict[str, Tensor]]:
     for step in range(3):
         net(images(16, step))
     masks = {}
-    for name, module in net.named_modules():
-        groups = getattr(module, "groups", 1)
-        if isinstance(module, nn.Conv2d | nn.Linear) and min(module.weight.shape[:2]) >= 16 and groups == 1:
-            rows, columns = (-(-size // 8) for size in module.weight.shape[:2])
-            kept = torch.rand(rows, columns) < 0.5
-            kept[0, 0], kept[-1, -1] = True, False
-            wide = kept.repeat_interleave(8, 0).repeat_interleave(8, 1)[: len(module.weight), : module.weight.shape[1]]
-            mask = wide.reshape(*wide.shape, *(1,) * (module.weight.dim() - 2)).expand_as(module.weight).clone()
-            module.weight.data.masked_fill_(~mask, 0.0)
-            masks[f"{name}.weight"] = mask
+    for layer in prunable(find(net, images(1))):
+        kept = torch.rand(layer.view.grid) < 0.5
+        kept[:, 0, 0], kept[:, -1, -1] = True, False
+        masks[f"{layer.name}.weight"] = layer.view.expand(kept).clone()
+        layer.weight.data.masked_fill_(~masks[f"{layer.name}.weight"], 0.0)
     return net.eval(), masks

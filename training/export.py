@@ -10,7 +10,7 @@ import errno
 import io
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -34,9 +34,22 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 def to_onnx(
     model: nn.Module, example: Sequence[Tensor], path: str | Path, *, opset: int = OPSET, batch: int | None = 1
 ) -> None:
-    """Write a float model whose masks are squashed, as it is in eval mode, for so many images, None for any number.
+    """Write what `model_bytes` gives as a file, whole or not at all."""
+    _write(model_bytes(model, example, opset=opset, batch=batch), path)
 
-    The model stays as it is.  Batch norms behind convolutions are folded by the exporter: a factor times zero is zero.
+
+def to_qdq(
+    converted: GraphModule, example: Sequence[Tensor], path: str | Path, *, opset: int = OPSET, batch: int | None = 1
+) -> None:
+    """Write what `qdq_bytes` gives as a file, whole or not at all."""
+    _write(qdq_bytes(converted, example, opset=opset, batch=batch), path)
+
+
+def model_bytes(model: nn.Module, example: Sequence[Tensor], *, opset: int = OPSET, batch: int | None = 1) -> bytes:
+    """A float model whose masks are squashed as ONNX, as it is in eval mode; the model stays as it is.
+
+    The file is for `batch` images, None for any number; `example` are inputs, [N, ...] each, of that many or more.
+    Batch norms behind convolutions are folded by the exporter: a factor times zero is zero.
     """
     masked = [name for name, module in model.named_modules() if parametrize.is_parametrized(module)]
     if masked:
@@ -46,19 +59,25 @@ def to_onnx(
     modes = [(module, module.training) for module in model.modules()]
     try:
         model.eval()
-        _write(_exported(model, example, opset, batch), path)
+        return _serialised(_exported(model, example, opset, batch))
     finally:
         for module, training in modes:
             module.training = training
 
 
-def to_qdq(
-    converted: GraphModule, example: Sequence[Tensor], path: str | Path, *, opset: int = OPSET, batch: int | None = 1
-) -> None:
-    """Write what `QatModel.convert` gives as ONNX with Q and DQ: weights int8 with zero points of 0."""
+def qdq_bytes(converted: GraphModule, example: Sequence[Tensor], *, opset: int = OPSET, batch: int | None = 1) -> bytes:
+    """What `QatModel.convert` gives as ONNX with Q and DQ; weights are int8 with zero points of 0."""
     proto = _exported(converted, example, opset, batch)
-    _check_integers(proto, str(path))
-    _write(proto, path)
+    _check_integers(proto)
+    return _serialised(proto)
+
+
+def _serialised(proto: onnx.ModelProto) -> bytes:
+    if proto.ByteSize() > LARGEST_BYTES:
+        text = f"the model has {proto.ByteSize()} bytes, an ONNX file at most {LARGEST_BYTES}"
+        raise UsageError(Diagnostic("export-size", text, help="the array has no room for so many weights either"))
+    data: bytes = proto.SerializeToString(deterministic=True)
+    return data
 
 
 def _exported(model: nn.Module, example: Sequence[Tensor], opset: int, batch: int | None) -> onnx.ModelProto:
@@ -91,17 +110,20 @@ def name_layers(proto: onnx.ModelProto) -> None:
     maker = {name: node for node in proto.graph.node for name in node.output}
     count: dict[str, int] = {}
     for node in proto.graph.node:
-        if node.op_type not in WEIGHTED:
-            continue
-        source = node.input[1]
-        while source in maker and maker[source].op_type in ("DequantizeLinear", "QuantizeLinear"):
-            source = maker[source].input[0]
+        source = _origin(node.input[1], maker) if node.op_type in WEIGHTED else ""
         if source not in constants or not source.endswith(".weight"):
             continue
         path = source.removesuffix(".weight")
         again = count.get(path, 0)
         node.name = f"{path}_{again}" if again else path
         count[path] = again + 1
+
+
+def _origin(name: str, maker: Mapping[str, onnx.NodeProto]) -> str:
+    """What a tensor is before it is quantised."""
+    while name in maker and maker[name].op_type in ("DequantizeLinear", "QuantizeLinear"):
+        name = maker[name].input[0]
+    return name
 
 
 def plain_zeros(proto: onnx.ModelProto) -> None:
@@ -125,39 +147,38 @@ def bare(proto: onnx.ModelProto) -> None:
     proto.doc_string = graph.doc_string = ""
 
 
-def _check_integers(proto: onnx.ModelProto, place: str) -> None:
+def _check_integers(proto: onnx.ModelProto) -> None:
     """Refuse weights that are not int8 around 0: they would not be zero where training zeroed them."""
     constants = {one.name: one for one in proto.graph.initializer}
     maker = {name: node for node in proto.graph.node for name in node.output}
     for node in proto.graph.node:
-        if node.op_type not in WEIGHTED:
-            continue
+        if node.op_type not in WEIGHTED or (
+            node.op_type == "MatMul" and _origin(node.input[1], maker) not in constants
+        ):
+            continue  # a product of two activations has no weights
         source = maker.get(node.input[1])
         if source is None or source.op_type != "DequantizeLinear" or source.input[0] not in constants:
             text = f"the weights of '{node.name}' are not constant integers behind a DequantizeLinear"
-            raise UsageError(Diagnostic("export-weights", text, place, help="export what QatModel.convert gives"))
-        zeros = [numpy_helper.to_array(constants[name]) for name in source.input[2:]]
-        kind = constants[source.input[0]].data_type
-        if kind != onnx.TensorProto.INT8 or any(one.any() for one in zeros):
-            found = f"{onnx.TensorProto.DataType.Name(kind)} with zero points other than 0" * any(
-                z.any() for z in zeros
-            )
-            text = f"the weights of '{node.name}' are {found or onnx.TensorProto.DataType.Name(kind)}"
-            raise UsageError(Diagnostic("export-weights", f"{text}, expected INT8 with zero points of 0", place))
+            raise UsageError(Diagnostic("export-weights", text, help="export what QatModel.convert gives"))
+        kind = onnx.TensorProto.DataType.Name(constants[source.input[0]].data_type)
+        shifted = any(numpy_helper.to_array(constants[name]).any() for name in source.input[2:])
+        if kind != "INT8" or shifted:
+            text = f"the weights of '{node.name}' are {kind}{' with zero points other than 0' * shifted}"
+            raise UsageError(Diagnostic("export-weights", f"{text}, expected INT8 with zero points of 0"))
 
 
-def _write(proto: onnx.ModelProto, path: str | Path) -> None:
+def _write(data: bytes, path: str | Path) -> None:
     """Write a whole file or none."""
-    if proto.ByteSize() > LARGEST_BYTES:
-        text = f"the model has {proto.ByteSize()} bytes, an ONNX file at most {LARGEST_BYTES}"
-        raise UsageError(Diagnostic("export-size", text, str(path)))
     target = Path(os.path.realpath(path))
     beside = target.with_name(f".bscc-{secrets.token_hex(8)}")
     try:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if target.exists() and not target.is_file():  # a pipe or a device, which nothing may take the place of
+            target.write_bytes(data)
+            return
         try:
-            beside.write_bytes(proto.SerializeToString(deterministic=True))
+            beside.write_bytes(data)
             os.replace(beside, target)
         finally:
             beside.unlink(missing_ok=True)

@@ -31,6 +31,14 @@ class Processes:
         ids = [self.device.index] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(model, device_ids=ids)
 
+    def agree(self, model: nn.Module) -> None:
+        """All take the weights of the first, before anything is decided by them."""
+        if self.world > 1:
+            for tensor in model.state_dict().values():
+                whole = tensor.contiguous()  # gloo takes no other strides
+                distributed.broadcast(whole, 0)
+                tensor.copy_(whole)
+
     def wait(self) -> None:
         """Until all processes are here."""
         if self.world > 1:

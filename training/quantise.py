@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from types import MethodType
 from typing import Any
 
 import torch
@@ -38,25 +39,35 @@ class QatModel:
         self._example = example
         self._momenta = momenta
         self._norms_frozen = self._observers_frozen = False
+        # torchao refuses both on what it made; loops, DistributedDataParallel and copies for averages call them.
+        module.train = MethodType(self._switch, module)  # type: ignore[method-assign]
+        module.eval = MethodType(lambda of: self._switch(of, False), module)  # type: ignore[method-assign]
         self.train()
         self.zero()
 
     def train(self) -> None:
-        """Batch norms and dropouts as in training."""
-        _set_mode(self.module, True, self._norms_frozen, self._momenta)
-        self._observe(not self._observers_frozen)
+        """Batch norms, dropouts and scales as in training; `module.train()` is the same."""
+        self._switch(self.module)
 
     def eval(self) -> None:
-        """Batch norms and dropouts as when the network runs; scales stay as they are."""
-        _set_mode(self.module, False, self._norms_frozen, self._momenta)
-        self._observe(False)
+        """Batch norms and dropouts as when the network runs, and scales stay as they are; so does `module.eval()`."""
+        self._switch(self.module, False)
+
+    def _switch(self, module: GraphModule, mode: bool = True) -> GraphModule:
+        """Of the module, or of a copy of it."""
+        _set_mode(module, mode, self._norms_frozen, self._momenta)
+        for one in _of_activations(module):
+            one.enable_observer(mode and not self._observers_frozen)
+        return module
 
     @torch.no_grad()
     def zero(self) -> None:
         """Set what the masks zero to +0.0."""
         own = dict(self.module.named_parameters())
         for name, kept in self.masks.items():
-            own[name].masked_fill_(~kept.to(own[name].device), 0.0)
+            if kept.device != own[name].device:
+                self.masks[name] = kept = kept.to(own[name].device)
+            own[name].masked_fill_(~kept, 0.0)
 
     def hold(self, optimizer: torch.optim.Optimizer) -> Any:
         """Keep zeros through each step of this optimizer; gives the handle, which `remove()` ends it by."""
@@ -74,16 +85,12 @@ class QatModel:
     def freeze_observers(self) -> None:
         """Keep the scales of activations; those of weights always follow the weights."""
         self._observers_frozen = True
-        self._observe(False)
-
-    def _observe(self, enabled: bool) -> None:
-        for one in _of_activations(self.module):
-            one.enable_observer(enabled)
+        self._switch(self.module, self.module.training)
 
     def freeze_batch_norm(self) -> None:
         """Batch norms use, and keep, their running statistics from now on."""
         self._norms_frozen = True
-        _set_mode(self.module, self.module.training, True, self._momenta)
+        self._switch(self.module, self.module.training)
 
     def convert(self) -> GraphModule:
         """A copy with int8 weights and the scales learned, Q and DQ between them; training may go on."""
@@ -130,6 +137,11 @@ def prepare(
     with torch.random.fork_rng(devices=[]):  # as in `QatModel.convert`
         module = prepare_qat_pt2e(graph, ArrayQuantizer(numbers))
     names = dict(module.named_parameters())
+    lost = [name for name in masks or {} if name not in names]
+    if lost:
+        text = f"the mask '{lost[0]}' is of weights that no layer of the exported model has by this name"
+        help = "layers that share weights have one mask, by the name of the first; the others of such masks go"
+        raise UsageError(Diagnostic("qat-mask", text, help=help))
     kept = {name: mask for name, mask in held.items() if name in names}
     return QatModel(module, kept, example, momenta)
 

@@ -92,7 +92,8 @@ class BlockSparsifier:
     def prepare(self, model: nn.Module, steps: int, example: Tensor | None = None) -> list[Layer]:
         """Put masks on the layers to prune, for a training of so many steps of the optimiser; gives all layers.
 
-        Call it on the bare model, before it is compiled, wrapped for several GPUs or given to an optimiser.  `example`,
+        Call it on the bare model, before it is compiled, wrapped for several GPUs or given to an optimiser.  In several
+        processes the weights must be the same in all of them: what goes is decided by them in each.  `example`,
         [N, ...], shows which layers are first, last, and behind a flattened image.
         """
         settings = self.settings

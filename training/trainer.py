@@ -96,6 +96,7 @@ class Trainer:
             raise UsageError(Diagnostic("recipe", text, self.splits.name, help="take a smaller batch"))
         self.total = recipe.epochs * self.steps
         self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.where.agree(self.model)
         if self.sparsifier is not None and self.sparsifier.scheme_ is None:
             image, _ = self.splits.train.batch([0])
             example = self.normalise(torch.from_numpy(image).to(device))

@@ -57,7 +57,8 @@ class Gates(Trained):
     """Hard concrete gates; a Lagrange multiplier pulls the expected share of open gates along the ramp to the target.
 
     At the end the blocks of the most open gates are kept, and the gates are multiplied into the weights.  `rate`
-    multiplies the learning rate of the gates, `pull` is that of the multipliers.
+    multiplies the learning rate of the gates, `pull` is that of the multipliers.  Multipliers swing in at first: with
+    fewer than about a thousand steps the share may be far off when the gates are cut.
     """
 
     name = "gates"
