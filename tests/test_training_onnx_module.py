@@ -17,6 +17,7 @@ from torch import nn  # noqa: E402
 from compiler.errors import UnsupportedModel, UsageError  # noqa: E402
 from tests.training_onnx import IMAGE, check, close, computed, constants, model_of, node, numbers, runtime  # noqa: E402
 from training.blocks import Block, BlockView  # noqa: E402
+from training.layers import find  # noqa: E402
 from training.masks import BlockMask, attach  # noqa: E402
 from training.onnx_reader import Function, read_module, write_weights  # noqa: E402
 
@@ -146,6 +147,16 @@ def test_masks_copies_states_and_compilation() -> None:
     file = io.BytesIO()
     torch.save(module.state_dict(), file)
     assert file.tell() > 0
+
+
+@pytest.mark.parametrize("channels_last", (False, True))
+def test_blocks_of_a_flattened_image(channels_last: bool) -> None:
+    """Pixels are the taps of a dense layer if an image was flattened channel by channel, and only then."""
+    moved = [node("Transpose", "c", out="t", perm=[0, 2, 3, 1])] if channels_last else [node("Relu", "c", out="t")]
+    nodes = [node("Conv", "x", "w", out="c"), *moved, node("Flatten", "t", out="f"), node("Gemm", "f", "v")]
+    module = check(model_of(nodes, {"w": numbers(16, 4, 3, 3), "v": numbers(16 * 35, 16)}))
+    dense = find(module, torch.zeros(IMAGE))[-1]
+    assert dense.name == "Gemm_y" and dense.view.flattened == (0 if channels_last else 16)
 
 
 def test_a_layer_used_twice_is_one_layer() -> None:

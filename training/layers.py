@@ -162,4 +162,6 @@ class _Watch:
             before = self.uses.get(self.names[module], _Use(flattened=flattened))
             self.uses[self.names[module]] = _Use(before.macs + macs, before.flattened)
         if output.dim() == 4:
-            self.image, self.pixels = output.shape[1], output.shape[2] * output.shape[3]
+            # Behind a transposition of an ONNX model the second axis need not be the channels.
+            self.image = 0 if getattr(module, "moves_axes", False) else output.shape[1]
+            self.pixels = output.shape[2] * output.shape[3]
