@@ -5,7 +5,7 @@ outputs = bscc.Session(plan).run(None, {"image": array})
 """
 
 from compiler import VERSION as __version__
-from compiler.driver import Checked, Options
+from compiler.driver import Checked, Options, costs
 from compiler.driver import check_model as check
 from compiler.driver import compile_model as compile
 from compiler.errors import BsccError, Diagnostic
@@ -44,6 +44,7 @@ __all__ = [
     "check",
     "clock",
     "compile",
+    "costs",
     "parse_module",
     "print_module",
     "target_names",

@@ -25,6 +25,8 @@ from compiler.quantize.samples import Samples, samples_of, synthetic
 MOST_SAMPLES = 100
 """How many samples a calibration takes if nobody says."""
 
+LINEAR = ("QuantizeLinear", "DequantizeLinear")
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -39,21 +41,25 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The graph that is compiled, of one image; the report says what was done to the model in the file."""
+    """The graph that is compiled, of one image, and the one in the file; the report says what was done to that."""
 
     graph: Graph
+    given: Graph
     report: Mapping[str, Any] = field(default_factory=dict)
 
 
 def named_model(graph: Graph) -> onnx.ModelProto:
-    """The graph as a model whose nodes have names, each its own."""
+    """The graph as a model whose nodes have names, each its own.
+
+    Of several with one name, as an operator with its quantisation inside becomes, that one keeps it which computes.
+    """
     model = graph.model()
     taken: dict[str, None] = {}
-    for index, (node, proto) in enumerate(zip(graph.nodes, model.graph.node, strict=True)):
-        name = node.name
+    for index in sorted(range(len(graph.nodes)), key=lambda one: graph.nodes[one].op_type in LINEAR):
+        name = graph.nodes[index].name
         while name in taken:
             name = f"{name}_{index}"
-        proto.name = name
+        model.graph.node[index].name = name
         taken[name] = None
     return model
 
@@ -128,20 +134,20 @@ def prepare(
         report: dict[str, Any] = {"quantisation": {**samples.json(), **quantised.json()}}
         if quantised.pruned is not None:
             report["pruning"] = quantised.pruned.json()
-        return Prepared(_changed(path, graph, quantised.model), report)
+        return Prepared(changed(path, graph, quantised.model), graph, report)
     if asked.calibration:
         text = "the model is quantised already: there is nothing to calibrate"
         raise UsageError(Diagnostic("quantised", text, str(path), help="leave --calibration out"))
     graph = read_graph(path, shapes, outputs)
     if asked.prune is None:
-        return Prepared(graph)
+        return Prepared(graph, graph)
     progress("prune")
     model = named_model(graph)
     with placed(path):
         report = {"pruning": prune_model(model, asked.prune).json()}
-    return Prepared(_changed(path, graph, model), report)
+    return Prepared(changed(path, graph, model), graph, report)
 
 
-def _changed(path: Path, graph: Graph, model: onnx.ModelProto) -> Graph:
+def changed(path: Path, graph: Graph, model: onnx.ModelProto) -> Graph:
     """The graph of what a model was made; its batch and the remarks on it are those of the file."""
     return replace(read_graph(path, model=model), batch=graph.batch, remarks=graph.remarks)

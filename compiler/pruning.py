@@ -40,6 +40,11 @@ class Prune:
     per_layer: bool = False
     seed: int = 0
 
+    @property
+    def block(self) -> str:
+        """What is zeroed at once: 8x8 weights of all kernel taps, or of one."""
+        return "8x8xK" if self.all_taps else "8x8"
+
     def __post_init__(self) -> None:
         if not isinstance(self.scheme, Scheme):
             words = [one.value for one in Scheme]

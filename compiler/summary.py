@@ -10,7 +10,16 @@ import numpy as np
 
 from compiler.blocks import blocks_in_groups, distinct
 from compiler.encoding.work import BLOCK
-from compiler.errors import Diagnostic, Limit, Reason, UnsupportedModel, UsageError
+from compiler.errors import (
+    Diagnostic,
+    FusedLocation,
+    Limit,
+    Location,
+    NodeLocation,
+    Reason,
+    UnsupportedModel,
+    UsageError,
+)
 from compiler.ir import Module, Op, Value
 from compiler.mapping.balance import imbalance
 from compiler.mapping.packing import extents_of
@@ -26,6 +35,7 @@ BIAS_BYTES = 4
 class LayerInfo:
     """A layer in numbers; bytes are of weights, `read_bytes` and `written_bytes` what DDR must give and take.
 
+    `nodes` are the ONNX nodes that it does the work of, the main one first.
     docs/plan-format.md has the definitions of these two and of the bounds.  `imbalance` is kept multiplications of the
     busiest core over the mean of all cores of the array, 1 without any; `equal_imbalance` what it would be in this
     mapping if all output blocks were equal work.
@@ -33,6 +43,7 @@ class LayerInfo:
 
     index: int
     name: str
+    nodes: tuple[str, ...]
     layer: Layer
     mapping: Mapping[str, Any]
     macs: int
@@ -101,6 +112,11 @@ def _end_bytes(module: Module, runs: Mapping[int, Sequence[tile.RunOp]]) -> dict
     return found
 
 
+def _nodes_of(place: Location) -> tuple[str, ...]:
+    parts = place.parts if isinstance(place, FusedLocation) else (place,)
+    return tuple(one.name for one in parts if isinstance(one, NodeLocation))
+
+
 def _alloc(buffer: Value[tile.BufferType]) -> tile.AllocOp:
     assert isinstance(buffer.op, tile.AllocOp)
     return buffer.op
@@ -151,6 +167,7 @@ def _layer(
     return LayerInfo(
         index=index,
         name=run.title,
+        nodes=_nodes_of(run.loc),
         layer=layer,
         mapping={
             "columns_by": mapping.columns_by,

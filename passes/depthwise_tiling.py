@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from compiler.errors import Diagnostic, DoesNotFit, UsageError
 from compiler.ir import Module, Rewriter, clone_module
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from compiler.target import Target
 
 BSP = Stage.of("bsp", bsp.STAGE_OPS)
+Joined = TypeVar("Joined", bsp.RowsOp, bsp.StackOp)
 
 
 class Strip:
@@ -42,7 +43,7 @@ class Strip:
         for step in self.group.steps:
             if isinstance(step, bsp.ConcatOp):
                 inputs = tuple(self.made[one] for one in step.inputs)
-                self.made[step.y] = self.rw.insert(bsp.ConcatOp(inputs, loc=step.loc)).y
+                self.made[step.y] = self.rw.insert(self.rw.copy(step, inputs=inputs)).y
             else:
                 self.made[step.y] = self._layer(step)
         return self.made[self.group.exit]
@@ -76,14 +77,21 @@ class Strip:
         if (first, last) == (0, value.type.shape[1]):
             return value
         assert value.op is not None
-        return self.rw.insert(bsp.RowsOp(value, first, last, loc=value.op.loc)).y
+        return self.rw.insert(_noted(bsp.RowsOp(value, first, last, loc=value.op.loc), value)).y
+
+
+def _noted(new: Joined, value: Activation) -> Joined:
+    """Rows of a tensor, or the stack of them all, with its notes: the blocks of its channels lie in the same order."""
+    assert value.op is not None
+    new.notes.update(value.op.notes)
+    return new
 
 
 def tile_group(group: Group, rows: int) -> None:
     """The layers of a group -> the same in strips of `rows` rows, and the stack of their results."""
     rw = Rewriter.behind(group.steps[-1])
     strips = [Strip(group, one, rw).write() for one in chunks(0, group.exit.type.shape[1], rows)]
-    stack = rw.insert(bsp.StackOp(tuple(strips), loc=group.steps[-1].loc))
+    stack = rw.insert(_noted(bsp.StackOp(tuple(strips), loc=group.steps[-1].loc), group.exit))
     rw.replace_all_uses(group.exit, stack.y)
     for step in reversed(group.steps):
         rw.erase(step)

@@ -64,7 +64,8 @@ CALLS: dict[frozenset[Feature], list[Wanted]] = {
     THIRD: [
         *((Kernel.CONV, ONCE | {"clipped": clipped}) for clipped in (False, True)),
         (Kernel.CONV, ONCE | {"clipped": True} | LONG),
-        *((Kernel.CONV, STAGED | {"clipped": clipped} | LONG) for clipped in (False, True)),
+        # Groups come in fours, and 12 of them are also a constant that `staged` has in a register.
+        *((Kernel.CONV, STAGED | {"clipped": clipped} | LONG | {"rows": 3}) for clipped in (False, True)),
         # As many groups as are begun before the loop over them.
         (Kernel.CONV, STAGED | LONG | {"rows": 1, "wide": 3}),
         (Kernel.DEPTHWISE, ONCE | {"clipped": True, "combine": True}),
@@ -89,6 +90,8 @@ CALLS: dict[frozenset[Feature], list[Wanted]] = {
             for last in (True, False)
         ),
         (Kernel.AVG_POOL, _raw(True, True) | FOLDED | {"rows": 1, "wide": 1, "in_blocks": 3, "out_blocks": 3}),
+        # Whole fours of groups, which nothing rounds up.
+        (Kernel.AVG_POOL, _raw(True, True) | FOLDED | MANY_TAPS | {"wide": 4}),
     ],
 }
 

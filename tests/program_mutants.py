@@ -145,7 +145,7 @@ class Bench:
         return ""
 
     def caught_by_checker(self, mutant: Mutant) -> tuple[str, bool]:
-        """A fault of the first piece that has one, and whether the proofs of all pieces that changed are complete."""
+        """A fault of the first piece that has one or of a seam, and whether the proofs of what changed are complete."""
         rows, complete = mutant.rows(self.made.listing.rows), not mutant.jumps
         for at in mutant.changed:
             piece = self.made.piece_at(at)
@@ -160,7 +160,9 @@ class Bench:
                 found, complete = [], False
             if found:
                 return found[0], True
-        return "", complete
+        # What is right within its piece may still meet what the next piece does.
+        seams = seam_faults(self.made, rows, mutant.changed) if complete else []
+        return (seams[0] if seams else ""), complete
 
     def _nest(self, name: str, rows: Sequence[Row]) -> list[str]:
         nest = nest_of(self.made.features, name)
@@ -188,7 +190,7 @@ class Bench:
                     acts = [number for number, _ in old.acts] == [number for number, _ in new.acts]
                     if not (same and stores and acts and not new.faults):
                         return False
-        return not seam_faults(self.made, rows)
+        return not seam_faults(self.made, rows, mutant.changed)
 
 
 def usual(nest: Nest) -> Trips:

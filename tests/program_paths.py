@@ -5,7 +5,7 @@ Only labels, jumps and hardware loops are known here, and nothing of the schedul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -76,6 +76,21 @@ class Flow:
                 if next_row < len(self.rows):
                     stack.append(((*path, next_row), next_branch))
 
+    def leading_to(self, rows: Collection[int], length: int) -> set[int]:
+        """Where all ways of `length` rows through any of these rows begin."""
+        before: dict[int, set[int]] = {}
+        for at, row in enumerate(self.rows):
+            before.setdefault(at + 1, set()).add(at)
+            for target in (target for one in row if one.is_branch for target in self.targets(at, one)):
+                before.setdefault(target, set()).add(at + DELAY)
+        for at, start in self.ends.items():
+            before.setdefault(start, set()).add(at)
+        found = edge = set(rows)
+        for _ in range(length - 1):
+            edge = {start for at in edge for start in before.get(at, ())} - found
+            found = found | edge
+        return found
+
     def _steps(
         self, row: int, branch: tuple[int, int] | None, ends: dict[int, int]
     ) -> Iterator[tuple[int, tuple[int, int] | None]]:
@@ -110,17 +125,21 @@ class Event:
     bypass: str
 
 
-def seam_faults(made: Recorded, rows: Sequence[Row] | None = None) -> list[str]:
+def seam_faults(made: Recorded, rows: Sequence[Row] | None = None, through: Collection[int] | None = None) -> list[str]:
     """Whatever one piece still does behind its end must not meet what the next one does; hardware loops are set up
     early enough; no way through the listing asks for a slot, port or bank twice in a cycle.
 
-    What happens within a piece, or within a nest, is for its proof.
+    What happens within a piece, or within a nest, is for its proof.  With `through`, the rows that differ from those
+    of a listing without faults, only ways through one of them are looked at.
     """
     flow = Flow(made.listing.rows if rows is None else rows, made.listing.labels)
     owners = _owners(made)
     found: dict[str, None] = {}
-    for start in range(len(flow.rows)):
-        for path in flow.paths(start, 2 * REACH + DELAY):
+    length = 2 * REACH + DELAY
+    for start in range(len(flow.rows)) if through is None else sorted(flow.leading_to(through, length)):
+        for path in flow.paths(start, length):
+            if through is not None and not any(at in through for at in path):
+                continue
             found |= dict.fromkeys(_path_faults(flow, owners, path))
     return list(found)
 

@@ -241,6 +241,16 @@ def test_files_that_are_no_arrays(tmp_path: Path) -> None:
         samples_of(saved(tmp_path, x=IMAGES), model(), Preprocess())
 
 
+def test_a_compressed_file_that_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, x=IMAGES)
+    content = bytearray(path.read_bytes())
+    content[80:120] = b"\xff" * 40
+    path.write_bytes(content)
+    with pytest.raises(UnreadableInput, match="of plain arrays"):
+        samples_of(str(path), model(), None)
+
+
 def test_objects_are_not_unpickled(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput, match="of plain arrays"):
         samples_of(saved(tmp_path, x=np.array([{"a": 1}], object)), model(), None)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
@@ -19,19 +20,22 @@ from compiler.mapping.forced import Forced
 from compiler.mapping.plans import overflows, plan_of
 from compiler.mapping.strips import group_of, steps_of, strip_rows
 from compiler.pipeline import DEFAULT_PIPELINE
-from compiler.reference import run
+from compiler.reference import ValueCheck, run, run_traced
+from compiler.reference.check import random_inputs
 from compiler.summary import bounds_of, layers_of, rows_of
 from compiler.target import Target
 from dialects import bsp
 from passes.assign_layout import AssignLayout
+from passes.balance_channels import BalanceChannels
 from passes.choose_tiles import ChooseTiles
 from passes.depthwise_tiling import DepthwiseTiling, Mode
 from runtime_sim.session import Session
 from tests.model_cases import PAD1, bottleneck, inception, residual, separable
 from tests.models import Case, feeds, random_qdq_model
-from tests.netbuilder import Tensor
+from tests.netbuilder import Style, Tensor
 from tests.netlayers import Layers
 from tests.reference_tools import PASSES, imported, run_passes, to_device, to_host
+from tests.skewed import Skewed
 
 
 def pyramid(net: Layers, x: Tensor) -> Tensor:
@@ -191,6 +195,30 @@ def test_what_fits_is_not_touched(tmp_path: Path) -> None:
     steps = steps_of(module)
     DepthwiseTiling().run(module, Target.load("aie2-4x4"))
     assert steps_of(module) == steps
+
+
+def test_parts_of_a_tensor_lie_in_the_order_of_its_blocks(tmp_path: Path) -> None:
+    """Channels that `balance-channels` moved are found in what strips read, join and stack, as in the whole tensors."""
+    net = Skewed(1, (16, 8, 6), Style(dtype="int8"))
+    x = net.quant(net.conv(net.x, 128, pads=PAD1))
+    x = net.concat_equal(net.conv(x, 64, (1, 1)), net.conv(x, 128, (1, 1)))
+    x = net.quant(net.add(net.quant(net.conv(x, 128, pads=PAD1)), net.quant(net.conv(x, 128, (1, 1)))))
+    model = net.finish(net.quant(net.conv(x, 8, (8, 1))))  # one row, which nothing cuts
+    module, target = run_passes(imported(model, tmp_path), *PASSES, AssignLayout()), Target.load("aie2-4x4")
+    BalanceChannels().run(module, target)
+    inputs = random_inputs(module)
+    places = run_traced(module, inputs).places
+    whole = {place: array for place, _, array in places}
+    assert len(whole) == len(places)
+    check = ValueCheck(module, inputs)
+    DepthwiseTiling(strips=2).run(module, target)
+    check("depthwise-tiling", module)
+    moved = set()
+    for place, op, array in run_traced(module, inputs).places:
+        moved |= {type(op)} if bsp.BLOCK_ORDER in op.notes else set()
+        high, all_ = array.shape[1], whole[place].shape[1]
+        assert any(np.array_equal(array, whole[place][:, at : at + high]) for at in range(all_ - high + 1)), op.name
+    assert moved == {bsp.Conv2dOp, bsp.ConcatOp, bsp.RowsOp, bsp.StackOp}
 
 
 def test_bounds_count_a_layer_in_strips_once(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ FLOORS = (
     ),
     ("compiler.pipeline", "compiler.summary", "compiler.prepare", "compiler.driver"),
     ("compiler.cli", "compiler.onnx_backend"),
-    ("bscc", "examples"),
+    ("bscc", "examples", "training.examples"),
 )
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 # The simulator must be able to judge the lowering, and training must run without a compiler.
@@ -55,6 +55,7 @@ BESIDE = {
     "compiler.kernels": {"compiler.mapping"},
     "dialects": {"compiler.mapping"},
     "examples": {"bscc"},
+    "training.examples": {"bscc"},
 }
 UNITS = (*FLOOR, "training", "compiler")
 SOURCES = sorted(
@@ -92,7 +93,7 @@ def fault(here: str, there: str) -> bool:
     if here in ONLY:
         return there not in ONLY[here]
     if there == "training":
-        return here != "compiler.cli"
+        return here not in ("compiler.cli", "training.examples")
     return FLOOR[there] >= FLOOR[here] and there not in BESIDE.get(here, ())
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 
 from compiler.encoding.work import Kernel
 from compiler.errors import DoesNotFit
-from compiler.kernels.programs.parts import PROGRAM_BYTES
+from compiler.kernels.programs import blocks, scale
+from compiler.kernels.programs import resident as home
+from compiler.kernels.programs.group_loop import GroupLoop
+from compiler.kernels.programs.parts import PROGRAM_BYTES, Listing
 from compiler.kernels.programs.resident import Feature, resident
 from tests.cores import program_for
 from tests.packets import random_call
@@ -56,8 +62,57 @@ def test_programs_of_the_benches_and_of_single_features_fit_and_all_features_do_
     assert not fitting(frozenset(Feature))
 
 
+PIECES = ("maximum", "lookup", "combine", "combine_narrow", "products", "expand", "fold", "fill", "dispatch")
+
+
+def remembered(piece: Callable[..., dict[str, int]], at: int = 0) -> Callable[..., dict[str, int]]:
+    """A piece of a program, put into other listings as it was scheduled for the first; argument `at` is the listing."""
+    made: dict[tuple[int, ...], tuple[tuple[object, ...], Listing, dict[str, int]]] = {}
+
+    def add(*args: Any) -> dict[str, int]:
+        rest = args[:at] + args[at + 1 :]
+        key = tuple(map(id, rest))
+        if key not in made:
+            alone = Listing()
+            # Arguments are kept, so that no other ever has their id.
+            made[key] = rest, alone, piece(*args[:at], alone, *args[at + 1 :])
+        _, alone, costs = made[key]
+        into: Listing = args[at]
+        start = len(into.rows)
+        assert not alone.labels.keys() & into.labels.keys()
+        into.labels |= {name: start + row for name, row in alone.labels.items()}
+        into.add(alone.rows)
+        return costs
+
+    return add
+
+
+@pytest.fixture
+def schedule_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Schedule each piece of programs once: all sets of features are put together from few."""
+    for name in PIECES:
+        monkeypatch.setattr(home, name, remembered(getattr(home, name)))
+    monkeypatch.setattr(blocks, "_chain", remembered(blocks._chain))
+    for name in ("_mean", "_scale", "_staged"):
+        monkeypatch.setattr(scale, name, cache(getattr(scale, name)))
+    monkeypatch.setattr(GroupLoop, "add", remembered(GroupLoop.add, at=1))
+    # The programs themselves are not kept: thousands have no room.
+    monkeypatch.setattr(home, "_resident", home._resident.__wrapped__)
+
+
+def test_programs_of_remembered_pieces_are_those_that_are_scheduled(request: pytest.FixtureRequest) -> None:
+    sets = [frozenset({Feature.SCALE}), frozenset({Feature.DIRECT, Feature.COMBINE, Feature.MAX})]
+    scheduled = {features: resident(features) for features in sets}
+    request.getfixturevalue("schedule_once")
+    for features in (*sets, *sets):
+        put_together, wanted = resident(features), scheduled[features]
+        assert put_together is not wanted
+        assert put_together.program.bytes == wanted.program.bytes
+        assert put_together.costs == wanted.costs and put_together.steps == wanted.steps
+
+
 @pytest.mark.sweep
-def test_every_set_of_features_fits_or_is_refused() -> None:
+def test_every_set_of_features_fits_or_is_refused(schedule_once: None) -> None:
     """Who needs less never needs more room."""
     fit = {
         frozenset(chosen): fitting(frozenset(chosen))

@@ -380,3 +380,14 @@ def test_methods_and_types_all_work(method: Method, signed: bool) -> None:
     }
     assert types == {onnx.TensorProto.INT8 if signed else onnx.TensorProto.UINT8}
     near(result, net.samples(), 12)
+
+
+def test_a_matmul_that_becomes_a_gemm_keeps_its_name() -> None:
+    """onnxruntime makes one node of a MatMul and its Add, and gives it a name that the model does not have."""
+    net = FloatNet((1, 32))
+    x = net.add("MatMul", net.x, net.store(np.ones((32, 16), np.float32)))
+    model = net.finish(net.add("Add", x, net.store(np.ones(16, np.float32))))
+    assert [(node.name, node.op_type) for node in folded(model).graph.node] == [(x, "Gemm")]
+    kept = quantise(model, net.samples(), Settings(exclude=(x,))).model
+    assert [node.op_type for node in kept.graph.node if node.name == x] == ["Gemm"]
+    assert not any(one.data_type == onnx.TensorProto.INT8 for one in kept.graph.initializer)

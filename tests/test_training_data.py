@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -229,6 +231,21 @@ def test_files_that_are_no_arrays(tmp_path: Path) -> None:
             load(str(path))
 
 
+@pytest.mark.parametrize("place", [4, 8, 80], ids=["version", "method", "content"])
+def test_a_compressed_file_that_is_broken(tmp_path: Path, place: int) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, images=TEN, labels=LABELS)
+    content = bytearray(path.read_bytes())
+    if place == 80:
+        content[place : place + 40] = b"\xff" * 40
+    else:
+        # The directory at the end has what the head of a file has, two bytes later.
+        content[place] = content[content.index(b"PK\x01\x02") + place + 2] = 0xFF
+    path.write_bytes(content)
+    with pytest.raises(UnreadableInput, match=r"no \.npz file of plain arrays"):
+        load(str(path))
+
+
 def test_sets_that_are_held_out() -> None:
     data = Splits(Arrays(TEN, LABELS, ("a", "b", "c")), Arrays(TEN[:2], LABELS[:2], ("a", "b", "c")), "ten")
     held = data.held_out(0.3, 5)
@@ -297,8 +314,10 @@ def cifar_folder(tmp_path: Path) -> Path:
 
 
 def packed(path: Path, to: Path) -> Path:
+    """As an archive that has its files in no order."""
     with tarfile.open(to, "w:xz") as archive:
-        archive.add(path, ".")
+        for file in sorted(path.rglob("*.jpg"), key=lambda one: one.as_posix()[::-1]):
+            archive.add(file, f"./{file.relative_to(path)}")
     return to
 
 
@@ -324,6 +343,17 @@ def test_cifar_is_decoded_once(cifar_folder: Path, tmp_path: Path, monkeypatch: 
         assert np.array_equal(whole(load(f"cifar10-jpeg:{archive}", tmp_path / "cache"))[0], whole(found)[0])
     image(cifar_folder / "test/frog/0000.jpg", pixels(32, 32, 99))
     assert not np.array_equal(whole(load(f"cifar10-jpeg:{cifar_folder}"))[0], whole(found)[0])
+
+
+def test_a_full_disk_leaves_nothing(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: BinaryIO, **arrays: np.ndarray) -> None:
+        file.write(b"some")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(UsageError, match="cannot keep the decoded images: No space left"):
+        load(f"cifar10-jpeg:{cifar_folder}", tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_bad_cifar(cifar_folder: Path, tmp_path: Path) -> None:
@@ -417,6 +447,17 @@ def test_sizes_are_for_folders(tmp_path: Path) -> None:
         load(saved(tmp_path, images=TEN, labels=LABELS), preprocess=Preprocess(size=(2, 2)))
     # Numbers say nothing of sizes.
     load(saved(tmp_path, images=TEN, labels=LABELS), preprocess=Preprocess(mean=(0.5,)))
+
+
+def test_checksums_of_archives_are_read(cifar_folder: Path, tmp_path: Path) -> None:
+    """A pixel that fell over is not seen in the pixels."""
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(cifar_folder, ".")
+    content = bytearray(gzip.compress((tmp_path / "a.tar").read_bytes()))
+    content[-8] ^= 1
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    with pytest.raises(UnreadableInput, match="cannot read the archive: CRC check failed"):
+        load(f"cifar10-jpeg:{tmp_path / 'a.tar.gz'}")
 
 
 def test_cache_is_a_folder_that_tar_cannot_leave(tmp_path: Path) -> None:

@@ -123,10 +123,20 @@ def prune_of(given: argparse.Namespace) -> Prune | None:
         return None
     return Prune(
         given.prune,
-        Scheme(given.prune_scheme or Scheme.L1.value),
-        _TAPS[given.prune_block or "8x8xK"],
+        scheme_of(given),
+        block_of(given),
         given.prune_per_layer,
     )
+
+
+def scheme_of(given: argparse.Namespace) -> Scheme:
+    """What the options say makes a block weak."""
+    return Scheme(given.prune_scheme or Scheme.L1.value)
+
+
+def block_of(given: argparse.Namespace) -> bool:
+    """Whether the options say that a block has all taps of a kernel."""
+    return _TAPS[given.prune_block or "8x8xK"]
 
 
 def pruning_text(found: Mapping[str, Any]) -> str:

@@ -36,10 +36,14 @@ def refuse_undone(word: str, given: argparse.Namespace, more: Mapping[str, Any])
         "--verify-each": given.verify_each,
         **more,
     }
+    refuse_options(asked, f"{word} compiles nothing, so there is nothing for {{}}")
+
+
+def refuse_options(asked: Mapping[str, Any], text: str) -> None:
+    """Refuse the first of these options that is given; `text` has {} for its name."""
     for option, value in asked.items():
         if value:
-            text = f"{word} compiles nothing, so there is nothing for {option}"
-            raise UsageError(Diagnostic("usage", text, help="run the two one after the other"))
+            raise UsageError(Diagnostic("usage", text.format(option), help="run the two one after the other"))
 
 
 def check(model: str, options: Options, *, json: bool, quiet: bool) -> int:

@@ -20,6 +20,7 @@ from compiler.cli.calibration import (
     samples_of,
 )
 from compiler.cli.check import by_text, check, check_alone, counted, refuse_undone
+from compiler.cli.costs import add_costs_options, check_costs, write_costs
 from compiler.cli.files import STREAM, check_apart, check_writable, write_text
 from compiler.driver import COST_MODELS, MAPPING, Host, Options, compile_model, explain_mapping
 from compiler.errors import Diagnostic, UsageError
@@ -114,6 +115,7 @@ def command() -> CommandParser:
     add("--no-host", action="store_true", help="refuse a model of which anything would run on the host")
     add("--check", action="store_true", help="list problems and host nodes of the model, and compile nothing")
     add("--explain-mapping", metavar="LAYER", help="say why a layer gets its mapping, and compile nothing")
+    add_costs_options(parser)
     add("--verify-each", action="store_true", help="compare all values before and after every pass")
     add("--dump-ir", type=Path, metavar="DIR", help="write the module after every pass")
     add("--no-compare-dense", action="store_true", help="do not compile the dense twin for the speed-up")
@@ -252,35 +254,13 @@ def _mapping_of(plan: Plan) -> str:
 def run(argv: Sequence[str] | None) -> int:
     """Do what the command line says; errors are raised."""
     given = command().parse(argv)
-    if given.check:
-        check_alone(given)
-    elif given.explain_mapping is not None:
-        _check_explained(given)
-    elif given.output_dir is None:
-        raise UsageError(Diagnostic("usage", "where should the plan go? -o PLAN says it"))
-    elif given.output_dir == STREAM:
-        raise UsageError(Diagnostic("usage", "-o - means stdout, a plan is a directory", help="-o ./- is one"))
-    options = Options(
-        target=given.target,
-        pipeline=given.pass_pipeline,
-        sparsity=given.sparsity,
-        shapes=shapes_of(given.shape),
-        outputs=tuple(given.output),
-        verify_each=given.verify_each,
-        dump_ir=given.dump_ir,
-        compare_dense=not given.no_compare_dense,
-        cost_model=given.cost_model,
-        requantize=given.requantize or "",
-        search=given.search or "",
-        mapping=given.mapping or "",
-        preparation=Preparation(
-            given.calibration or "", samples_of(given), preprocess_of(given), prune=prune_of(given)
-        ),
-        host=Host.OFF if given.no_host else Host.AUTO,
-        batch=given.batch,
-    )
+    _check_work(given)
+    options = _options_of(given)
     if given.check:
         return check(given.model, options, json=given.json, quiet=given.quiet)
+    if given.costs is not None:
+        write_costs(given, options, _progress(given))
+        return 0
     if given.dump_ir is not None:
         check_apart("--dump-ir", str(given.dump_ir), {}, given.output_dir)
     if given.mapping_out:
@@ -311,6 +291,43 @@ def run(argv: Sequence[str] | None) -> int:
                 sys.stdout.write("\n" + paper_table(summary["paper"]) + "\n")
         sys.stdout.write(table(summary))
     return 0
+
+
+def _check_work(given: argparse.Namespace) -> None:
+    """Refuse options that do not go with what is to be done: a check, an explanation, costs or a plan."""
+    check_costs(given)
+    if given.costs is not None:
+        return
+    if given.check:
+        check_alone(given)
+    elif given.explain_mapping is not None:
+        _check_explained(given)
+    elif given.output_dir is None:
+        raise UsageError(Diagnostic("usage", "where should the plan go? -o PLAN says it"))
+    elif given.output_dir == STREAM:
+        raise UsageError(Diagnostic("usage", "-o - means stdout, a plan is a directory", help="-o ./- is one"))
+
+
+def _options_of(given: argparse.Namespace) -> Options:
+    """What is asked of a compilation."""
+    prune = prune_of(given) if given.costs is None else None
+    return Options(
+        target=given.target,
+        pipeline=given.pass_pipeline,
+        sparsity=given.sparsity,
+        shapes=shapes_of(given.shape),
+        outputs=tuple(given.output),
+        verify_each=given.verify_each,
+        dump_ir=given.dump_ir,
+        compare_dense=not given.no_compare_dense,
+        cost_model=given.cost_model,
+        requantize=given.requantize or "",
+        search=given.search or "",
+        mapping=given.mapping or "",
+        preparation=Preparation(given.calibration or "", samples_of(given), preprocess_of(given), prune=prune),
+        host=Host.OFF if given.no_host else Host.AUTO,
+        batch=given.batch,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

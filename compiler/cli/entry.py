@@ -6,6 +6,7 @@ being imported may make something else of a KeyboardInterrupt.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 from collections.abc import Iterator
@@ -48,6 +49,16 @@ def bscc_quantize() -> int:
     """`bscc-quantize`."""
     with importing():
         from compiler.cli.quantize import main
+    return main()
+
+
+def bscc_sparsify() -> int:
+    """`bscc-sparsify`, which needs PyTorch."""
+    with importing():
+        if importlib.util.find_spec("torch") is None:
+            say("error[no-torch]: training needs PyTorch, which is not installed\n  help: pip install 'bscc[train]'")
+            return 2
+        from compiler.cli.sparsify import main
     return main()
 
 

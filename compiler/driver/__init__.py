@@ -7,6 +7,7 @@ host      models and reasons of host parts
 mixed     a plan of several parts
 manifest  the manifest of a plan
 check     what `bscc --check` says
+costs     what each layer takes at several densities of blocks
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from compiler.driver.array import MAPPING, Compiled, Source, compile_array, planner_of
 from compiler.driver.check import Checked, check_source, refused
+from compiler.driver.costs import DENSITIES, Costing, costs
 from compiler.driver.host import host_summary
 from compiler.driver.manifest import unused_entries
 from compiler.driver.mixed import check_single, mixed_files, mixed_summary, path_of
@@ -34,14 +36,17 @@ from passes.block_compaction import Mode
 
 __all__ = [
     "COST_MODELS",
+    "DENSITIES",
     "MAPPING",
     "Checked",
     "Compiled",
+    "Costing",
     "Host",
     "Options",
     "check_model",
     "compile_in_memory",
     "compile_model",
+    "costs",
     "explain_mapping",
     "full_pipeline",
     "settled",

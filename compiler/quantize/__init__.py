@@ -14,7 +14,16 @@ accuracy            float against int8
 """
 
 from compiler.quantize.network import is_quantised
-from compiler.quantize.prune import Pruned, prune_model
+from compiler.quantize.prune import Pruned, nothing_to_prune, prune_model, set_densities
 from compiler.quantize.quantiser import Quantised, Settings, quantise
 
-__all__ = ["Pruned", "Quantised", "Settings", "is_quantised", "prune_model", "quantise"]
+__all__ = [
+    "Pruned",
+    "Quantised",
+    "Settings",
+    "is_quantised",
+    "nothing_to_prune",
+    "prune_model",
+    "quantise",
+    "set_densities",
+]

@@ -8,7 +8,7 @@ zero, so zero blocks stay.  A batch norm that has no convolution before it becom
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,9 @@ from onnx import helper
 
 from compiler.errors import Limit, Reason, UnsupportedModel
 from compiler.quantize.network import Array, Network, store
+
+FUSED = "/MatMulAddFusion"
+"""What onnxruntime appends to the name of a MatMul when it makes a Gemm of it."""
 
 
 def session_options(level: ort.GraphOptimizationLevel) -> ort.SessionOptions:
@@ -68,7 +71,7 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
             result = onnx.load(target)
         except Exception as error:  # as above
             raise _refused(error) from None
-    _name_nodes(result)
+    _name_nodes(result, {node.name for node in model.graph.node})
     _keep_standard(result)
     for node in result.graph.node:
         if node.op_type == "BatchNormalization":
@@ -87,11 +90,14 @@ def _keep_standard(model: onnx.ModelProto) -> None:
     model.opset_import.extend(kept)
 
 
-def _name_nodes(model: onnx.ModelProto) -> None:
-    """Every node gets a name of its own."""
+def _name_nodes(model: onnx.ModelProto, known: Collection[str]) -> None:
+    """Every node gets a name of its own; a Gemm that was MatMul and Add has the name of the former."""
     taken: dict[str, None] = {}
     for index, node in enumerate(model.graph.node):
         name = node.name or f"{node.op_type}_{index}"
+        former = name.removesuffix(FUSED)
+        if node.op_type == "Gemm" and former in known:
+            name = former
         while name in taken:
             name = f"{name}_{index}"
         node.name = name

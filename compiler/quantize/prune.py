@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnx
 
-from compiler.blocks import weights_of
+from compiler.blocks import BLOCK, weights_of
 from compiler.errors import Diagnostic, UsageError
 from compiler.pruning import Chosen, Prune, block_scores, weakest
-from compiler.quantize.network import Network, store
+from compiler.quantize.network import Array, Network, store
 from compiler.quantize.weights import Layer, layers, zero_point
+
+MOST_NOTES = 8
+"""Layers that an error names."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Pruned:
         return {
             "ratio": prune.ratio,
             "scheme": prune.scheme.value,
-            "block": "8x8xK" if prune.all_taps else "8x8",
+            "block": prune.block,
             "scope": "layer" if prune.per_layer else "network",
             "blocks": self.blocks,
             "zeroed": self.zeroed,
@@ -48,14 +52,35 @@ class Pruned:
         }
 
 
+def set_densities(model: onnx.ModelProto, densities: Mapping[str, float], prune: Prune) -> dict[str, int]:
+    """Make just this share of the blocks of each named layer hold weights, and give how many those are.
+
+    The weakest go, as `prune` says but for its ratio and its scope.  A block that stays and is zero gets weights of one
+    step: for what a model costs, not for what it computes.
+    """
+    network, kept = Network(model), {}
+    for number, layer in enumerate(one for one in layers(network) if one.name in densities):
+        share = replace(prune, ratio=1.0 - densities[layer.name], per_layer=True)
+        (chosen,) = weakest([block_scores(layer.real(network), share, number)], share)
+        _zero(network, layer, chosen)
+        _fill(network, layer, chosen)
+        kept[layer.name] = int(chosen.size - chosen.sum())
+    return kept
+
+
+def nothing_to_prune(reasons: Mapping[str, str]) -> UsageError:
+    """The error of a model without a layer whose blocks may go, with the reasons by layer."""
+    notes = tuple(f"'{name}': {reason}" for name, reason in reasons.items())[:MOST_NOTES]
+    return UsageError(Diagnostic("nothing-to-prune", "no layer of the model can be pruned", notes=notes))
+
+
 def prune_model(model: onnx.ModelProto, prune: Prune) -> Pruned:
     """Zero the weakest blocks of every layer that has one group and 16 channels on both sides, but the first."""
     network = Network(model)
     all_layers = list(layers(network))
     chosen_from = [one for one in all_layers if not one.reason]
     if not chosen_from:
-        notes = tuple(f"'{one.name}': {one.reason}" for one in all_layers[:8])
-        raise UsageError(Diagnostic("nothing-to-prune", "no layer of the model can be pruned", notes=notes))
+        raise nothing_to_prune({one.name: one.reason for one in all_layers})
     scores = [block_scores(one.real(network), prune, number) for number, one in enumerate(chosen_from)]
     chosen = weakest(scores, prune)
     for layer, blocks in zip(chosen_from, chosen, strict=True):
@@ -68,11 +93,29 @@ def prune_model(model: onnx.ModelProto, prune: Prune) -> Pruned:
 
 
 def _zero(network: Network, layer: Layer, blocks: Chosen) -> None:
+    array = _copy(network, layer)
+    view = layer.view(array)
+    view[weights_of(_of_taps(blocks, view), view.shape)] = zero_point(network, layer.zero)
+    store(network.model, layer.tensor, array)
+
+
+def _fill(network: Network, layer: Layer, zeroed: Chosen) -> None:
+    """Give a weight to each block, of each tap, that is zero and is none of these."""
+    array, zero = _copy(network, layer), zero_point(network, layer.zero)
+    view = layer.view(array)
+    empty = ~_of_taps(zeroed, view) & ~layer.nonzero(network)
+    out, inp, ky, kx = np.nonzero(empty)
+    step = -1 if array.dtype != np.float32 and zero == np.iinfo(array.dtype).max else 1
+    view[out * BLOCK, ky, kx, inp * BLOCK] = zero + step
+    store(network.model, layer.tensor, array)
+
+
+def _copy(network: Network, layer: Layer) -> Array:
     array = network.constant(layer.tensor)
     assert array is not None
-    array = array.copy()
-    view = layer.view(array)
-    height, width = view.shape[1:3]
-    wide = np.broadcast_to(blocks, (*blocks.shape[:2], height, width))
-    view[weights_of(wide, view.shape)] = zero_point(network, layer.zero)
-    store(network.model, layer.tensor, array)
+    return array.copy()
+
+
+def _of_taps(blocks: Chosen, view: Array) -> Chosen:
+    """Blocks of all taps or of single ones as [O/8, I/8, KH, KW]."""
+    return np.broadcast_to(blocks, (*blocks.shape[:2], *view.shape[1:3]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -205,7 +206,7 @@ def _loaded(path: Path) -> dict[str, Array]:
             return {name: loaded[name] for name in loaded.files}
     except OSError as error:
         raise _unreadable(f"cannot read it: {error.strerror or error}", str(path)) from None
-    except (ValueError, EOFError, zipfile.BadZipFile):
+    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
         # numpy's own words speak of pickles, which a user never meant
         text, help = "it is no .npz or .npy file of plain arrays", "give such a file, or a folder of images"
         raise _unreadable(text, str(path), help) from None

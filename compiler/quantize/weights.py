@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -24,7 +24,8 @@ class Layer:
     """A layer and where its weights are stored.
 
     `axes` and `split` make [O, KH, KW, I] of the stored array: it is reshaped to `split`, then transposed.
-    `reason` says why its blocks are left alone; empty if they may be zeroed.
+    `reason` says why its blocks are left alone; empty if they may be zeroed.  `nodes` are all that read the weights,
+    of which the first gives the layer its name.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Layer:
     zero: str
     groups: int = 1
     reason: str = ""
+    nodes: tuple[str, ...] = ()
 
     def view(self, array: Array) -> Array:
         """The stored array as [O, KH, KW, I], without copying it: what is written there is written to it."""
@@ -70,14 +72,13 @@ def zero_point(network: Network, name: str) -> int:
 
 def layers(network: Network) -> Iterator[Layer]:
     """Every convolution and matrix product with stored weights, in order; weights that several share come once."""
-    seen: dict[str, None] = {}
-    first = True
+    found: dict[str, Layer] = {}
     for node in network.graph.node:
-        found = _layer(network, node, first)
-        if found is not None and found.tensor not in seen:
-            seen[found.tensor] = None
-            first = False
-            yield found
+        one = _layer(network, node, first=not found)
+        if one is not None:
+            known = found.setdefault(one.tensor, one)
+            found[one.tensor] = replace(known, nodes=(*known.nodes, one.name))
+    yield from found.values()
 
 
 def count_blocks(network: Network) -> tuple[int, int]:

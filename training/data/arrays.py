@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,11 @@ def _loaded(path: Path) -> Mapping[str, Array]:
             return {name: file[name] for name in file.files}
     except OSError as error:
         raise unreadable(f"cannot read it: {error.strerror or error}", str(path)) from None
-    except (ValueError, TypeError, EOFError, zipfile.BadZipFile):
-        # A single array is no context manager; and numpy's own words speak of pickles, which a user never meant.
+    except MemoryError:
+        raise unreadable("its arrays do not fit into memory", str(path), "give a folder of images instead") from None
+    except (ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        # A single array is no context manager (TypeError), zip files of other kinds are RuntimeErrors; and numpy's own
+        # words speak of pickles, which a user never meant.
         raise unreadable("it is no .npz file of plain arrays", str(path), _HELP) from None
 
 

@@ -70,6 +70,9 @@ def _in_archive(path: Path) -> Iterator[tuple[str, bytes]]:
                 file = archive.extractfile(member) if member.isfile() else None
                 if file is not None:
                     yield member.name, file.read()
+            # Checksums of compressed files come last, behind the end of the archive.
+            while archive.fileobj is not None and archive.fileobj.read(1 << 20):
+                pass
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
         text = f"cannot read the archive: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
         raise unreadable(text, str(path), _HELP) from None

@@ -100,7 +100,7 @@ def check_labels(labels: Labels, count: int, classes: tuple[str, ...], place: st
 
 
 def _workers() -> int:
-    return min(8, os.cpu_count() or 1)
+    return min(16, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)

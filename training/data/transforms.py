@@ -37,7 +37,7 @@ class Normalise:
             torch.tensor(one, dtype=torch.float32, device=images.device).view(1, -1, 1, 1)
             for one in (self.mean, self.std)
         )
-        return (images.to(torch.float32) * float(np.float32(self.scale)) - mean) / std
+        return (images.to(torch.float32) * self.scale - mean) / std
 
     @classmethod
     def measured(cls, data: LabelledImages) -> Normalise:

@@ -1,0 +1,1 @@
+"""Networks defined in PyTorch, trained dense, made sparse and exported: `python -m training.examples.resnet8`."""

@@ -1,0 +1,187 @@
+"""A whole sparsification: measure the dense model, find ratios, train with masks, say what came of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compiler.errors import Diagnostic, UsageError
+from training.allocate import Allocation, allocate
+from training.choose import Budget, Scope
+from training.costs import Costs, block_costs, mac_costs, read_costs
+from training.data.sets import Splits
+from training.data.transforms import Normalise
+from training.layers import Layer, find, prunable
+from training.masks import element_masks, squash
+from training.processes import Processes
+from training.recipe import Recipe
+from training.sensitivity import CANDIDATES, losses, most_ratio
+from training.sparsifier import BlockSparsifier, Settings
+from training.trainer import Outcome, Trainer, accuracy
+
+HELD_OUT, HELD_SEED = 0.1, 1
+"""The share of training images that sensitivities are measured on, and the seed that draws them."""
+
+
+class Kind(Enum):
+    """What a goal counts."""
+
+    RATIO = "ratio"
+    BLOCKS = "blocks"
+    MACS = "macs"
+    TIME = "time"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What the sparse model is to be.
+
+    RATIO zeroes that share of blocks within the settings' scope.  The others search a ratio for each layer: BLOCKS and
+    MACS keep that share of the network's; TIME takes that share of the dense network's predicted time, by a cost file.
+    """
+
+    kind: Kind = Kind.RATIO
+    value: float = 0.5
+    costs: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.value <= 1.0 and self.kind is not Kind.RATIO:
+            text = f"{self.value:g} of what the dense network costs is no goal"
+            raise UsageError(Diagnostic("prune-goal", text, help="give a share above 0, up to 1"))
+        if (self.kind is Kind.TIME) != (self.costs is not None):
+            text = "a goal of time and a cost file go together"
+            raise UsageError(Diagnostic("prune-goal", text, help="bscc model.onnx --costs costs.json writes one"))
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """What came of it: the model, masks squashed, which weights are kept, and the figures."""
+
+    model: nn.Module
+    masks: Mapping[str, Tensor]
+    layers: tuple[Layer, ...]
+    zeros: Mapping[str, tuple[int, int]]
+    dense_accuracy: float
+    outcome: Outcome
+    allocation: Allocation | None
+
+    def json(self) -> dict[str, Any]:
+        """As the report has it."""
+        found: dict[str, Any] = {
+            "accuracy": {"dense": self.dense_accuracy, "sparse": self.outcome.accuracy},
+            "training": {
+                "epochs": self.outcome.epochs,
+                "steps": self.outcome.steps,
+                "minutes": round(self.outcome.minutes, 2),
+                "loss": self.outcome.loss,
+            },
+            "layers": {
+                one.name: {
+                    "shape": list(one.view.shape),
+                    "macs": one.macs,
+                    **(
+                        {"dense": one.reason}
+                        if one.reason
+                        else dict(zip(("zero", "blocks"), self.zeros[one.name], strict=True))
+                    ),
+                }
+                for one in self.layers
+            },
+        }
+        if self.allocation is not None:
+            one = self.allocation
+            found["search"] = {
+                "unit": one.unit,
+                "dense": one.dense,
+                "cost": one.cost,
+                "loss_thought": one.loss,
+                "ratios": dict(one.ratios),
+            }
+        return found
+
+
+@dataclass
+class Job:
+    """What `bscc-sparsify` does to a model, in place.
+
+    `names` are what a cost file calls its layers, where that is not their module path.
+    """
+
+    model: nn.Module
+    splits: Splits
+    normalise: Normalise
+    settings: Settings
+    goal: Goal
+    recipe: Recipe
+    folder: Path | None = None
+    where: Processes = field(default_factory=Processes)
+    teach: bool = False
+    tensorboard: bool = False
+    say: Callable[[str], None] = lambda _: None
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self) -> Sparse:
+        """All of it; a run that was stopped goes on at its last checkpoint."""
+        device = self.where.device
+        self.model.to(device)
+        pixels, _ = self.splits.train.batch([0])
+        example = self.normalise(torch.from_numpy(pixels).to(device))
+        layers = find(self.model, example, self.settings.block, self.settings.rules)
+        prunable(layers)
+        dense = accuracy(self.model, self.splits.test, self.normalise, device)
+        self.say(f"dense: accuracy {dense:.2%} on {len(self.splits.test):,} images")
+        settings, allocation = self._settings(layers)
+        sparsifier = BlockSparsifier.of(settings)
+        teacher = copy.deepcopy(self.model) if self.teach else None
+        trainer = Trainer(
+            self.model,
+            self.splits,
+            self.normalise,
+            self.recipe,
+            self.folder,
+            sparsifier,
+            teacher,
+            self.where,
+            self.tensorboard,
+            self.say,
+        )
+        outcome = trainer.run()
+        sites = sparsifier.scheme.sites
+        zeros = {one.name: (int((~one.mask.mask).sum()), one.mask.mask.numel()) for one in sites}
+        masks = {name: one.cpu() for name, one in element_masks(self.model).items()}
+        squash(self.model)
+        return Sparse(self.model, masks, tuple(layers), zeros, dense, outcome, allocation)
+
+    def _settings(self, layers: list[Layer]) -> tuple[Settings, Allocation | None]:
+        """The settings, with ratios for single layers if the goal is a cost."""
+        if self.goal.kind is Kind.RATIO:
+            return self.settings, None
+        chosen = [one for one in layers if not one.reason]
+        costs = self._costs(layers, chosen)
+        budget = self.settings.budget
+        held = self.splits.held_out(HELD_OUT, HELD_SEED)
+        self.say(f"sensitivity of {len(chosen)} layers on training images")
+        lost = losses(
+            self.model, chosen, held.test, self.normalise,
+            measure=self.settings.measure, cover=budget.cover, progress=self.say,
+        )  # fmt: skip
+        most = {one.name: most_ratio(one) for one in chosen}
+        found = allocate(costs, CANDIDATES, lost, self.goal.value * costs.total({}), most if budget.cover else None)
+        self.say(f"search: {found.cost:,.6g} of {found.dense:,.6g} {found.unit}")
+        scope = Scope.LAYER if budget.scope is Scope.NETWORK else budget.scope
+        ratios = tuple(found.ratios[one.name] for one in chosen)
+        return replace(self.settings, budget=Budget(ratios, scope, budget.cores, budget.cover)), found
+
+    def _costs(self, layers: list[Layer], chosen: list[Layer]) -> Costs:
+        if self.goal.kind is Kind.BLOCKS:
+            return block_costs(chosen)
+        if self.goal.costs is not None:
+            return read_costs(self.goal.costs, chosen, self.names)
+        return mac_costs(chosen, [one for one in layers if one.reason])
