@@ -111,8 +111,8 @@ def test_scores_are_those_of_the_compiler(measure: str, block: str, shape: tuple
 
 
 def test_variance_is_right_where_weights_are_large_and_alike() -> None:
-    weight = (1000 + torch.arange(64) % 2 * 0.5).float().reshape(8, 8)
-    assert float(importance("variance", BlockView((8, 8), Block())).scores(weight)) == 1 / 16
+    weight = (1000.0625 + torch.arange(64) % 2 * 0.125).float().reshape(8, 8)
+    assert float(importance("variance", BlockView((8, 8), Block())).scores(weight)) == 1 / 256
 
 
 def test_measures_have_names_and_sources() -> None:
@@ -241,9 +241,30 @@ def test_the_floor_takes_little(scope: Scope) -> None:
     assert min(shares) > 0.85 and np.mean(shares) > 0.97
 
 
-def test_what_was_zeroed_stays_so_when_more_goes() -> None:
+@pytest.mark.parametrize("scope", [Scope.ROW, Scope.CORES])
+def test_the_floor_leaves_rows_and_cores_even(scope: Scope) -> None:
+    """However near the floor is, in a layer that is one matrix."""
+    rng = np.random.default_rng(4)
+    for _ in range(400):
+        scores = rng.random((1, *rng.integers(1, 7, 2), 1))
+        most = scores.size - max(scores.shape)
+        budget = Budget(int(rng.integers(most // 2, most + 1)) / scores.size, scope, cores=3)
+        kept = kept_blocks([scores], budget)[0]
+        assert kept.any(axis=2).all() and kept.any(axis=1).all() and balanced(kept, budget)
+
+
+def test_a_layer_in_groups_is_covered_before_it_is_even() -> None:
+    """Ten of 24 blocks are kept: two rows of 3 with 1 and 1 and 2 blocks would not reach 4 columns in each group."""
+    scores = np.random.default_rng(5).random((2, 3, 4, 1))
+    for ratio in (14 / 24, 15 / 24, 16 / 24):
+        kept = kept_blocks([scores], Budget(ratio, Scope.ROW))[0]
+        assert int((~kept).sum()) == round(24 * ratio) and kept.any(axis=2).all() and kept.any(axis=1).all()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_was_zeroed_stays_so_when_more_goes(seed: int) -> None:
     """Zeroed blocks score 0, and no floor brings them back while there is choice."""
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(seed)
     for scope in Scope:
         scores = [rng.random((1, 6, 5, 1)), 3 * rng.random((1, 4, 8, 1))]
         for share in (0.2, 0.4, 0.5, 0.6):

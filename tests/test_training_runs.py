@@ -287,6 +287,17 @@ def test_half_precision(precision: str) -> None:
     assert all(one.dtype == torch.float32 for one in one.model.parameters())
 
 
+def test_steps_that_fp16_leaves_out_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scaler that begins too high leaves steps out; masks are final in time all the same."""
+    scaler = torch.amp.GradScaler
+    monkeypatch.setattr(torch.amp, "GradScaler", lambda device, enabled: scaler(device, 2.0**36, enabled=enabled))
+    for scheme in SCHEMES:
+        found = BlockSparsifier(scheme, 0.5, ramp=Ramp(end=1.0))
+        one = trainer(sparsifier=found, precision="fp16")
+        one.run()
+        assert found.step == STEPS and one.scaler.get_scale() < 2.0**36
+
+
 def test_labels_are_smoothed() -> None:
     outputs, labels = torch.tensor([[2.0, 0.0, 0.0, 0.0]]), torch.tensor([0])
     one = trainer(label_smoothing=0.2)

@@ -168,7 +168,10 @@ class Trainer:
         self.loss = float(loss.detach())
         if not math.isfinite(self.loss):
             raise self._diverged(f"the loss of step {step + 1:,} of {self.total:,} is {self.loss}")
+        done = self.sparsifier.step if self.sparsifier is not None else 0
         self.scaler.step(self.optimizer)
+        if self.sparsifier is not None and self.sparsifier.step == done:
+            self.sparsifier.after_step()  # a step of fp16 that is left out for its infinite gradients counts, too
         self.scaler.update()
 
     def _loss(self, x: Tensor, outputs: Tensor, labels: Tensor) -> Tensor:

@@ -40,6 +40,7 @@ class Trained(Scheme):
         with torch.no_grad():
             for one, before in zip(self.trained(), self.before, strict=False):
                 one.add_(one - before, alpha=self.numbers["rate"] - 1)
+        self.before = []
         super().stepped(step)
 
     def settle(self) -> None:
