@@ -381,8 +381,20 @@ def test_a_model_that_is_refused_stays_as_it_was() -> None:
 def test_a_training_that_ends_early_is_told() -> None:
     sparsifier = BlockSparsifier("incremental", 0.5)
     sparsifier.prepare(small(), 100, torch.zeros(1, 4))
-    with pytest.raises(UsageError, match=r"0 blocks are zero after step 0, 33 should be(?s:.*)final after step 60"):
+    with pytest.raises(
+        UsageError, match=r"0 blocks are zero after step 0, 33 should be(?s:.*)after step 60; was `attach`"
+    ):
         sparsifier.finish()
+
+
+def test_an_optimiser_of_before_lacks_what_is_trained() -> None:
+    model = small()
+    early = SGD(model.parameters(), lr=0.1)
+    sparsifier = BlockSparsifier("gates", 0.5)
+    sparsifier.prepare(model, 100, torch.zeros(1, 4))
+    with pytest.raises(UsageError, match=r"prune-optimizer(?s:.*)of layer '2'"):
+        sparsifier.attach(early)
+    sparsifier.attach(SGD(sparsifier.parameters(model, 0.0), lr=0.1))
 
 
 @pytest.mark.parametrize("growth", list(Growth))
