@@ -333,6 +333,26 @@ def test_runs_that_cannot_be(make: type[Trainer], message: str) -> None:
     assert found.value.exit_code == UsageError.exit_code
 
 
+def test_a_sparsifier_of_another_run() -> None:
+    one = trainer(sparsifier=BlockSparsifier())
+    one.run(5)
+    with pytest.raises(UsageError, match="the sparsifier is at step 5 of 12, the run at 0 of 12"):
+        one.run()
+    other = BlockSparsifier()
+    model = residual()
+    other.prepare(model, 100)
+    with pytest.raises(UsageError, match="at step 0 of 100, the run at 0 of 12"):
+        trainer(sparsifier=other, model=model).run()
+
+
+def test_the_same_trainer_goes_on_in_its_folder(tmp_path: Path) -> None:
+    one, whole = (trainer(tmp_path / name, BlockSparsifier("rigl")) for name in ("one", "whole"))
+    one.run(5)
+    one.run()
+    whole.run()
+    assert_same(state(one), state(whole))
+
+
 def test_a_log_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_bytes(b"\xff\xfe\x00 no text")
     with pytest.raises(UnreadableInput, match="log-unreadable"):
