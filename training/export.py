@@ -23,6 +23,7 @@ from torch.fx import GraphModule
 from torch.nn.utils import parametrize
 
 from compiler.errors import Diagnostic, UsageError
+from training.graphs import any_batch
 
 OPSET = 21
 LARGEST_BYTES = 2**31 - 1
@@ -87,7 +88,7 @@ def _exported(model: nn.Module, example: Sequence[Tensor], opset: int, batch: in
         text = f"the example has {min(len(one) for one in example)} images, expected {wanted}"
         raise UsageError(Diagnostic("export-example", text))
     inputs = tuple(one if batch is None else one[:batch] for one in example)
-    shapes = None if batch is not None else tuple({0: torch.export.Dim("batch", min=1)} for _ in inputs)
+    shapes = None if batch is not None else any_batch(model, len(inputs))
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said), torch.no_grad():
         program = torch.onnx.export(

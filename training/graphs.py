@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch._subclasses import FakeTensor
 from torch.fx import GraphModule, Node
 
@@ -56,3 +58,14 @@ def sources(node: Node) -> list[Node]:
     if op_name(node) in (*WEIGHTED, "batch_norm"):
         return [node.all_input_nodes[0]]
     return [one for one in node.all_input_nodes if one.op != "get_attr" and "val" in one.meta]
+
+
+def any_batch(model: nn.Module, inputs: int) -> tuple[Any, ...]:
+    """What `torch.export` is told of the inputs' shapes: the first axis of each is any number of images.
+
+    Inputs that a model takes as `*images` are one argument to it.
+    """
+    batch = torch.export.Dim("batch", min=1)
+    kinds = {one.kind for one in inspect.signature(model.forward).parameters.values()}
+    each = tuple({0: batch} for _ in range(inputs))
+    return (each,) if inspect.Parameter.VAR_POSITIONAL in kinds else each

@@ -24,7 +24,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt
 
 from compiler.errors import Diagnostic, UsageError, nearest
 from training.array_quantizer import WEIGHT_NAME, ArrayQuantizer, Numbers
-from training.graphs import NOTHING, WEIGHTED, args_of, op_name, value_of
+from training.graphs import NOTHING, WEIGHTED, any_batch, args_of, op_name, value_of
 from training.norms import Momenta, fold_norms, regular_norms, without_dead_channels
 from training.observers import WeightObserver
 from training.zeros import Masks, masks_of_zeros
@@ -130,8 +130,7 @@ def prepare(
     if any(one.shape[0] < 2 for one in example):
         text = "an example has 1 image, expected 2 or more, so that the number of images stays free"
         raise UsageError(Diagnostic("qat-example", text))
-    batch = torch.export.Dim("batch", min=1)
-    program = torch.export.export(plain, example, dynamic_shapes=tuple({0: batch} for _ in example))
+    program = torch.export.export(plain, example, dynamic_shapes=any_batch(plain, len(example)))
     graph = program.module(check_guards=False)
     held = without_dead_channels(graph, held)
     with torch.random.fork_rng(devices=[]):  # as in `QatModel.convert`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import warnings
 
@@ -9,7 +10,11 @@ LOGGERS = ("torchao", "torch.onnx", "torch.utils._pytree", "torch.utils.flop_cou
 
 
 def hush_libraries() -> None:
-    """For commands: kernels for GPUs that are not there, operators of packages that are not installed, old names."""
+    """For commands: kernels for GPUs that are not there, operators of packages that are not installed, old names.
+
+    PyTorch sets the levels of its loggers when it is imported, so it is imported here.
+    """
+    importlib.import_module("torch")
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"copyreg|torch")
