@@ -19,7 +19,6 @@ from tests.training_nets import NORMALISE, patterns, residual, splits, trainer
 from training import checkpoint
 from training.data.sets import Splits
 from training.data.transforms import Augment, Normalise
-from training.recipe import Recipe
 from training.schedule import LearningRate, Ramp
 from training.schemes import SCHEMES
 from training.sparsifier import BlockSparsifier
@@ -314,49 +313,10 @@ def test_gradients_are_clipped() -> None:
     assert 0 < math.sqrt(moved) < 0.05 * 1e-6 * 1.2
 
 
-def test_schedules_of_the_learning_rate() -> None:
-    cosine = [LearningRate().factor(step, 100) for step in range(100)]
-    assert cosine == sorted(cosine, reverse=True) and cosine[0] == 1 and cosine[50] == pytest.approx(0.5)
-    assert [LearningRate("constant").factor(step, 9) for step in range(9)] == [1] * 9
-    assert [LearningRate("linear").factor(step, 4) for step in range(4)] == [1, 0.75, 0.5, 0.25]
-    warm = [LearningRate("cosine", warmup=4).factor(step, 104) for step in range(104)]
-    assert warm[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0]) and warm[4:] == pytest.approx(cosine)
-    # The second half of the schedule, in as many steps.
-    half = [LearningRate(rewound=0.5).factor(step, 50) for step in range(50)]
-    assert half == pytest.approx(cosine[50:])
-
-
 def test_the_schedule_is_what_the_optimiser_has(tmp_path: Path) -> None:
     trainer(tmp_path, rate=LearningRate("linear", warmup=2)).run()
     rates = [float(row["lr"]) for row in rows(tmp_path) if not row["accuracy"]]
     assert rates[:3] == pytest.approx([0.05 / 3, 0.1 / 3, 0.05], rel=1e-5) and rates[-1] == pytest.approx(0.005)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"rate": ("cosin",)}, "did you mean 'cosine'"),
-        ({"rate": ("cosine", -1)}, "warm-up of -1"),
-        ({"rate": ("cosine", 0, 1.0)}, "1 is no place"),
-        ({"precision": "bf61"}, "did you mean 'bf16'"),
-        ({"clip": -1.0}, "clip is -1"),
-        ({"clip": math.nan}, "clip is nan"),
-        ({"lr": 0.0}, "lr is 0"),
-        ({"lr": math.inf}, "lr is inf"),
-        ({"epochs": 0}, "epochs is 0"),
-        ({"batch": 0}, "batch is 0"),
-        ({"momentum": 1.5}, "momentum is 1.5"),
-        ({"weight_decay": -1e-4}, "weight_decay is -0.0001"),
-        ({"label_smoothing": math.nan}, "label_smoothing is nan"),
-        ({"seed": -1}, "seed is -1"),
-        ({"log_every": 0}, "log_every is 0"),
-    ],
-)
-def test_recipes_that_are_none(change: dict[str, object], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        rate = change.pop("rate", None)
-        Recipe(**change, **({"rate": LearningRate(*rate)} if rate else {}))  # type: ignore[arg-type, misc]
-    assert Recipe()
 
 
 @pytest.mark.parametrize(
@@ -371,6 +331,26 @@ def test_runs_that_cannot_be(make: type[Trainer], message: str) -> None:
     with pytest.raises(BsccError, match=message) as found:
         make().run()  # type: ignore[call-arg]
     assert found.value.exit_code == UsageError.exit_code
+
+
+def test_a_sparsifier_of_another_run() -> None:
+    one = trainer(sparsifier=BlockSparsifier())
+    one.run(5)
+    with pytest.raises(UsageError, match="the sparsifier is at step 5 of 12, the run at 0 of 12"):
+        one.run()
+    other = BlockSparsifier()
+    model = residual()
+    other.prepare(model, 100)
+    with pytest.raises(UsageError, match="at step 0 of 100, the run at 0 of 12"):
+        trainer(sparsifier=other, model=model).run()
+
+
+def test_the_same_trainer_goes_on_in_its_folder(tmp_path: Path) -> None:
+    one, whole = (trainer(tmp_path / name, BlockSparsifier("rigl")) for name in ("one", "whole"))
+    one.run(5)
+    one.run()
+    whole.run()
+    assert_same(state(one), state(whole))
 
 
 def test_a_log_that_is_none(tmp_path: Path) -> None:

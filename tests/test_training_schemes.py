@@ -12,12 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from compiler.errors import UsageError
-from tests.training_nets import residual
+from tests.training_nets import residual, small
 from training.choose import Kept, Scope, zeros_due
 from training.importance import MEASURES
 from training.layers import Rules
-from training.masks import element_masks, masks_of
+from training.masks import element_masks
 from training.schedule import Growth, Ramp
 from training.schemes import SCHEMES
 from training.schemes.admm import ADMM
@@ -32,13 +31,6 @@ torch.set_num_threads(1)
 EXAMPLE = torch.zeros(1, 1, 8, 8)
 Make = Callable[[list[dict[str, object]]], Optimizer]
 See = Callable[[int, BlockSparsifier], None]
-
-
-def small() -> nn.Module:
-    """Two layers to prune of 40 x 44 and 44 x 44 numbers: fast enough for thousands of steps."""
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(4, 40), nn.ReLU(), nn.Linear(40, 44), nn.ReLU(), nn.Linear(44, 44), nn.ReLU(),
-                         nn.Linear(44, 4))  # fmt: skip
 
 
 def train(sparsifier: BlockSparsifier, steps: int, model: nn.Module | None = None, make: Make | None = None,
@@ -347,49 +339,3 @@ def test_names_and_sources() -> None:
     assert all(kind.name == name and kind.__doc__ for name, kind in SCHEMES.items())
     sources = [kind.reference for kind in SCHEMES.values()]
     assert all(sources) and len(set(sources)) == len(sources)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: BlockSparsifier("incremnetal"), "did you mean 'incremental'"),
-        (lambda: BlockSparsifier(measure="fischer"), "did you mean 'fisher'"),
-        (lambda: BlockSparsifier(scope="rows"), "did you mean 'row'"),
-        (lambda: BlockSparsifier("gates", rat=1.0), "did you mean 'rate'"),
-        (lambda: BlockSparsifier("admm", rho=0.0), "'rho' of scheme 'admm' is 0, expected a number above 0"),
-        (lambda: BlockSparsifier("rigl", drop=float("nan")), "'drop' of scheme 'rigl' is nan"),
-        (lambda: BlockSparsifier().penalty(), "prepare was not called"),
-        (lambda: BlockSparsifier().prepare(small(), 0), "0 steps"),
-        (lambda: BlockSparsifier(ratio=0.9).prepare(small(), 9), r"27 of 30 blocks of layer '2' .* 24 can be"),
-        (lambda: BlockSparsifier(ratio=(0.5,)).prepare(small(), 9), "1 ratios were given for 2 layers"),
-        (lambda: Ramp(Growth.CUBIC, 0.5, 0.4), "prune-ramp"),
-        (lambda: Ramp(updates=0), "prune-ramp"),
-    ],
-)
-def test_mistakes(make: Callable[[], object], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        make()
-
-
-def test_a_model_that_is_refused_stays_as_it_was() -> None:
-    model = small()
-    with pytest.raises(UsageError):
-        BlockSparsifier(ratio=0.9).prepare(model, 9)
-    assert not list(masks_of(model))
-
-
-def test_a_training_that_ends_early_is_told() -> None:
-    sparsifier = BlockSparsifier("incremental", 0.5)
-    sparsifier.prepare(small(), 100, torch.zeros(1, 4))
-    with pytest.raises(UsageError, match=r"0 blocks are zero after step 0, 33 should be(?s:.*)final after step 60"):
-        sparsifier.finish()
-
-
-@pytest.mark.parametrize("growth", list(Growth))
-@pytest.mark.parametrize("total", [1, 2, 7, 100, 1001])
-def test_ramps_end_at_the_whole_target(growth: Growth, total: int) -> None:
-    for begin, end in ((0, 0), (0, 1), (0.2, 0.6), (1, 1), (0.3, 0.31)):
-        steps = Ramp(growth, begin, end, 10).update_steps(total)
-        shares = [steps[step] for step in sorted(steps)]
-        assert shares == sorted(shares) and shares[-1] == 1.0 and 1 <= len(steps) <= 10
-        assert all(0 <= step <= total for step in steps)

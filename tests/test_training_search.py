@@ -192,6 +192,15 @@ def test_sensitivity_is_what_pruning_one_layer_loses() -> None:
     assert found["5"][1] == pytest.approx(max(0.0, lost), abs=1e-5)
 
 
+def test_sensitivity_by_a_measure_of_gradients_is_by_l2() -> None:
+    """Before a training such a measure has seen nothing, and ranks nothing."""
+    rng = np.random.default_rng(2)
+    images = Arrays(rng.integers(0, 255, (16, 1, 8, 8), np.uint8), np.arange(16) % 3, tuple("abc"))
+    found = [losses(net(), prunable(layers()), images, Normalise(), candidates=(0.0, 0.5), measure=one)
+             for one in ("l2", "fisher", "random")]  # fmt: skip
+    assert found[0] == found[1] != found[2]
+
+
 def test_ratios_that_would_empty_a_row_are_out_of_reach() -> None:
     layer = prunable(layers())[1]  # 2 x 4 blocks: 4 must stay
     assert most_ratio(layer) == 0.5

@@ -44,6 +44,13 @@ def residual(seed: int = 0) -> Residual:
     return Residual()
 
 
+def small() -> nn.Module:
+    """Two layers to prune of 40 x 44 and 44 x 44 numbers: fast enough for thousands of steps."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 40), nn.ReLU(), nn.Linear(40, 44), nn.ReLU(), nn.Linear(44, 44), nn.ReLU(),
+                         nn.Linear(44, 4))  # fmt: skip
+
+
 def patterns(count: int, seed: int = 0, size: int = 8) -> Arrays:
     """Stripes, dark squares and checks under noise: any network learns to tell them apart."""
     rng = np.random.default_rng(seed)

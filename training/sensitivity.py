@@ -38,7 +38,8 @@ def losses(
 ) -> dict[str, list[float]]:
     """By how much the mean cross entropy of `samples` images grows with each candidate ratio; never less than before.
 
-    Batch norms are estimated anew on the same images, as they would be after such a change.  The model stays as it is.
+    Blocks go by the measure, or by l2 if it needs gradients of a training, which there is not yet.  Batch norms are
+    estimated anew on the same images, as they would be after such a change.  The model stays as it is.
     """
     model = copy.deepcopy(model)
     device = next(model.parameters()).device
@@ -55,7 +56,8 @@ def losses(
         weight = named[layer.name].weight
         assert isinstance(weight, Tensor)
         before = weight.detach().clone()
-        scores = as_scores(importance(measure, layer.view).scores(before))
+        ranking = importance(measure, layer.view)
+        scores = as_scores((importance("l2", layer.view) if ranking.steps else ranking).scores(before))
         row = []
         for ratio in candidates:
             reachable = not cover or ratio <= most_ratio(layer)

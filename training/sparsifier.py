@@ -7,6 +7,8 @@
     for images, labels in ...:
         loss = loss_function(model(images), labels) + sparsifier.penalty()
         optimizer.zero_grad(); loss.backward(); optimizer.step()
+    if sparsifier.take_change():  # before each evaluation
+        torch.optim.swa_utils.update_bn(loader, model)
     sparsifier.finish()
     sparsifier.squash(model)  # plain weights with zeros, for export
 
@@ -138,7 +140,17 @@ class BlockSparsifier:
         return [{"params": decays, "weight_decay": weight_decay}, {"params": stays, "weight_decay": 0.0}]
 
     def attach(self, optimizer: Optimizer) -> None:
-        """Let the optimiser call the scheme before and after each of its steps; gradients must be there before."""
+        """Let the optimiser call the scheme before and after each of its steps; gradients must be there before.
+
+        It must have the parameters that masks brought, such as gates: make it after `prepare`.
+        """
+        held = {id(one) for group in optimizer.param_groups for one in group["params"]}
+        for site in self.scheme.sites:
+            for one in (site.original, *site.mask.parameters()):
+                if one.requires_grad and id(one) not in held:
+                    text = f"the optimiser does not have all parameters of layer '{site.name}'"
+                    help = "make it behind `prepare`, of `parameters(model, weight_decay)`"
+                    raise UsageError(Diagnostic("prune-optimizer", text, help=help))
         optimizer.register_step_pre_hook(lambda *_: self.before_step())
         optimizer.register_step_post_hook(lambda *_: self.after_step())
 
@@ -167,6 +179,8 @@ class BlockSparsifier:
         if found != due:
             text = f"{found:,} blocks are zero after step {self.step:,}, {due:,} should be"
             help = f"the masks are final after step {self.scheme.end:,}"
+            if not self.step:
+                help += "; was `attach` called with the optimiser?"
             raise UsageError(Diagnostic("prune-unfinished", text, help=help))
 
     def zeros(self) -> int:

@@ -64,6 +64,7 @@ class Trainer:
         """Train to the end, or until `stop_after` steps are done in all, with a checkpoint there."""
         self._set_up()
         step = self._resume()
+        self._check_sparsifier(step)
         log = Log(self.folder, step, self.tensorboard) if self.folder and self.where.first else None
         last = self.total if stop_after is None else min(stop_after, self.total)
         try:
@@ -115,6 +116,17 @@ class Trainer:
         self.loss, self.seconds = math.nan, 0.0
         torch.manual_seed(recipe.seed)
         self.wrapped = self.where.wrap(self.model)
+
+    def _check_sparsifier(self, step: int) -> None:
+        """Masks change at steps of this run, so the sparsifier must be at the same one."""
+        if self.sparsifier is None:
+            return
+        found = self.sparsifier.step, self.sparsifier.scheme.plan.steps
+        if found != (step, self.total):
+            done, steps = found
+            text = f"the sparsifier is at step {done:,} of {steps:,}, the run at {step:,} of {self.total:,}"
+            help = "take a new model and sparsifier for another run; one that was stopped goes on if it has a folder"
+            raise UsageError(Diagnostic("train-steps", text, help=help))
 
     def _epoch(self, step: int, last: int, log: Log | None) -> int:
         """The rest of the epoch that `step` is in; gives the step after it."""
