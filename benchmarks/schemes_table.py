@@ -38,7 +38,8 @@ def deployed(case: Case, folder: Path, splits: Splits) -> dict[str, Any]:
         sparsifier = case.sparsifier()
         if sparsifier is not None:
             example = torch.zeros(1, *splits.train.shape)
-            sparsifier.prepare(model, 1, example)
+            steps = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))["outcome"]["steps"]
+            sparsifier.prepare(model, steps, example)
         state = checkpoint.load(folder / CHECKPOINT)
         model.load_state_dict(state["model"])
         if sparsifier is not None:

@@ -23,7 +23,7 @@ class ADMM(Scheme):
 
     name = "admm"
     reference = "T. Zhang et al., A systematic DNN weight pruning framework using ADMM, 2018; in blocks: YOLObile, 2020"
-    options: ClassVar[Mapping[str, float]] = {"rho": 1e-3, "rho_end": 0.1}
+    options: ClassVar[Mapping[str, float]] = {"rho": 1e-2, "rho_end": 1.0}
 
     def __init__(self, sites: Sequence[Site], plan: Plan) -> None:
         super().__init__(sites, plan)
