@@ -55,7 +55,7 @@ def test_the_best_choice_is_found(numbers: list[tuple[list[int], list[int]]], ta
     """Against all choices: none that fits loses less, but for what rounding to parts of the cost may hide."""
     curves = {f"l{row}": Curve(CANDIDATES, tuple(map(float, costs))) for row, (costs, _) in enumerate(numbers)}
     lost = {f"l{row}": [float(one) for one in losses] for row, (_, losses) in enumerate(numbers)}
-    costs = Costs("us", curves, Curve((0.0,), (float(fixed[0]),)))
+    costs = Costs("us", curves, Curve((0.0,), (float(fixed[0]),)), dict.fromkeys(curves, 1))
     fitting = [
         sum(lost[name][one] for name, one in zip(lost, picked, strict=True))
         for picked in itertools.product(range(4), repeat=len(numbers))
@@ -78,7 +78,7 @@ def test_the_best_choice_is_found(numbers: list[tuple[list[int], list[int]]], ta
 def test_a_layer_keeps_below_its_largest_ratio() -> None:
     curves = {"a": Curve((0.0, 1.0), (10.0, 0.0)), "b": Curve((0.0, 1.0), (10.0, 0.0))}
     lost = {"a": [0.0, 0.0, 0.0, 0.0], "b": [0.0, 1.0, 2.0, 3.0]}
-    found = allocate(Costs("us", curves, NOTHING), CANDIDATES, lost, 13.0, {"a": 0.5, "b": 0.75})
+    found = allocate(Costs("us", curves, NOTHING, {"a": 1, "b": 1}), CANDIDATES, lost, 13.0, {"a": 0.5, "b": 0.75})
     assert found.ratios == {"a": 0.5, "b": 0.25}
 
 
@@ -129,7 +129,7 @@ def test_a_cost_file_gives_times(tmp_path: Path) -> None:
     costs = read_costs(written(tmp_path, document()), prunable(layers()))
     assert costs.total({}) == pytest.approx(8 + 4 + 3 + 1.5)  # a layer that is dense here costs what it does dense
     assert costs.total({"2": 0.5, "5": 0.5}) == pytest.approx(5 + 3 + 2 + 1.5)
-    assert costs.total({"2": 0.25}) == pytest.approx(6.5 + 4 + 2.75 + 1.5)
+    assert costs.total({"2": 0.25}) == pytest.approx(6.5 + 4 + (3 - 2 * 0.25 * 0.5) + 1.5)  # each has 8 blocks
 
 
 @pytest.mark.parametrize(

@@ -35,18 +35,22 @@ class Curve:
 
 @dataclass(frozen=True)
 class Costs:
-    """What the layers of a model cost, in `unit`; `fixed` is the cost of all else, by the mean ratio of the layers."""
+    """What the layers of a model cost, in `unit`.
+
+    `fixed` is the cost of all else, by the ratio of all blocks together, of which each layer has `blocks`.
+    """
 
     unit: str
     layers: Mapping[str, Curve]
     fixed: Curve
+    blocks: Mapping[str, int]
     source: str = ""
 
     def total(self, ratios: Mapping[str, float]) -> float:
         """The network's cost with these ratios; a layer without one is dense."""
-        found = [ratios.get(name, 0.0) for name in self.layers]
-        mean = sum(found) / len(found) if found else 0.0
-        return self.fixed.at(mean) + sum(one.at(ratio) for one, ratio in zip(self.layers.values(), found, strict=True))
+        zero = sum(ratios.get(name, 0.0) * count for name, count in self.blocks.items())
+        own = sum(one.at(ratios.get(name, 0.0)) for name, one in self.layers.items())
+        return self.fixed.at(zero / sum(self.blocks.values())) + own
 
 
 NOTHING = Curve((0.0,), (0.0,))
@@ -54,15 +58,20 @@ NOTHING = Curve((0.0,), (0.0,))
 
 def block_costs(layers: Sequence[Layer]) -> Costs:
     """The share of blocks that are kept."""
-    total = sum(math.prod(one.view.grid) for one in layers)
-    curves = {one.name: Curve((0.0, 1.0), (math.prod(one.view.grid) / total, 0.0)) for one in layers}
-    return Costs("of blocks", curves, NOTHING)
+    blocks = _blocks(layers)
+    total = sum(blocks.values())
+    curves = {name: Curve((0.0, 1.0), (count / total, 0.0)) for name, count in blocks.items()}
+    return Costs("of blocks", curves, NOTHING, blocks)
+
+
+def _blocks(layers: Sequence[Layer]) -> dict[str, int]:
+    return {one.name: math.prod(one.view.grid) for one in layers}
 
 
 def mac_costs(layers: Sequence[Layer], dense: Sequence[Layer]) -> Costs:
     """Multiplications for one sample, those of `dense` layers being fixed."""
     curves = {one.name: Curve((0.0, 1.0), (float(one.macs), 0.0)) for one in layers}
-    return Costs("MACs", curves, Curve((0.0,), (float(sum(one.macs for one in dense)),)))
+    return Costs("MACs", curves, Curve((0.0,), (float(sum(one.macs for one in dense)),)), _blocks(layers))
 
 
 def read_costs(path: Path, layers: Sequence[Layer], names: Mapping[str, str] | None = None) -> Costs:
@@ -93,7 +102,8 @@ def read_costs(path: Path, layers: Sequence[Layer], names: Mapping[str, str] | N
         if name not in seen and one.get("prunable"):
             # Pruned when the file was written and dense now: it costs what it did dense.
             rest += _numbers(path, name, one["us"], len(ratios))[0]
-    return Costs("us", curves, Curve(ratios, tuple(float(one) for one in rest)), f"{found['target']}, {path.name}")
+    fixed = Curve(ratios, tuple(float(one) for one in rest))
+    return Costs("us", curves, fixed, _blocks(layers), f"{found['target']}, {path.name}")
 
 
 def _document(path: Path) -> dict[str, Any]:
