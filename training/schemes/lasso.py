@@ -7,21 +7,23 @@ from typing import Any, ClassVar
 
 import torch
 
-from training.choose import Scores, zeros_due
+from training.choose import Scores, kept_blocks, zeros_due
 from training.schemes.base import Plan, Scheme, Site, scores_of
 
 
 class GroupLasso(Scheme):
-    """The proximal step of a penalty on the sum of the blocks' norms, after each step of the optimiser.
+    """The proximal step of a penalty on the sum of norms of the weakest blocks, after each step of the optimiser.
 
-    Its strength follows the ramp: it grows while fewer blocks are zero than are due, by a factor `gain` at each step,
-    and falls while more are.  `strength` is the first threshold, a share of a layer's mean norm.  At the end the
-    weakest blocks by norm are zeroed: mostly these are zero by then, if the training has a thousand steps or more.
+    Only blocks that a cut would zero now, the ramp's share, are shrunk: a penalty on all takes from those that stay,
+    too.  Its strength grows while fewer blocks are zero than are due, by a factor `gain` at each step, and falls while
+    more are.  `strength` is the first threshold, a share of a layer's mean norm.  The cut at the end finds most of its
+    blocks zero, if the training has a thousand steps or more.
     """
 
     name = "group-lasso"
     reference = (
-        "W. Wen et al., Learning structured sparsity in deep neural networks, 2016; proximal: N. Parikh, S. Boyd, 2014"
+        "W. Wen et al., Learning structured sparsity in deep neural networks, 2016; of weak ones, more and more: "
+        "H. Wang et al., Neural pruning via growing regularization, 2021"
     )
     options: ClassVar[Mapping[str, float]] = {"strength": 1e-4, "gain": 1.02}
 
@@ -41,13 +43,16 @@ class GroupLasso(Scheme):
             self._shrink()
 
     def _shrink(self) -> None:
+        norms, budget = self.norms(), self.plan.budget.scaled(self.share)
+        kept = kept_blocks(scores_of(norms), budget)
         zero = 0
         with torch.no_grad():
-            for site, norms, scale in zip(self.sites, self.norms(), self.scale, strict=True):
-                factor = (1 - self.strength * scale / norms.clamp(min=1e-30)).clamp(min=0.0)
+            for site, norm, scale, stays in zip(self.sites, norms, self.scale, kept, strict=True):
+                factor = (1 - self.strength * scale / norm.clamp(min=1e-30)).clamp(min=0.0)
+                factor[torch.from_numpy(stays).to(factor.device)] = 1.0
                 site.original.mul_(site.view.expand(factor))
                 zero += int((factor == 0).sum())
-        due = zeros_due([site.view.grid for site in self.sites], self.plan.budget.scaled(self.share))
+        due = zeros_due([site.view.grid for site in self.sites], budget)
         self.strength *= self.numbers["gain"] if zero < due else 1 / self.numbers["gain"]
 
     def state_dict(self) -> dict[str, Any]:
