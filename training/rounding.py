@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from training.checkpoint import digest
 from training.data.sets import Splits
 from training.data.transforms import Normalise
 from training.processes import Processes
@@ -72,7 +73,8 @@ def train_rounded(
     steps = recipe.epochs * (len(splits.train) // (recipe.batch * where.world))
     wrapped = Rounding(qat, round(FROZEN_FROM * steps))
     trainer = Trainer(
-        wrapped, splits, normalise, recipe, folder, where=where, say=say, on_optimizer=qat.hold
+        wrapped, splits, normalise, recipe, folder, where=where, say=say, on_optimizer=qat.hold,
+        began=digest(model)
     )  # fmt: skip
     outcome = trainer.run()
     wrapped.cpu()
