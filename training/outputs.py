@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from compiler.errors import Diagnostic, UsageError
+from training.graphs import op_name
 
 
 def check_outputs(outputs: Any, images: int, classes: int) -> Tensor:
@@ -35,8 +36,15 @@ def remarks(outputs: Tensor, classes: int) -> list[str]:
 
 
 def give_probabilities(converted: GraphModule) -> None:
-    """Make the LogSoftmax at the end, which a Softmax was trained as, a Softmax again."""
+    """Make the LogSoftmax at the end of an int8 model, which a Softmax was trained as, a Softmax again.
+
+    What it gives was rounded in the range of logarithms, and is not rounded any more: the host computes it.
+    """
     for node in converted.graph.nodes:
         if node.target is torch.ops.aten.log_softmax.int:
             node.target = torch.ops.aten.softmax.int
+            for quantised in [one for one in node.users if op_name(one).startswith("quantize")]:
+                for one in list(quantised.users):
+                    one.replace_all_uses_with(node)
+    converted.graph.eliminate_dead_code()
     converted.recompile()

@@ -65,8 +65,12 @@ def train_rounded(
     folder: Path | None = None,
     where: Processes | None = None,
     say: Callable[[str], None] = lambda _: None,
+    finish: Callable[[GraphModule], None] = lambda _: None,
 ) -> Rounded:
-    """Train a sparse model, whose masks are squashed, with rounding, its zeros held; the model stays as it is."""
+    """Train a sparse model, whose masks are squashed, with rounding, its zeros held; the model stays as it is.
+
+    `finish` changes the int8 model before it is measured.
+    """
     where = where or Processes()
     pixels, _ = splits.train.batch([0, 1])
     qat = prepare(model.cpu(), (normalise(torch.from_numpy(pixels)),), masks)
@@ -79,4 +83,5 @@ def train_rounded(
     outcome = trainer.run()
     wrapped.cpu()
     converted = qat.convert()
+    finish(converted)
     return Rounded(converted, top1(converted, splits.test, normalise, torch.device("cpu")), outcome)

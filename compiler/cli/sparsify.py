@@ -91,6 +91,7 @@ def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, 
                 run_folder(given) / "int8",
                 where,
                 talk,
+                give_probabilities if softmax else lambda _: None,
             )
         if not where.first:
             return 0
@@ -98,8 +99,6 @@ def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, 
         report = {"data": splits.name, **found.json()}
         if rounded is not None:
             example = torch.zeros(1, *splits.train.shape)
-            if softmax:
-                give_probabilities(rounded.model)
             to_qdq(rounded.model, (example,), given.int8)
             report["accuracy"]["int8"] = rounded.accuracy
             zeros = count_zeros(
