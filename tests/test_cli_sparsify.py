@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -14,40 +13,15 @@ from onnx import numpy_helper
 
 import bscc
 from compiler.cli.sparsify import main
+from tests.striped import called, write
 from training.export import to_onnx
 from training.nets import vgg7
-from training.nets.vgg import VGG
-
-SIDE = 8
-
-
-def stripes(count: int, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Images of stripes that lie, stand or slope: what a small network learns in a few steps."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, count)
-    y, x = np.mgrid[:SIDE, :SIDE]
-    shifts = rng.integers(0, 4, count)
-    images = [(((y, x, x + y)[label] + shift) % 4 < 2) * 200 for label, shift in zip(labels, shifts, strict=True)]
-    noisy = np.array(images)[:, None] + rng.integers(0, 56, (count, 1, SIDE, SIDE))
-    return noisy.astype(np.uint8), labels.astype(np.int64)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data and a model."""
-    torch.set_num_threads(1)
-    place = tmp_path_factory.mktemp("sparsify")
-    x_train, y_train = stripes(512, 0)
-    x_test, y_test = stripes(96, 1)
-    np.savez(place / "data.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
-    torch.manual_seed(0)
-    to_onnx(VGG(1, 3, ((32, 32), (32,))), (torch.zeros(1, 1, SIDE, SIDE),), place / "dense.onnx")
-    return place
-
-
-def called(folder: Path, *more: str, output: str = "sparse.onnx") -> int:
-    usual = ["--data", str(folder / "data.npz"), "--epochs", "2", "--batch", "32", "--no-flip", "--padding", "0"]
-    return main([str(folder / "dense.onnx"), *usual, "--threads", "1", "-o", str(folder / output), *more])
+    return write(tmp_path_factory.mktemp("sparsify"))
 
 
 def test_the_model_is_sparse_and_learns_what_it_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

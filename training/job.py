@@ -13,14 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from compiler.errors import Diagnostic, UsageError
+from training import checkpoint
 from training.allocate import Allocation, allocate
-from training.choose import Budget, Scope
+from training.choose import Budget, Scope, check_reachable
 from training.costs import Costs, block_costs, mac_costs, read_costs
 from training.data.sets import Splits
 from training.data.transforms import Normalise
 from training.layer_weights import layers_of_model
 from training.layers import Layer, find, prunable
 from training.masks import element_masks, squash
+from training.outputs import check_outputs, remarks
 from training.processes import Processes
 from training.recipe import Recipe
 from training.sensitivity import CANDIDATES, losses, most_ratio
@@ -30,6 +32,9 @@ from training.zeros import Zeros, count_zeros
 
 HELD_OUT, HELD_SEED = 0.1, 1
 """The share of training images that sensitivities are measured on, and the seed that draws them."""
+
+LITTLE = 0.1
+"""Of the way from chance to all right: less is more often a mistake in what the model is given than a bad model."""
 
 
 class Kind(Enum):
@@ -139,13 +144,17 @@ class Job:
     def run(self) -> Sparse:
         """All of it; a run that was stopped goes on at its last checkpoint."""
         device = self.where.device
+        if self.folder is not None and self.where.first:
+            with checkpoint.locked(self.folder):  # said now, and not when ratios are found
+                pass
         self.model.to(device)
         pixels, _ = self.splits.train.batch([0])
         example = self.normalise(torch.from_numpy(pixels).to(device))
         layers = find(self.model, example, self.settings.block, self.settings.rules)
-        prunable(layers)
-        dense = accuracy(self.model, self.splits.test, self.normalise, device)
-        self.say(f"dense: accuracy {dense:.2%} on {len(self.splits.test):,} images")
+        chosen = prunable(layers)
+        if self.goal.kind is Kind.RATIO:
+            check_reachable([one.name for one in chosen], [one.view.grid for one in chosen], self.settings.budget)
+        dense = self._dense(example)
         settings, allocation = self._settings(layers)
         sparsifier = BlockSparsifier.of(settings)
         teacher = copy.deepcopy(self.model) if self.teach else None
@@ -160,6 +169,7 @@ class Job:
             self.where,
             self.tensorboard,
             self.say,
+            began=checkpoint.digest(self.model),
         )
         outcome = trainer.run()
         sites = sparsifier.scheme.sites
@@ -169,6 +179,28 @@ class Job:
         # Counted in the plain weights, and an error if a block that a mask zeroes is not zero there.
         count = count_zeros(layers_of_model(self.model, example), masks)
         return Sparse(self.model, masks, tuple(layers), zeros, dense, outcome, allocation, count)
+
+    def _dense(self, example: Tensor) -> float:
+        """The accuracy of the model as it came."""
+        classes = len(self.splits.train.classes)
+        training = self.model.training
+        self.model.eval()
+        with torch.no_grad():
+            outputs = check_outputs(self.model(example), 1, classes)
+        self.model.train(training)
+        for text in remarks(outputs, classes):
+            self.say(f"note: {text}")
+        dense = accuracy(self.model, self.splits.test, self.normalise, self.where.device)
+        self.say(f"dense: accuracy {dense:.2%} on {len(self.splits.test):,} images")
+        chance = 1 / classes
+        if dense < chance + LITTLE * (1 - chance):
+            text = (
+                f"that is little more than the {chance:.2%} of chance: the numbers that pixels become (--mean, --std,"
+            )
+            self.say(
+                f"note: {text} --scale), or the order of classes, may not be those that the model was trained with"
+            )
+        return dense
 
     def _settings(self, layers: list[Layer]) -> tuple[Settings, Allocation | None]:
         """The settings, with ratios for single layers if the goal is a cost."""

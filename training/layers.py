@@ -69,6 +69,9 @@ def find(model: nn.Module, example: Tensor | None = None, block: Block | None = 
         if name not in named:
             text = f"the model has no layer '{name}' with weights"
             raise UsageError(Diagnostic("no-layer", text, help=nearest(name, named)))
+    both = [name for name in rules.include if name in rules.exclude]
+    if both:
+        raise UsageError(Diagnostic("layer-rules", f"layer '{both[0]}' is both to be pruned and to be left dense"))
     seen = _Watch(named).run(model, example) if example is not None else {name: _Use() for name in named}
     order = list(seen)
     found = []

@@ -84,10 +84,15 @@ class _Said:
             raise UsageError(Diagnostic("log-unwritable", text, str(self.path))) from error
 
 
+def no_tensorboard() -> UsageError:
+    """What is said where the package is missing."""
+    text = "TensorBoard events were asked for, and the package is not installed"
+    return UsageError(Diagnostic("no-tensorboard", text, help="pip install tensorboard, or read log.csv"))
+
+
 def _writer(folder: Path, after: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        text = "TensorBoard events were asked for, and the package is not installed"
-        raise UsageError(Diagnostic("no-tensorboard", text, help="pip install tensorboard, or read log.csv")) from None
+        raise no_tensorboard() from None
     return SummaryWriter(str(folder / "events"), purge_step=after)

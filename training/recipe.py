@@ -10,6 +10,8 @@ from compiler.errors import Diagnostic, UsageError, nearest
 from training.schedule import LearningRate
 
 Precision = Literal["fp32", "bf16", "fp16"]
+MOST_SEED = 2**63 - 1
+"""The largest that PyTorch's generators start from."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Recipe:
         if self.precision not in get_args(Precision):
             text = f"there is no precision '{self.precision}'"
             raise UsageError(Diagnostic("recipe", text, help=nearest(self.precision, get_args(Precision))))
+        if self.seed > MOST_SEED:
+            raise _wrong("seed", self.seed, f"0 to {MOST_SEED}")
         for name in ("lr", "temperature"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):

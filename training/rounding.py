@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from training.checkpoint import digest
 from training.data.sets import Splits
 from training.data.transforms import Normalise
 from training.processes import Processes
@@ -64,17 +65,23 @@ def train_rounded(
     folder: Path | None = None,
     where: Processes | None = None,
     say: Callable[[str], None] = lambda _: None,
+    finish: Callable[[GraphModule], None] = lambda _: None,
 ) -> Rounded:
-    """Train a sparse model, whose masks are squashed, with rounding, its zeros held; the model stays as it is."""
+    """Train a sparse model, whose masks are squashed, with rounding, its zeros held; the model stays as it is.
+
+    `finish` changes the int8 model before it is measured.
+    """
     where = where or Processes()
     pixels, _ = splits.train.batch([0, 1])
     qat = prepare(model.cpu(), (normalise(torch.from_numpy(pixels)),), masks)
     steps = recipe.epochs * (len(splits.train) // (recipe.batch * where.world))
     wrapped = Rounding(qat, round(FROZEN_FROM * steps))
     trainer = Trainer(
-        wrapped, splits, normalise, recipe, folder, where=where, say=say, on_optimizer=qat.hold
+        wrapped, splits, normalise, recipe, folder, where=where, say=say, on_optimizer=qat.hold,
+        began=digest(model)
     )  # fmt: skip
     outcome = trainer.run()
     wrapped.cpu()
     converted = qat.convert()
+    finish(converted)
     return Rounded(converted, top1(converted, splits.test, normalise, torch.device("cpu")), outcome)

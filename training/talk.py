@@ -17,4 +17,6 @@ def hush_libraries() -> None:
     importlib.import_module("torch")
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
+    # Of networks with one channel in several processes, whose strides mean the same either way.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"copyreg|torch")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from training.data.batches import batches, steps_of
 from training.data.sets import LabelledImages, Splits
 from training.data.transforms import Augment, Normalise
 from training.logs import Log
+from training.outputs import check_outputs
 from training.processes import Processes
+from training.progress import Progress, duration
 from training.recipe import Recipe
 from training.sparsifier import BlockSparsifier
 
@@ -45,6 +48,7 @@ class Trainer:
 
     With a `folder` there are checkpoints and a log, and a run that was stopped goes on where the last checkpoint is;
     the weights are then, bit for bit, those of a run that was not stopped (on a CPU, with as many threads).
+    With `began`, a digest of the weights before training, it does not go on where a run of other weights stopped.
     `on_optimizer` is called with the optimiser before the first step, for hooks.
     """
 
@@ -59,14 +63,20 @@ class Trainer:
     tensorboard: bool = False
     say: Callable[[str], None] = lambda _: None
     on_optimizer: Callable[[torch.optim.Optimizer], object] = lambda _: None
+    began: str = ""
 
     def run(self, stop_after: int | None = None) -> Outcome:
         """Train to the end, or until `stop_after` steps are done in all, with a checkpoint there."""
+        with checkpoint.locked(self.folder) if self.folder and self.where.first else nullcontext():
+            return self._run(stop_after)
+
+    def _run(self, stop_after: int | None) -> Outcome:
         self._set_up()
         step = self._resume()
         self._check_sparsifier(step)
         log = Log(self.folder, step, self.tensorboard) if self.folder and self.where.first else None
         last = self.total if stop_after is None else min(stop_after, self.total)
+        self.progress = Progress(self.say, step, self.total)
         try:
             while step < last:
                 step = self._epoch(step, last, log)
@@ -97,6 +107,10 @@ class Trainer:
             needed = recipe.batch * self.where.world
             text = f"a step takes {needed} images, there are {len(self.splits.train)} to train on"
             raise UsageError(Diagnostic("recipe", text, self.splits.name, help="take a smaller batch"))
+        _, *sides = self.splits.train.shape
+        if recipe.padding > min(sides):
+            text = f"crops of images of {sides[0]}x{sides[1]} cannot move by {recipe.padding} pixels"
+            raise UsageError(Diagnostic("recipe", text, self.splits.name, help="take a smaller padding"))
         self.total = recipe.epochs * self.steps
         self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.where.agree(self.model)
@@ -141,6 +155,7 @@ class Trainer:
             self.seconds = spent + time.perf_counter() - start
             if log is not None and step % self.recipe.log_every == 0:
                 log.row(self._row(step))
+            self.progress.step(step, self.loss)
             if step % self.steps and ((every and step % every == 0) or step == last):
                 self._save(step)
             if step == last:
@@ -158,7 +173,8 @@ class Trainer:
                 log.row({**self._row(step), "accuracy": round(found, 5)})
             zeros = f", {self._zero_share():.1%} of blocks zero" if self.sparsifier else ""
             epochs = f"epoch {step // self.steps}/{self.recipe.epochs}"
-            self.say(f"{epochs}: loss {self.loss:.4f}, accuracy {found:.2%}{zeros}, {self.seconds / 60:.1f} min")
+            text = f"{epochs}: loss {self.loss:.4f}, accuracy {found:.2%}{zeros}, {duration(self.seconds)}"
+            self.progress.line(text, step)
         # Behind the log's rows: those of steps that no checkpoint has are written anew when the run goes on.
         self._save(step)
         self.where.wait()
@@ -170,7 +186,7 @@ class Trainer:
         x = self._numbers(images, epoch, place)
         labels = labels.to(self.where.device)
         with self._autocast():
-            outputs = self.wrapped(x)
+            outputs = check_outputs(self.wrapped(x), len(x), len(self.splits.train.classes))
             loss = self._loss(x, outputs, labels)
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -261,6 +277,7 @@ class Trainer:
         state: dict[str, Any] = {
             **self._asked(),
             "step": step,
+            "began": self.began,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -285,22 +302,26 @@ class Trainer:
     def _resume(self) -> int:
         if self.folder is None:
             return 0
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / CHECKPOINT
         if not path.exists():
             return 0
         state = checkpoint.load(path)
         asked = self._asked()
         for name in (*asked, *self._state(0)):
-            if name not in state and (name in asked or state["sparsifier"] == asked["sparsifier"]):
+            if name not in state and name != "began" and (name in asked or state["sparsifier"] == asked["sparsifier"]):
                 text = f"the checkpoint has no '{name}'"
                 raise UnreadableInput(Diagnostic("checkpoint", text, str(path), help="remove it to begin anew"))
-        for name, value in asked.items():
-            if state[name] != value:
-                text = f"the checkpoint was made with another {name}"
-                notes = (f"then: {state[name]}", f"now:  {value}")
-                help = "give the same options, or another folder"
-                raise UsageError(Diagnostic("resume-settings", text, str(path), notes, help))
+        other = [name for name, value in asked.items() if state[name] != value]
+        if other:
+            text = " and ".join(f"another {name}" for name in other)
+            notes = tuple(one for name in other for one in checkpoint.differences(state[name], asked[name]))
+            help = "give the same options, or another folder for another run"
+            text = f"the checkpoint was made with {text}"
+            raise UsageError(Diagnostic("resume-settings", text, str(path), notes, help))
+        if self.began and state.get("began", self.began) != self.began:
+            text = "the checkpoint is of a training that began with other weights"
+            help = "give another folder to train this model, or remove the checkpoint"
+            raise UsageError(Diagnostic("resume-settings", text, str(path), help=help))
         try:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -316,7 +337,8 @@ class Trainer:
         self.loss, self.seconds = float(state["loss"]), float(state["seconds"])
         step = int(state["step"])
         if step and self.where.first:
-            self.say(f"going on after step {step:,} of {self.total:,}")
+            done = f"all {self.total:,} steps are done already" if step == self.total else ""
+            self.say(done or f"going on after step {step:,} of {self.total:,}")
         return step
 
 

@@ -5,179 +5,63 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 import torch
 
-from compiler import VERSION
 from compiler.cli import CommandParser, guarded, say
-from compiler.cli.calibration import number, numbers, positive, sides
-from compiler.cli.files import check_apart, check_writable, write_files
+from compiler.cli.compile import shapes_of
+from compiler.cli.files import write_files
+from compiler.cli.sparsify_options import (
+    add_options,
+    check,
+    goal_of,
+    images_of,
+    normalise_of,
+    recipe_of,
+    rounding_recipe_of,
+    run_folder,
+    settings_of,
+)
 from compiler.errors import Diagnostic, UsageError
 from compiler.frontend import placed
 from compiler.frontend.load import load_model
-from compiler.images import Preprocess, Target, target_of
+from compiler.images import Preprocess, Target, channels_last, target_of
 from compiler.plan import json_bytes
-from training.blocks import Block
-from training.choose import Budget, Scope
 from training.data.sets import Splits
-from training.data.sources import FORMS, load
 from training.data.transforms import Normalise
 from training.export import to_qdq
-from training.importance import MEASURES
-from training.job import Goal, Job, Kind, Sparse
+from training.job import Job, Sparse
 from training.layer_weights import layers_of_model, layers_of_onnx
-from training.layers import Rules
-from training.onnx_reader import read_module, write_weights
+from training.onnx_reader import OnnxModule, read_module, write_weights
+from training.outputs import give_probabilities
 from training.processes import processes
-from training.recipe import Recipe
-from training.rounding import Rounded, train_rounded
-from training.schedule import RATES, LearningRate
-from training.schemes import SCHEMES
-from training.sparsifier import Settings
+from training.talk import hush_libraries
 from training.zeros import count_zeros
 
-RUN = ".run"
-"""What the folder with checkpoints and the log is called behind the output's name."""
+FOLDED = (
+    "the model's batch norms are folded into its convolutions, or it never had any: if the loss does not fall, take a"
+    " smaller --lr (0.002), --clip 1 and more epochs, or export the model in training mode to keep them"
+)
+if TYPE_CHECKING:
+    from training.rounding import Rounded
 
 Write = Callable[[Sparse], None]
 
 
-def add_options(parser: CommandParser) -> None:
-    """What `bscc-sparsify` and the examples have in common."""
-    add = parser.add_argument
-    add("-o", "--output-file", metavar="FILE", required=True, help="the sparse model, ONNX, float")
-    add("--data", required=True, metavar="DATA", help=f"labelled images: {'; '.join(FORMS)}")
-    goal = parser.add_mutually_exclusive_group()
-    goal.add_argument("--ratio", type=number, metavar="SHARE", help="zero this share of blocks (0.5)")
-    goal.add_argument("--blocks", type=number, metavar="SHARE", help="keep this share of all blocks, by sensitivity")
-    goal.add_argument("--macs", type=number, metavar="SHARE", help="keep this share of multiplications, by sensitivity")
-    goal.add_argument(
-        "--time", type=number, metavar="SHARE", help="take this share of the dense model's predicted time"
-    )
-    add("--costs", metavar="FILE", help="predicted times, for --time: written by bscc MODEL --costs FILE")
-    add("--scheme", choices=tuple(SCHEMES), default="incremental", help="how blocks become zero (incremental)")
-    add("--measure", choices=tuple(MEASURES), default="l2", help="what makes a block weak (l2)")
-    add(
-        "--block",
-        type=Block.read,
-        default=Block(),
-        metavar="8x8xK",
-        help="8x8xK: all kernel taps; 8x8: each tap (8x8xK)",
-    )
-    add("--scope", default="layer", metavar="layer|network|row|cores=N",
-        help="within what the ratio holds; of each core's share of rows, cores are balanced (layer)")  # fmt: skip
-    add("--include", action="append", default=[], metavar="LAYER", help="prune this layer, too; may be repeated")
-    add("--exclude", action="append", default=[], metavar="LAYER", help="leave this layer dense; may be repeated")
-    add("--epochs", type=positive, default=10, metavar="N", help="how long to train (10)")
-    add("--batch", type=positive, default=128, metavar="N", help="images a step and process (128)")
-    add("--lr", type=number, default=0.02, help="the largest learning rate (0.02)")
-    add("--schedule", choices=tuple(RATES), default="cosine", help="how the learning rate falls (cosine)")
-    add("--rewind", type=number, default=0.0, metavar="SHARE", help="begin the schedule at this share of it (0)")
-    add("--warmup", type=int, default=50, metavar="STEPS", help="steps in which the learning rate grows (50)")
-    add("--weight-decay", type=number, default=5e-4, help="of weights (5e-4)")
-    add("--distill", type=number, default=0.0, metavar="SHARE", help="share of the loss taught by the dense model (0)")
-    add("--no-flip", dest="flip", action="store_false", help="do not mirror images: for digits, letters, signs")
-    add("--padding", type=int, default=4, metavar="N", help="pixels by which crops may move (4)")
-    add("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="of forward and backward pass (fp32)")
-    add("--seed", type=int, default=0, help="of all draws (0)")
-    add("--scale", type=number, default=1 / 255, metavar="FACTOR", help="(pixel * FACTOR - mean) / std (1/255)")
-    add("--mean", type=numbers, default=(0.0,), metavar="R,G,B", help="one number or one for each channel (0)")
-    add("--std", type=numbers, default=(1.0,), metavar="R,G,B", help="one number or one for each channel (1)")
-    add("--size", type=sides, metavar="HxW", help="stretch the images of a folder to this size (the model's)")
-    add(
-        "--run",
-        metavar="DIR",
-        help=f"checkpoints and log.csv; a stopped run goes on there (the output's name and {RUN})",
-    )
-    add("--checkpoint-every", type=positive, default=0, metavar="STEPS", help="(each epoch)")
-    add("--tensorboard", action="store_true", help="TensorBoard events, too")
-    add("--int8", metavar="FILE", help="an int8 QDQ model, too: trained on with rounding, zero blocks held at zero")
-    add("--int8-epochs", type=positive, default=2, metavar="N", help="how long that is trained (2)")
-    add("--int8-lr", type=number, default=0.002, help="its largest learning rate (0.002)")
-    add("--threads", type=positive, metavar="N", help="threads of PyTorch (its own choice)")
-    add("--json", action="store_true", help="print the report as JSON")
-    add("-q", "--quiet", action="store_true", help="print nothing but errors")
-    add("--version", action="version", version=f"bscc {VERSION}")
-
-
-def settings_of(given: argparse.Namespace) -> Settings:
-    """What the options say of zero blocks."""
-    scope, _, cores = given.scope.partition("=")
-    words = [one.value for one in Scope]
-    if scope not in words or (scope == Scope.CORES.value) != bool(cores) or (cores and not cores.isdecimal()):
-        text = f"--scope {given.scope} is not layer, network, row or cores=N"
-        raise UsageError(Diagnostic("usage", text))
-    ratio = 0.5 if given.ratio is None else given.ratio
-    return Settings(
-        given.scheme,
-        Budget(ratio, Scope(scope), int(cores or 1)),
-        given.block,
-        given.measure,
-        rules=Rules(include=tuple(given.include), exclude=tuple(given.exclude)),
-        seed=given.seed,
-    )
-
-
-def goal_of(given: argparse.Namespace) -> Goal:
-    """What is to be reached."""
-    for kind in (Kind.BLOCKS, Kind.MACS, Kind.TIME):
-        share = getattr(given, kind.value)
-        if share is not None:
-            return Goal(kind, share, Path(given.costs) if given.costs else None)
-    if given.costs:
-        raise UsageError(Diagnostic("usage", "--costs is given without --time", help="--time 0.6 asks for six tenths"))
-    return Goal(Kind.RATIO, 0.5 if given.ratio is None else given.ratio)
-
-
-def recipe_of(given: argparse.Namespace) -> Recipe:
-    """How it is trained."""
-    return Recipe(
-        epochs=given.epochs,
-        batch=given.batch,
-        lr=given.lr,
-        weight_decay=given.weight_decay,
-        rate=LearningRate(given.schedule, given.warmup, given.rewind),
-        distill=given.distill,
-        padding=given.padding,
-        flip=given.flip,
-        precision=given.precision,
-        seed=given.seed,
-        checkpoint_every=given.checkpoint_every,
-    )
-
-
-def rounding_recipe_of(given: argparse.Namespace) -> Recipe:
-    """How it is trained with rounding, in float32: rounding is what is to be felt."""
-    return replace(
-        recipe_of(given), epochs=given.int8_epochs, lr=given.int8_lr, rate=LearningRate(), distill=0.0, precision="fp32"
-    )
-
-
-def images_of(given: argparse.Namespace, size: tuple[int, int] | None) -> Splits:
-    """The images; those of a folder in the size that was asked for, or in the model's."""
-    wanted = given.size or size
-    folder = Path(given.data).is_dir()
-    return load(given.data, preprocess=Preprocess(size=wanted) if wanted and folder else None)
-
-
-def run_folder(given: argparse.Namespace) -> Path:
-    """Where checkpoints go."""
-    return Path(given.run) if given.run else Path(f"{given.output_file}{RUN}")
-
-
-def normalise_of(given: argparse.Namespace) -> Normalise:
-    """What makes numbers of pixels."""
-    return Normalise(given.mean, given.std, given.scale)
-
-
 def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, normalise: Normalise, write: Write,
-             names: Mapping[str, str] | None = None) -> int:  # fmt: skip
-    """Do it, write the model, print the report; `names` are what a cost file calls the layers."""
+             names: Mapping[str, str] | None = None, notes: Sequence[str] = (),
+             softmax: bool = False) -> int:  # fmt: skip
+    """Do it, write the model, print the report; `names` are what a cost file calls the layers.
+
+    `notes` are said first; `softmax` says that the model ends with a LogSoftmax in place of its Softmax.
+    """
     with processes() as where:
         talk = say if where.first and not given.quiet else lambda _: None
+        for note in notes:
+            talk(f"note: {note}")
         job = Job(
             model,
             splits,
@@ -195,6 +79,9 @@ def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, 
         found = job.run()
         rounded = None
         if given.int8:
+            from training.rounding import train_rounded  # torchao, which it needs, takes a second to import
+
+            talk("training with rounding, for int8")
             rounded = train_rounded(
                 found.model,
                 found.masks,
@@ -204,6 +91,7 @@ def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, 
                 run_folder(given) / "int8",
                 where,
                 talk,
+                give_probabilities if softmax else lambda _: None,
             )
         if not where.first:
             return 0
@@ -216,7 +104,7 @@ def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, 
             zeros = count_zeros(
                 layers_of_onnx(given.int8, layers_of_model(found.model, example)), found.masks, given.int8
             )
-            report["int8"] = {"zero_blocks": sum(one.zero for one in zeros.layers), "epochs": given.int8_epochs}
+            report["int8"] = {"zero_blocks": sum(one.zero for one in zeros.layers), "epochs": rounded.outcome.epochs}
         if given.json:
             sys.stdout.write(json_bytes(report).decode())
         elif not given.quiet:
@@ -266,15 +154,18 @@ def command() -> CommandParser:
 
 def run(argv: Sequence[str] | None) -> int:
     """The command, without its guard."""
-    given = command().parse(argv)
-    check_apart("-o", given.output_file, {"the model itself": given.model, "the data": given.data})
-    check_writable([given.output_file, *([given.int8] if given.int8 else [])])
-    if given.threads:
-        torch.set_num_threads(given.threads)
+    parser = command()
+    parser.add_argument("--shape", action="append", default=[], metavar="NAME=1x3x224x224", help="of an open input")
+    given = parser.parse(argv)
+    check(given, {"the model itself": given.model, "the data": given.data, "the cost file": given.costs})
+    shapes = shapes_of(given.shape)
     with placed(given.model):
         proto = load_model(Path(given.model))
-        model = read_module(proto)
-        target = image_target(proto)
+        model = read_module(proto, shapes)
+        target = image_target(proto, shapes)
+    given.include, given.exclude = (paths_of(model, names) for names in (given.include, given.exclude))
+    softmax = model.give_logits()
+    notes = [FOLDED] if model.folded_batch_norms else []
     if target.channels_last:
         if given.int8:
             text = "the model has its channels last: training with rounding is for models that have them first"
@@ -293,22 +184,34 @@ def run(argv: Sequence[str] | None) -> int:
         data = write_weights(proto, model).SerializeToString(deterministic=True)
         write_files([(given.output_file, data)])
 
-    return sparsify(given, model, splits, normalise_of(given), write, model.node_of)
+    return sparsify(given, model, splits, normalise_of(given), write, model.node_of, notes, softmax)
 
 
-def image_target(proto: onnx.ModelProto) -> Target:
-    """What images the model's only input takes."""
+def paths_of(model: OnnxModule, names: Sequence[str]) -> list[str]:
+    """Layers that are named by their nodes, as reports of the compiler name them, by their modules' names."""
+    modules = {node: module for module, node in model.node_of.items()}
+    return [modules.get(name, name) for name in names]
+
+
+def image_target(proto: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> Target:
+    """What images the model's only input takes; `shapes` are those of inputs that the file leaves open."""
     stored = {one.name for one in proto.graph.initializer}
     inputs = [one for one in proto.graph.input if one.name not in stored]
     if len(inputs) != 1:
         text = f"the model has {len(inputs)} inputs, training by labelled images needs 1"
         raise UsageError(Diagnostic("image-input", text, help="define such a model in PyTorch and use BlockSparsifier"))
     shape = tuple(one.dim_value for one in inputs[0].type.tensor_type.shape.dim)
+    shape = tuple(shapes.get(inputs[0].name, shape))
+    last = len(shape) == 4 and channels_last(shape)
+    if len(shape) != 4 or shape[3 if last else 1] not in (1, 3):
+        text = f"the model's input is {'x'.join(map(str, shape))}, images are Nx1xHxW, Nx3xHxW, or have channels last"
+        raise UsageError(Diagnostic("image-input", text, help="define such a model in PyTorch and use BlockSparsifier"))
     return target_of(shape, Preprocess())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command `bscc-sparsify`."""
+    hush_libraries()
     return guarded(lambda: run(argv))
 
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from compiler.cli import CommandParser, guarded, say
 from compiler.cli.calibration import number, positive
-from compiler.cli.files import check_writable
-from compiler.cli.sparsify import add_options, images_of, normalise_of, run_folder, sparsify
+from compiler.cli.sparsify import sparsify
+from compiler.cli.sparsify_options import add_options, check, images_of, normalise_of, run_folder
 from training import checkpoint
 from training.data.sets import Splits
 from training.data.transforms import Normalise
@@ -42,9 +42,7 @@ def _run(make: Make) -> int:
     add("--dense-lr", type=number, default=0.1, help="the largest learning rate of that (0.1)")
     parser.set_defaults(mean=None)
     given = parser.parse(None)
-    check_writable([given.output_file])
-    if given.threads:
-        torch.set_num_threads(given.threads)
+    check(given, {"the data": given.data, "the dense checkpoint": given.dense, "the cost file": given.costs})
     splits = images_of(given, None)
     normalise = normalise_of(given) if given.mean else Normalise.measured(splits.train)
     torch.manual_seed(given.seed)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from training.onnx_reader.functions import same
 from training.onnx_reader.node import Call, Source
 
 
@@ -91,6 +92,24 @@ class OnnxModule(nn.Module):
         kinds = [type(one) for one in self.modules()]
         convolutions = any(issubclass(one, nn.Conv1d | nn.Conv2d) for one in kinds)
         return convolutions and not any(issubclass(one, nn.modules.batchnorm._BatchNorm) for one in kinds)
+
+    def give_logits(self) -> bool:
+        """Make a Softmax at the end a LogSoftmax, which cross entropy takes as it takes what the Softmax reads.
+
+        Gives whether there was one.  Weights stay where they are in the graph.
+        """
+        makers = {name: step for step in self.steps for name in step.outputs}
+        name = self.outputs[0]
+        while name in makers:
+            child = self._modules[makers[name].layer]
+            call = child.call if isinstance(child, Function) else None
+            if isinstance(child, Function) and isinstance(call, partial) and call.func is torch.softmax:
+                child.call = partial(torch.log_softmax, **call.keywords)
+                return True
+            if call is not same:
+                return False
+            name = makers[name].operands[0]
+        return False
 
     def add_layer(self, node: str, layer: nn.Module) -> str:
         """Make a layer a child that is named like its node; a name that is taken is numbered."""

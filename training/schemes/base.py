@@ -87,6 +87,8 @@ class Scheme(ABC):
     mask: ClassVar[type[BlockMask]] = BlockMask
     ramp: ClassVar[Ramp] = Ramp()
     options: ClassVar[Mapping[str, float]] = {}
+    ranks: ClassVar[bool] = False
+    """Whether blocks are ranked by the plan's measure of importance."""
     comparable: ClassVar[bool] = False
     """Whether scores of different layers compare as they are, and not only over their layer's mean."""
 

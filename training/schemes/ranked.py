@@ -13,6 +13,8 @@ from training.schemes.base import AT_ONCE, Plan, Scheme, Site, scores_of
 class Ranked(Scheme):
     """Masks follow the ramp; a measure that looks at gradients sees some steps before the first change."""
 
+    ranks = True
+
     def __init__(self, sites: Sequence[Site], plan: Plan) -> None:
         self.measures = [
             importance(plan.measure, site.view, (plan.seed, number)) for number, site in enumerate(sites)
@@ -64,6 +66,7 @@ class MovementPruning(Ranked):
 
     name = "movement"
     reference = "V. Sanh et al., Movement pruning, 2020; in blocks: F. Lagunas et al., 2021"
+    ranks = False  # by no other measure than its own
 
     def __init__(self, sites: Sequence[Site], plan: Plan) -> None:
         super().__init__(sites, Plan(plan.budget, plan.ramp, plan.steps, "movement", plan.seed, plan.options))
