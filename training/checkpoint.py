@@ -34,7 +34,8 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
         finally:
             beside.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # torch reports a failed write of its archive as a RuntimeError
-        said = (error.strerror or error) if isinstance(error, OSError) else str(error).splitlines()[0]
+        cause = error if isinstance(error, OSError) else error.__context__
+        said = cause.strerror if isinstance(cause, OSError) and cause.strerror else "there may be no room for it"
         kept = "the last good checkpoint is kept" if path.exists() else "there is none yet"
         text = f"cannot write the checkpoint: {said}; {kept}"
         help = "make room and run the same command again: it goes on from the last checkpoint"

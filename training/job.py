@@ -171,6 +171,7 @@ class Job:
             self.say,
             began=checkpoint.digest(self.model),
         )
+        self.say("training with zero blocks")
         outcome = trainer.run()
         sites = sparsifier.scheme.sites
         zeros = {one.name: (int((~one.mask.mask).sum()), one.mask.mask.numel()) for one in sites}
@@ -210,14 +211,16 @@ class Job:
         costs = self._costs(layers, chosen)
         budget = self.settings.budget
         held = self.splits.held_out(HELD_OUT, HELD_SEED)
-        self.say(f"sensitivity of {len(chosen)} layers on training images")
+        tried = " ".join(f"{100 * one:g}" for one in CANDIDATES)
+        self.say(f"sensitivity: by how much the loss grows with {tried} % of the blocks of one layer zero")
         lost = losses(
             self.model, chosen, held.test, self.normalise,
             measure=self.settings.measure, cover=budget.cover, progress=self.say,
         )  # fmt: skip
         most = {one.name: most_ratio(one) for one in chosen}
         found = allocate(costs, CANDIDATES, lost, self.goal.value * costs.total({}), most if budget.cover else None)
-        self.say(f"search: {found.cost:,.6g} of {found.dense:,.6g} {found.unit}")
+        share = found.cost / found.dense
+        self.say(f"search: {share:.1%} of the dense model's {found.unit.removeprefix('of ')}")
         scope = Scope.LAYER if budget.scope is Scope.NETWORK else budget.scope
         ratios = tuple(found.ratios[one.name] for one in chosen)
         return replace(self.settings, budget=Budget(ratios, scope, budget.cores, budget.cover)), found

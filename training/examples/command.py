@@ -71,4 +71,5 @@ def _train_dense(
 ) -> None:
     with processes() as where:
         talk = say if where.first and not quiet else lambda _: None
+        talk("training dense")
         Trainer(model, splits, normalise, recipe, folder, where=where, say=talk).run()
