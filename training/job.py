@@ -154,8 +154,9 @@ class Job:
         chosen = prunable(layers)
         if self.goal.kind is Kind.RATIO:
             check_reachable([one.name for one in chosen], [one.view.grid for one in chosen], self.settings.budget)
+        costs = None if self.goal.kind is Kind.RATIO else self._costs(layers, chosen)
         dense = self._dense(example)
-        settings, allocation = self._settings(layers)
+        settings, allocation = (self.settings, None) if costs is None else self._found(chosen, costs)
         sparsifier = BlockSparsifier.of(settings)
         teacher = copy.deepcopy(self.model) if self.teach else None
         trainer = Trainer(
@@ -203,12 +204,8 @@ class Job:
             )
         return dense
 
-    def _settings(self, layers: list[Layer]) -> tuple[Settings, Allocation | None]:
-        """The settings, with ratios for single layers if the goal is a cost."""
-        if self.goal.kind is Kind.RATIO:
-            return self.settings, None
-        chosen = [one for one in layers if not one.reason]
-        costs = self._costs(layers, chosen)
+    def _found(self, chosen: list[Layer], costs: Costs) -> tuple[Settings, Allocation]:
+        """The settings with a ratio for each layer, so that the goal is met."""
         budget = self.settings.budget
         held = self.splits.held_out(HELD_OUT, HELD_SEED)
         tried = " ".join(f"{100 * one:g}" for one in CANDIDATES)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import onnx
 import torch
 
+from compiler.blocks import BLOCK
 from compiler.cli import CommandParser, guarded, say
 from compiler.cli.compile import shapes_of
 from compiler.cli.files import write_files
@@ -61,6 +62,9 @@ def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, 
     """
     with processes() as where:
         talk = say if where.first and not given.quiet else lambda _: None
+        block = given.block
+        if block.rows % BLOCK or block.columns % BLOCK:
+            notes = [*notes, f"the array skips {BLOCK}x{BLOCK} blocks: zero blocks of {block} need not save any time"]
         for note in notes:
             talk(f"note: {note}")
         job = Job(
