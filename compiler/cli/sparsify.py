@@ -150,7 +150,8 @@ def command() -> CommandParser:
         "bscc-sparsify",
         "Train a float ONNX CNN until blocks of its weights are zero and it is as good as it was.\n\n"
         "  bscc-sparsify model.onnx --ratio 0.5 --data images/ -o sparse.onnx\n\n"
-        "exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable input, 4 unsupported model, 8 training failed",
+        "exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable input, 4 unsupported model, 8 training failed,\n"
+        "  130 interrupted: the same command goes on at the last checkpoint",
     )
     parser.add_argument("model", help="the ONNX file, float")
     add_options(parser)

@@ -90,7 +90,7 @@ def run(argv: Sequence[str] | None) -> int:
     again = Recipe(given.epochs, given.batch, 0.05, rate=LearningRate(warmup=50), precision=precision, seed=given.seed)
     with processes() as where:
         if given.dense:
-            model.load_state_dict(checkpoint.load(Path(given.dense))["model"])
+            checkpoint.load_weights(model, Path(given.dense))
         else:
             say("training dense")
             Trainer(model, splits, normalise, dense, folder / "dense", where=where, say=say).run()

@@ -48,7 +48,7 @@ def _run(make: Make) -> int:
     torch.manual_seed(given.seed)
     model = make(splits.train.shape[0], len(splits.train.classes))
     if given.dense:
-        model.load_state_dict(checkpoint.load(Path(given.dense))["model"])
+        checkpoint.load_weights(model, Path(given.dense))
     else:
         recipe = Recipe(
             epochs=given.dense_epochs,
