@@ -57,3 +57,23 @@ def test_an_interrupt_that_is_ignored_stays_so() -> None:
 def test_behind_the_imports_commands_are_interrupted_as_ever() -> None:
     held = "import atexit; atexit.register(lambda: print(signal.getsignal(signal.SIGINT).__name__))"
     assert process("bscc", "--help", before=held).stdout.endswith("\ndefault_int_handler\n")
+
+
+@pytest.mark.parametrize("module", ["resnet8", "vgg7", "chain"])
+def test_examples_without_pytorch_say_so_in_one_line(module: str) -> None:
+    code = (
+        "import importlib.util, runpy, sys; importlib.util.find_spec = lambda *_: None; runpy.run_module(sys.argv[1])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, f"training.examples.{module}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 2 and found.stderr.startswith("error[no-torch]: training needs PyTorch")
+    assert "Traceback" not in found.stderr
+    found = process(
+        "bscc-sparsify", "--help", before="import importlib.util; importlib.util.find_spec = lambda *_: None"
+    )
+    assert found.returncode == 2 and found.stderr.startswith("error[no-torch]") and not found.stdout

@@ -82,6 +82,10 @@ def test_doubts_are_said_and_it_goes_on(folder: Path, capsys: pytest.CaptureFixt
     assert "note: the model has 5 outputs and the images 3 classes" in err
     assert called(folder, *more, "-q", model="five.onnx", output="five_again.onnx") == 0
     assert capsys.readouterr() == ("", "")
+    assert called(folder, "--epochs", "1", "--block", "1x1", "--json", output="ones.onnx") == 0
+    out, err = capsys.readouterr()
+    assert "note: the array skips 8x8 blocks: zero blocks of 1x1 need not save any time" in err
+    assert json.loads(out)["zero"]["blocks"] < 0.1
 
 
 def test_a_softmax_is_trained_by_its_logarithm_and_stays(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -182,3 +182,13 @@ def test_a_log_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "log.csv").mkdir()
     with pytest.raises((UnreadableInput, UsageError), match=r"log"):
         trainer(tmp_path).run()
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    trainer(tmp_path).run()
+    same = trainer(seed=3).model
+    checkpoint.load_weights(same, tmp_path / CHECKPOINT)
+    saved = checkpoint.load(tmp_path / CHECKPOINT)["model"]
+    assert all(torch.equal(one, saved[name]) for name, one in same.state_dict().items())
+    with pytest.raises(UsageError, match="of another network"):
+        checkpoint.load_weights(torch.nn.Linear(2, 2), tmp_path / CHECKPOINT)

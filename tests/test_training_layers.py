@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from compiler.errors import UsageError
 from tests.training_nets import residual
@@ -129,3 +132,34 @@ def test_nothing_to_prune() -> None:
     model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
     with pytest.raises(UsageError, match=r"nothing-to-prune(?s:.*)'0' \(8, 1, 3, 3\): it is the first layer"):
         prunable(find(model))
+
+
+class Between(nn.Module):
+    """What flattens and pools is in no module; `how` is what happens between the convolution and the dense layers."""
+
+    def __init__(self, how: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.how = how
+        self.conv, self.one, self.two = nn.Conv2d(1, 16, 3, padding=1), nn.Linear(64, 64), nn.Linear(64, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.two(torch.relu(self.one(self.how(self.conv(x)))))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("channels", "how"),
+    [
+        (16, lambda x: functional.max_pool2d(torch.relu(x), 2).flatten(1)),
+        (16, lambda x: functional.adaptive_avg_pool2d(x, 2).reshape(len(x), -1)),
+        (16, lambda x: functional.dropout(x[:, :, ::2, ::2].contiguous().view(x.shape[0], 64).clamp(min=0))),
+        (16, lambda x: (x + x)[..., :2, :2].flatten(2).flatten(1)),
+        (16, lambda x: torch.cat([x[:, :8], x[:, 8:]], 1)[..., 1:3, 1:3].flatten(start_dim=1) * 2),
+        (16, lambda x: functional.max_pool2d(x, 2).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2).flatten(1)),
+        # Pixel by pixel, the channels of each together: blocks of 8 numbers are blocks of 8 channels as they are.
+        (0, lambda x: functional.max_pool2d(x, 2).permute(0, 2, 3, 1).flatten(1)),
+        (0, lambda x: functional.max_pool2d(x, 2).movedim(1, -1).relu().reshape(len(x), -1)),
+        (0, lambda x: x.mean((2, 3)).repeat(1, 4)),
+    ],
+)
+def test_what_was_flattened_is_known_without_modules(channels: int, how: Callable[[Tensor], Tensor]) -> None:
+    assert [one.view.flattened for one in find(Between(how), torch.zeros(1, 1, 4, 4))] == [0, channels, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,11 @@ def test_a_cost_file_gives_times(tmp_path: Path) -> None:
     [
         (document(schema="bscc-costs/9"), UnreadableInput, "bscc-costs/9"),
         ([1], UnreadableInput, "schema"),
+        (document(densities=[1.0, "x"]), UnreadableInput, "fall from 1"),
+        (document(densities=5), UnreadableInput, "fall from 1"),
+        (document(layers=3), UnreadableInput, "no list of objects"),
+        (document(layers=[{"prunable": True}]), UsageError, "has no layer"),
+        (document(fixed_us=[math.nan, 1.0]), UnreadableInput, "expected 2 numbers"),
         (document(densities=[0.5, 1.0]), UnreadableInput, "fall from 1"),
         (document(fixed_us=[1.0]), UnreadableInput, "expected 2 numbers"),
         (document(layers=[{"name": "2", "us": [1.0, 1.0]}]), UsageError, "no layer '5'"),

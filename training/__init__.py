@@ -8,6 +8,7 @@ sparsifier           BlockSparsifier: all of it behind one interface
 data                 labelled images
 onnx_reader          a float ONNX model as a module, and its weights back
 recipe, trainer      the numbers of a training; its loop
+outputs, progress    what a model must give for labelled images; how far a run is
 checkpoint, logs     what a run writes
 processes            several GPUs
 quantise             training with the array's rounding, zeros held; over array_quantizer, observers, norms, graphs

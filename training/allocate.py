@@ -80,7 +80,10 @@ def _loss(lost: NDArray[np.float64], picked: Sequence[int]) -> float:
 
 
 def _knapsack(table: NDArray[np.float64], lost: NDArray[np.float64], room: float) -> list[int] | None:
-    """One candidate for each row: costs within the room, least loss; of equal ones the cheaper; None if none fits."""
+    """One candidate for each row: costs within the room, least loss; None if none fits.
+
+    Of equal ones the dearest: more zeros than were asked for may cost what was not measured.
+    """
     if room <= 0:
         return None
     parts = np.ceil(table / room * STEPS - 1e-9).astype(np.int64)
@@ -101,7 +104,7 @@ def _knapsack(table: NDArray[np.float64], lost: NDArray[np.float64], room: float
         best = found
     if not np.isfinite(best).any():
         return None
-    place = int(best.argmin())
+    place = STEPS - int(best[::-1].argmin())
     picked: list[int] = []
     for row in range(len(table) - 1, -1, -1):
         column = int(choices[row, place])

@@ -34,7 +34,8 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
         finally:
             beside.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # torch reports a failed write of its archive as a RuntimeError
-        said = (error.strerror or error) if isinstance(error, OSError) else str(error).splitlines()[0]
+        cause = error if isinstance(error, OSError) else error.__context__
+        said = cause.strerror if isinstance(cause, OSError) and cause.strerror else "there may be no room for it"
         kept = "the last good checkpoint is kept" if path.exists() else "there is none yet"
         text = f"cannot write the checkpoint: {said}; {kept}"
         help = "make room and run the same command again: it goes on from the last checkpoint"
@@ -49,13 +50,25 @@ def load(path: Path) -> dict[str, Any]:
         text = f"cannot read the checkpoint: {error.strerror or error}"
         raise UnreadableInput(Diagnostic("checkpoint", text, str(path))) from None
     except Exception as error:  # torch raises pickle, zip and runtime errors of many kinds
-        text = f"it is no checkpoint: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # What torch says of pickles ends with the advice to run what is in the file.
+        text = "it is no checkpoint" if "weights_only" in said else f"it is no checkpoint: {said}"
         raise UnreadableInput(Diagnostic("checkpoint", text, str(path), help="remove it to begin anew")) from None
     found = state.pop("schema", None) if isinstance(state, dict) else None
     if found != SCHEMA:
         text = f"its schema is {found!r}, expected '{SCHEMA}'"
         raise UnreadableInput(Diagnostic("checkpoint", text, str(path), help="remove it to begin anew"))
     return dict(state)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Give a model the weights of a checkpoint."""
+    try:
+        model.load_state_dict(load(path).get("model", {}))
+    except RuntimeError as error:  # torch has no error of its own for this
+        said = tuple(line.strip() for line in str(error).splitlines()[:4])
+        text = "the checkpoint is of another network, of images of other channels, or of other classes"
+        raise UsageError(Diagnostic("checkpoint", text, str(path), said)) from error
 
 
 @contextmanager

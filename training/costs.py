@@ -80,10 +80,14 @@ def read_costs(path: Path, layers: Sequence[Layer], names: Mapping[str, str] | N
     `names` are what the file calls layers, where that is not their module path.
     """
     found = _document(path)
-    ratios = tuple(1.0 - float(one) for one in found["densities"])
+    given = found["densities"]
+    usable = isinstance(given, list) and all(isinstance(one, int | float) for one in given)
+    ratios = tuple(1.0 - one for one in given) if usable else ()
     if not ratios or ratios[0] != 0.0 or list(ratios) != sorted(set(ratios)):
         raise _unreadable(path, f"densities are {found['densities']}, expected numbers that fall from 1")
-    by_name = {str(one["name"]): one for one in found["layers"]}
+    if not isinstance(found["layers"], list) or not all(isinstance(one, dict) for one in found["layers"]):
+        raise _unreadable(path, "'layers' is no list of objects")
+    by_name = {str(one.get("name")): one for one in found["layers"]}
     curves: dict[str, Curve] = {}
     seen = set()
     for layer in layers:
@@ -95,13 +99,13 @@ def read_costs(path: Path, layers: Sequence[Layer], names: Mapping[str, str] | N
             raise UsageError(Diagnostic("costs-layer", text, str(path), help=help))
         one = by_name[name]
         # The time of a layer that the compiler did not prune is part of what is fixed.
-        numbers = _numbers(path, name, one["us"], len(ratios)) if one.get("prunable") else (0.0,) * len(ratios)
+        numbers = _numbers(path, name, one.get("us"), len(ratios)) if one.get("prunable") else (0.0,) * len(ratios)
         curves[layer.name] = Curve(ratios, numbers)
     rest = np.array(_numbers(path, "fixed_us", found["fixed_us"], len(ratios)))
     for name, one in by_name.items():
         if name not in seen and one.get("prunable"):
             # Pruned when the file was written and dense now: it costs what it did dense.
-            rest += _numbers(path, name, one["us"], len(ratios))[0]
+            rest += _numbers(path, name, one.get("us"), len(ratios))[0]
     fixed = Curve(ratios, tuple(float(one) for one in rest))
     return Costs("us", curves, fixed, _blocks(layers), f"{found['target']}, {path.name}")
 
@@ -123,7 +127,11 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _numbers(path: Path, what: str, values: Any, count: int) -> tuple[float, ...]:
-    usable = isinstance(values, list) and len(values) == count and all(isinstance(one, int | float) for one in values)
+    usable = (
+        isinstance(values, list)
+        and len(values) == count
+        and all(isinstance(one, int | float) and math.isfinite(one) for one in values)
+    )
     if not usable:
         raise _unreadable(path, f"'{what}' has {values!r}, expected {count} numbers")
     return tuple(float(one) for one in values)

@@ -154,8 +154,9 @@ class Job:
         chosen = prunable(layers)
         if self.goal.kind is Kind.RATIO:
             check_reachable([one.name for one in chosen], [one.view.grid for one in chosen], self.settings.budget)
+        costs = None if self.goal.kind is Kind.RATIO else self._costs(layers, chosen)
         dense = self._dense(example)
-        settings, allocation = self._settings(layers)
+        settings, allocation = (self.settings, None) if costs is None else self._found(chosen, costs)
         sparsifier = BlockSparsifier.of(settings)
         teacher = copy.deepcopy(self.model) if self.teach else None
         trainer = Trainer(
@@ -171,6 +172,7 @@ class Job:
             self.say,
             began=checkpoint.digest(self.model),
         )
+        self.say("training with zero blocks")
         outcome = trainer.run()
         sites = sparsifier.scheme.sites
         zeros = {one.name: (int((~one.mask.mask).sum()), one.mask.mask.numel()) for one in sites}
@@ -202,22 +204,20 @@ class Job:
             )
         return dense
 
-    def _settings(self, layers: list[Layer]) -> tuple[Settings, Allocation | None]:
-        """The settings, with ratios for single layers if the goal is a cost."""
-        if self.goal.kind is Kind.RATIO:
-            return self.settings, None
-        chosen = [one for one in layers if not one.reason]
-        costs = self._costs(layers, chosen)
+    def _found(self, chosen: list[Layer], costs: Costs) -> tuple[Settings, Allocation]:
+        """The settings with a ratio for each layer, so that the goal is met."""
         budget = self.settings.budget
         held = self.splits.held_out(HELD_OUT, HELD_SEED)
-        self.say(f"sensitivity of {len(chosen)} layers on training images")
+        tried = " ".join(f"{100 * one:g}" for one in CANDIDATES)
+        self.say(f"sensitivity: by how much the loss grows with {tried} % of the blocks of one layer zero")
         lost = losses(
             self.model, chosen, held.test, self.normalise,
             measure=self.settings.measure, cover=budget.cover, progress=self.say,
         )  # fmt: skip
         most = {one.name: most_ratio(one) for one in chosen}
         found = allocate(costs, CANDIDATES, lost, self.goal.value * costs.total({}), most if budget.cover else None)
-        self.say(f"search: {found.cost:,.6g} of {found.dense:,.6g} {found.unit}")
+        share = found.cost / found.dense
+        self.say(f"search: {share:.1%} of the dense model's {found.unit.removeprefix('of ')}")
         scope = Scope.LAYER if budget.scope is Scope.NETWORK else budget.scope
         ratios = tuple(found.ratios[one.name] for one in chosen)
         return replace(self.settings, budget=Budget(ratios, scope, budget.cores, budget.cover)), found

@@ -105,15 +105,17 @@ def _as_in(like: Sequence[LayerWeights], found: Iterable[LayerWeights]) -> list[
     return result
 
 
-def layers_of_onnx(path: str | Path, like: Sequence[LayerWeights] = ()) -> list[LayerWeights]:
+def layers_of_onnx(source: str | Path | bytes, like: Sequence[LayerWeights] = ()) -> list[LayerWeights]:
     """Layers with constant weights of an ONNX file, float or QDQ, named by their weights, `<layer>.weight`.
 
-    `like` are those of the float model, for flattened images.
+    `source` is its path or its content; `like` are those of the float model, for flattened images.
     """
     try:
-        graph = onnx.shape_inference.infer_shapes(onnx.load(path)).graph
+        proto = onnx.load_from_string(source) if isinstance(source, bytes) else onnx.load(source)
+        graph = onnx.shape_inference.infer_shapes(proto).graph
     except Exception as error:  # whatever protobuf and onnx raise for what is no model
-        raise UnreadableInput(Diagnostic("unreadable", f"cannot read the model: {error}", str(path))) from error
+        place = "" if isinstance(source, bytes) else str(source)
+        raise UnreadableInput(Diagnostic("unreadable", f"cannot read the model: {error}", place)) from error
     constants = {one.name: one for one in graph.initializer}
     maker = {name: node for node in graph.node for name in node.output}
     values = (*graph.input, *graph.value_info, *graph.output)

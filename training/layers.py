@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
 
 from compiler.blocks import BLOCK
 from compiler.errors import Diagnostic, UsageError, nearest
@@ -116,21 +119,35 @@ class _Use:
     flattened: int = 0
 
 
-class _Watch:
-    """Runs a model once and notes, for each layer, when it ran, its work, and the image behind a dense one."""
+_MOVES = ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis")
+"""Calls that give the same numbers with their axes in another order."""
+_SUMS = ("linear", "matmul", "__matmul__", "mm", "bmm", "addmm", "einsum", "conv1d", "conv2d", "conv_transpose1d",
+         "conv_transpose2d")  # fmt: skip
+"""Calls whose results have channels of their own."""
+
+
+class _Watch(TorchFunctionMode):
+    """Runs a model once and notes, for each layer, when it ran, its work, and the image behind a dense one.
+
+    It sees every call of PyTorch, in modules or between them, and follows the axis of the channels from tensor to
+    tensor, so that it knows at a dense layer what was flattened.
+    """
 
     def __init__(self, named: Mapping[str, nn.Module]) -> None:
+        super().__init__()
         self.names = {one: name for name, one in named.items()}
         self.uses: dict[str, _Use] = {}
-        self.image, self.pixels = 0, 1  # channels and pixels of the last image that no dense layer has read
-        self.flat: Tensor | None = None  # what a dense layer read of it, which others may read, too
+        self.axis: MutableMapping[Tensor, int] = WeakIdKeyDictionary()
+        """Of tensors with an image in them, which of their axes counts its channels."""
+        self.flat: MutableMapping[Tensor, int] = WeakIdKeyDictionary()
+        """Of tensors that are flattened images, how many channels these have."""
 
     def run(self, model: nn.Module, example: Tensor) -> dict[str, _Use]:
         modes = [(one, one.training) for one in model.modules()]
-        handles = list(self._hooks(model))
+        handles = [one.register_forward_hook(self._see) for one in self.names]
         try:
             model.eval()
-            with torch.no_grad():
+            with torch.no_grad(), self:
                 model(example)
         finally:
             for handle in handles:
@@ -139,32 +156,49 @@ class _Watch:
                 one.training = training
         return self.uses
 
-    def _hooks(self, model: nn.Module) -> Iterator[RemovableHandle]:
-        for one in model.modules():
-            if not list(one.children()):
-                yield one.register_forward_hook(self._see)
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        given = [one for one in tree_leaves(args) if isinstance(one, Tensor)]
+        if given and isinstance(result, Tensor) and result is not given[0]:
+            self._follow(func, given, result, args[1:], kwargs or {})
+        return result
+
+    def _follow(self, func: Any, given: Sequence[Tensor], result: Tensor, args: Any, kwargs: Any) -> None:
+        """Note what the result of a call has of the images in what it was given."""
+        source, name = given[0], getattr(func, "__name__", "")
+        axis = self.axis.get(source, 1 if source.dim() == 4 else None)
+        if name in _MOVES and axis is not None:
+            marked = torch.empty([2 if place == axis else 1 for place in range(source.dim())])
+            with torch._C.DisableTorchFunction():
+                self.axis[result] = list(func(marked, *args, **kwargs).shape).index(2)
+        elif name in _SUMS:
+            if name.startswith("conv"):
+                self.axis[result] = 1
+        elif result.dim() == 2 and source.dim() > 2 and result.numel() == source.numel() and axis == 1:
+            self.flat[result] = source.shape[1] if source[0, 0].numel() > 1 else 0
+        elif result.dim() == source.dim():
+            for one in given:  # of several the first that is known: what they are added to, say
+                if result.dim() > 2 and one.dim() == result.dim() and one in self.axis:
+                    self.axis.setdefault(result, self.axis[one])
+                elif one.shape == result.shape and one in self.flat:
+                    self.flat.setdefault(result, self.flat[one])
+        elif result.dim() == 3 and source.dim() == 4 and result.shape[:2] == source.shape[:2] and axis == 1:
+            self.axis[result] = 1  # the pixels in a row
 
     def _see(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if not isinstance(output, Tensor):
             return
-        if module in self.names:
-            given = inputs[0]
-            flattened = 0
-            if isinstance(module, nn.Linear):
-                per_sample = output.numel() // len(output) // module.out_features
-                macs = module.weight.numel() * per_sample
-                fresh = given.dim() == 2 and self.pixels > 1 and self.image * self.pixels == module.in_features
-                if fresh or given is self.flat:
-                    flattened, self.flat, self.pixels = self.image, given, 1
-            else:
-                weight = module.weight
-                assert isinstance(weight, Tensor)
-                # Each weight meets every pixel of the result, or of what is read if the convolution is transposed.
-                over = given if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d) else output
-                macs = weight.numel() * over[0, 0].numel()
-            before = self.uses.get(self.names[module], _Use(flattened=flattened))
-            self.uses[self.names[module]] = _Use(before.macs + macs, before.flattened)
-        if output.dim() == 4:
-            # Behind a transposition of an ONNX model the second axis need not be the channels.
-            self.image = 0 if getattr(module, "moves_axes", False) else output.shape[1]
-            self.pixels = output.shape[2] * output.shape[3]
+        given = inputs[0]
+        flattened = 0
+        if isinstance(module, nn.Linear):
+            per_sample = output.numel() // len(output) // module.out_features
+            macs = module.weight.numel() * per_sample
+            flattened = self.flat.get(given, 0)
+        else:
+            weight = module.weight
+            assert isinstance(weight, Tensor)
+            # Each weight meets every pixel of the result, or of what is read if the convolution is transposed.
+            over = given if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d) else output
+            macs = weight.numel() * over[0, 0].numel()
+        before = self.uses.get(self.names[module], _Use(flattened=flattened))
+        self.uses[self.names[module]] = _Use(before.macs + macs, before.flattened)

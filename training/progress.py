@@ -18,7 +18,7 @@ class Progress:
 
     def step(self, step: int, loss: float) -> None:
         """After a step: a line, if there was none for a while."""
-        if time.perf_counter() - self.said >= EVERY:
+        if step < self.total and time.perf_counter() - self.said >= EVERY:
             self.line(f"  step {step:,} of {self.total:,}: loss {loss:.4f}", step)
 
     def line(self, text: str, step: int) -> None:

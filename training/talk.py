@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
+import sys
 import warnings
 
 LOGGERS = ("torchao", "torch.onnx", "torch.utils._pytree", "torch.utils.flop_counter")
@@ -20,3 +22,12 @@ def hush_libraries() -> None:
     # Of networks with one channel in several processes, whose strides mean the same either way.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"copyreg|torch")
+
+
+def begin() -> None:
+    """What a command of training does before it imports anything that needs PyTorch; ends it where there is none."""
+    if importlib.util.find_spec("torch") is None:
+        text = "error[no-torch]: training needs PyTorch, which is not installed\n  help: pip install 'bscc[train]'"
+        print(text, file=sys.stderr)
+        sys.exit(2)
+    hush_libraries()

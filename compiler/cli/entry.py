@@ -6,7 +6,6 @@ being imported may make something else of a KeyboardInterrupt.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 from collections.abc import Iterator
@@ -55,12 +54,9 @@ def bscc_quantize() -> int:
 def bscc_sparsify() -> int:
     """`bscc-sparsify`, which needs PyTorch."""
     with importing():
-        if importlib.util.find_spec("torch") is None:
-            say("error[no-torch]: training needs PyTorch, which is not installed\n  help: pip install 'bscc[train]'")
-            return 2
-        from training.talk import hush_libraries
+        from training.talk import begin
 
-        hush_libraries()
+        begin()
         from compiler.cli.sparsify import main
     return main()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import onnx
 import torch
 
+from compiler.blocks import BLOCK
 from compiler.cli import CommandParser, guarded, say
 from compiler.cli.compile import shapes_of
 from compiler.cli.files import write_files
@@ -32,7 +33,7 @@ from compiler.images import Preprocess, Target, channels_last, target_of
 from compiler.plan import json_bytes
 from training.data.sets import Splits
 from training.data.transforms import Normalise
-from training.export import to_qdq
+from training.export import qdq_bytes
 from training.job import Job, Sparse
 from training.layer_weights import layers_of_model, layers_of_onnx
 from training.onnx_reader import OnnxModule, read_module, write_weights
@@ -48,7 +49,8 @@ FOLDED = (
 if TYPE_CHECKING:
     from training.rounding import Rounded
 
-Write = Callable[[Sparse], None]
+Write = Callable[[Sparse], bytes]
+"""From what came of it to the bytes of the float model."""
 
 
 def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, normalise: Normalise, write: Write,
@@ -60,6 +62,9 @@ def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, 
     """
     with processes() as where:
         talk = say if where.first and not given.quiet else lambda _: None
+        block = given.block
+        if block.rows % BLOCK or block.columns % BLOCK:
+            notes = [*notes, f"the array skips {BLOCK}x{BLOCK} blocks: zero blocks of {block} need not save any time"]
         for note in notes:
             talk(f"note: {note}")
         job = Job(
@@ -95,16 +100,16 @@ def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, 
             )
         if not where.first:
             return 0
-        write(found)
+        files = [(given.output_file, write(found))]
         report = {"data": splits.name, **found.json()}
         if rounded is not None:
             example = torch.zeros(1, *splits.train.shape)
-            to_qdq(rounded.model, (example,), given.int8)
+            data = qdq_bytes(rounded.model, (example,))
+            files.append((given.int8, data))
             report["accuracy"]["int8"] = rounded.accuracy
-            zeros = count_zeros(
-                layers_of_onnx(given.int8, layers_of_model(found.model, example)), found.masks, given.int8
-            )
+            zeros = count_zeros(layers_of_onnx(data, layers_of_model(found.model, example)), found.masks, given.int8)
             report["int8"] = {"zero_blocks": sum(one.zero for one in zeros.layers), "epochs": rounded.outcome.epochs}
+        write_files(files)
         if given.json:
             sys.stdout.write(json_bytes(report).decode())
         elif not given.quiet:
@@ -145,7 +150,8 @@ def command() -> CommandParser:
         "bscc-sparsify",
         "Train a float ONNX CNN until blocks of its weights are zero and it is as good as it was.\n\n"
         "  bscc-sparsify model.onnx --ratio 0.5 --data images/ -o sparse.onnx\n\n"
-        "exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable input, 4 unsupported model, 8 training failed",
+        "exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable input, 4 unsupported model, 8 training failed,\n"
+        "  130 interrupted: the same command goes on at the last checkpoint",
     )
     parser.add_argument("model", help="the ONNX file, float")
     add_options(parser)
@@ -180,9 +186,9 @@ def run(argv: Sequence[str] | None) -> int:
         text = f"the images are {found}, the model takes {target.channels}x{target.height}x{target.width}"
         raise UsageError(Diagnostic("image-size", text, given.data, help="--size stretches the images of a folder"))
 
-    def write(_: Sparse) -> None:
-        data = write_weights(proto, model).SerializeToString(deterministic=True)
-        write_files([(given.output_file, data)])
+    def write(_: Sparse) -> bytes:
+        data: bytes = write_weights(proto, model).SerializeToString(deterministic=True)
+        return data
 
     return sparsify(given, model, splits, normalise_of(given), write, model.node_of, notes, softmax)
 

@@ -81,6 +81,7 @@ def add_options(parser: CommandParser) -> None:
     add("--size", type=sides, metavar="HxW", help="stretch the images of a folder to this size (the model's)")
     add(
         "--run",
+        "--run-dir",  # torchrun takes the shorter one for its own --run-path
         metavar="DIR",
         help=f"checkpoints and log.csv; a stopped run goes on there (the output's name and {RUN})",
     )

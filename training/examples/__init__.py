@@ -1,5 +1,5 @@
 """Networks defined in PyTorch, trained dense, made sparse and exported: `python -m training.examples.resnet8`."""
 
-from training.talk import hush_libraries
+from training.talk import begin
 
-hush_libraries()
+begin()

@@ -9,6 +9,7 @@ and the int8 model and the plan; `chain.json` has the figures and `chain.svg` th
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from compiler.cli import CommandParser, guarded, say
 from compiler.cli.calibration import number, positive
 from compiler.cli.files import write_files
 from compiler.errors import Diagnostic, UsageError
+from compiler.target import Target
 from training import checkpoint
 from training.choose import Budget
 from training.data.sets import Splits
@@ -67,6 +69,11 @@ def ratios(text: str) -> tuple[float, ...]:
 def run(argv: Sequence[str] | None) -> int:
     """The command, without its guard."""
     given = command().parse(argv)
+    budgets = [Budget(ratio) for ratio in given.ratios]
+    Target.load(given.target)
+    if importlib.util.find_spec("matplotlib") is None:
+        text = "the picture is drawn by matplotlib, which is not installed"
+        raise UsageError(Diagnostic("no-matplotlib", text, help="pip install matplotlib"))
     folder = Path(given.output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,14 +90,17 @@ def run(argv: Sequence[str] | None) -> int:
     again = Recipe(given.epochs, given.batch, 0.05, rate=LearningRate(warmup=50), precision=precision, seed=given.seed)
     with processes() as where:
         if given.dense:
-            model.load_state_dict(checkpoint.load(Path(given.dense))["model"])
+            checkpoint.load_weights(model, Path(given.dense))
         else:
+            say("training dense")
             Trainer(model, splits, normalise, dense, folder / "dense", where=where, say=say).run()
         points = [_point(0.0, model, splits, normalise, folder / "dense", given.target)]
-        for ratio in given.ratios:
+        for budget in budgets:
+            ratio = budget.ratio
+            assert isinstance(ratio, float)
             place = folder / f"ratio{ratio:g}"
             job = Job(
-                copy.deepcopy(model), splits, normalise, Settings(budget=Budget(ratio), seed=given.seed),
+                copy.deepcopy(model), splits, normalise, Settings(budget=budget, seed=given.seed),
                 Goal(Kind.RATIO, ratio), again, place, where, say=say,
             )  # fmt: skip
             points.append(_point(ratio, job.run().model, splits, normalise, place, given.target))

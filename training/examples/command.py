@@ -15,7 +15,7 @@ from compiler.cli.sparsify_options import add_options, check, images_of, normali
 from training import checkpoint
 from training.data.sets import Splits
 from training.data.transforms import Normalise
-from training.export import to_onnx
+from training.export import model_bytes
 from training.processes import processes
 from training.recipe import Recipe
 from training.schedule import LearningRate
@@ -48,7 +48,7 @@ def _run(make: Make) -> int:
     torch.manual_seed(given.seed)
     model = make(splits.train.shape[0], len(splits.train.classes))
     if given.dense:
-        model.load_state_dict(checkpoint.load(Path(given.dense))["model"])
+        checkpoint.load_weights(model, Path(given.dense))
     else:
         recipe = Recipe(
             epochs=given.dense_epochs,
@@ -63,9 +63,7 @@ def _run(make: Make) -> int:
         )
         _train_dense(model, splits, normalise, recipe, run_folder(given) / "dense", quiet=given.quiet)
     example = torch.zeros(1, *splits.train.shape)
-    return sparsify(
-        given, model, splits, normalise, lambda found: to_onnx(found.model.cpu(), (example,), given.output_file)
-    )
+    return sparsify(given, model, splits, normalise, lambda found: model_bytes(found.model.cpu(), (example,)))
 
 
 def _train_dense(
@@ -73,4 +71,5 @@ def _train_dense(
 ) -> None:
     with processes() as where:
         talk = say if where.first and not quiet else lambda _: None
+        talk("training dense")
         Trainer(model, splits, normalise, recipe, folder, where=where, say=talk).run()

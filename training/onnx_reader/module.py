@@ -15,15 +15,11 @@ from training.onnx_reader.node import Call, Source
 
 
 class Function(nn.Module):
-    """A node without parameters: a child like the layers, so that hooks may look at every tensor of the network.
+    """A node without parameters: a child like the layers, so that hooks may look at every tensor of the network."""
 
-    `moves_axes` says that the channels of its result need not be where those of its operand are.
-    """
-
-    def __init__(self, call: Call, moves_axes: bool) -> None:
+    def __init__(self, call: Call) -> None:
         super().__init__()
         self.call = call
-        self.moves_axes = moves_axes
 
     def forward(self, *tensors: Tensor) -> Any:
         """Compute the node."""

@@ -168,7 +168,7 @@ class _Walk:
         """The child that a layer became; one that is applied twice, with the same weights, is one child."""
         made, sources = operation.call, operation.weights
         if not isinstance(made, nn.Module):
-            made = Function(made, moves_axes=node.op_type == "Transpose")
+            made = Function(made)
         attributes = tuple(one.SerializeToString(deterministic=True) for one in node.attribute)
         key = (node.op_type, attributes, *((name, one.tensor) for name, one in sources.items()))
         shared = len(sources) > 0 and len(sources["weight"].shape) > 1
