@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from compiler.cli import guarded
-from tests.test_cli_sparsify import stripes
+from tests.striped import stripes
 from training.examples.chain import RATIOS, picture, run
 
 
