@@ -276,6 +276,9 @@ UNUSED: dict[str, Callable[[PacketBench], bool]] = {
     "narrow_conf": lambda bench: not bench.case.header.narrow and (_unscaled(bench) or not bench.case.header.staged),
     **dict.fromkeys(("mean_inner", "mean_outer", "scale_step"), lambda bench: not bench.case.header.mean),
     "pad_word": lambda bench: not bench.case.call.pad_bytes,
+    # In a call record, which reads beyond the last weights touch: only the last call has a border or a mean to make.
+    "pad_bytes": lambda bench: not bench.case.call.last,
+    "scales_offset": lambda bench: not (bench.case.header.mean and bench.case.call.last),
     **dict.fromkeys(("ready_x", "ready_y", "ready_round"), lambda bench: not _narrow(bench)),
     "add_start": lambda bench: not (_narrow(bench) or bench.case.header.fold),
     "in_place": _no_combine,

@@ -22,6 +22,7 @@ from compiler.kernels.schedule.rules import SETUP_BUNDLES, resource_faults
 from tests.program_pieces import Recorded
 
 DELAY = 5
+HELD = 7  # cycles behind a lock request in which nothing may access memory (AIE2 LockDelays: the core resumes in 8)
 REACH = 9  # cycles: no instruction of these programs is under way longer
 NEXT_BLOCK = "j p4"  # of a loop over groups: to the loop, past it, or to the step behind
 KEPT = [*(f"r{number}" for number in (13, 14, 15, 16, 17, 18, 19, 20, 21, 24, 25, 30, 31)), "lr"]
@@ -200,6 +201,8 @@ def _meetings(at: int, one: Op, later: int, other: Op) -> Iterator[str]:
             yield f"'{other.text()}' accesses {one.memory} before '{one.text()}' has"
     if other.is_lock and use and later + 1 < at + use.cycle:
         yield f"'{other.text()}' is done before '{one.text()}' has accessed memory"
+    if one.is_lock and access and later + (access.read_cycle or access.cycle) - 1 <= at + HELD:
+        yield f"'{other.text()}' accesses memory before '{one.text()}' is done"
 
 
 # Whole nests

@@ -94,6 +94,15 @@ def test_faults_that_take_a_telling_call(name: str) -> None:
     settle([judge(found, one) for one in code_mutants(found.made) if FEW_SHOW[name] in one.text], 1)
 
 
+def test_a_request_too_near_to_what_the_next_piece_reads() -> None:
+    """A step begins to read as soon as the request before it allows: one bundle later the core stops."""
+    found, request = bench(FIFTH), "acq.cond r22, r24, r26"
+    swaps = [one for one in code_mutants(found.made) if one.kind == "bundles swapped"]
+    late = [one for one in swaps if any(op.text() == request for op in one.changed[max(one.changed)])]
+    (verdict,) = [judge(found, one) for one in late]
+    assert f"accesses memory before '{request}' is done" in verdict.checker and verdict.run == "fault"
+
+
 @pytest.mark.sweep
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_many_faults_in_programs(name: str) -> None:
@@ -112,6 +121,19 @@ def packet_verdicts(features: frozenset[Feature], count: int) -> Iterator[Verdic
 
 def test_faults_in_packets() -> None:
     settle([one for features in PROGRAMS.values() for one in packet_verdicts(features, PACKET_SAMPLED)], 300)
+
+
+@pytest.mark.parametrize("name", ["first", "fifth"])
+def test_places_of_factors_and_borders_matter_to_who_reads_them(name: str) -> None:
+    """Reads beyond the last weights touch both words in calls that have no mean and no border to make, too."""
+    features = PROGRAMS[name]
+    for call in telling(features):
+        packets = PacketBench(call.case, bench(features).made.program, frozenset(one.name for one in features))
+        faults = [one for one in packet_mutants(call.case) if one.place in ("scales_offset", "pad_bytes")]
+        verdicts = [packets.judge(one) for one in faults]
+        settle(verdicts, 4)
+        seen = [one.run for one in verdicts if "scales_offset" in one.text]
+        assert seen == ["fault" if call.case.header.mean else ""] * 2
 
 
 def test_what_rounding_hides_from_few_numbers_is_seen_in_more() -> None:
