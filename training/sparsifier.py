@@ -82,7 +82,7 @@ class BlockSparsifier:
         )
         self.layers: list[Layer] = []
         self.step = 0
-        self.scheme_: Scheme | None = None
+        self._scheme: Scheme | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> BlockSparsifier:
@@ -118,17 +118,22 @@ class BlockSparsifier:
             sites.append(Site(layer.name, layer.module, mask))
         ramp = settings.ramp or kind.ramp
         plan = Plan(settings.budget, ramp, steps, settings.measure, settings.seed, dict(settings.options))
-        self.scheme_ = kind(sites, plan)
-        self.scheme_.begin()
+        self._scheme = kind(sites, plan)
+        self._scheme.begin()
         return self.layers
+
+    @property
+    def prepared(self) -> bool:
+        """Whether there are masks."""
+        return self._scheme is not None
 
     @property
     def scheme(self) -> Scheme:
         """The running scheme."""
-        if self.scheme_ is None:
+        if self._scheme is None:
             help = "call it before the optimiser is made"
             raise UsageError(Diagnostic("not-prepared", "BlockSparsifier.prepare was not called", help=help))
-        return self.scheme_
+        return self._scheme
 
     def parameters(self, model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
         """Groups for an optimiser: weights decay; biases, batch norms and the scheme's scores and gates do not."""

@@ -114,7 +114,7 @@ class Trainer:
         self.total = recipe.epochs * self.steps
         self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.where.agree(self.model)
-        if self.sparsifier is not None and self.sparsifier.scheme_ is None:
+        if self.sparsifier is not None and not self.sparsifier.prepared:
             image, _ = self.splits.train.batch([0])
             example = self.normalise(torch.from_numpy(image).to(device))
             self.sparsifier.prepare(self.model, self.total, example)
