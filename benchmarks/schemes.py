@@ -19,17 +19,17 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training import checkpoint
 from training.blocks import Block
 from training.data.sets import Splits
 from training.data.sources import load
 from training.data.transforms import Normalise
+from training.loop import checkpoint
+from training.loop.recipe import Recipe
+from training.loop.trainer import CHECKPOINT, Trainer
 from training.nets import resnet8, vgg7
-from training.recipe import Recipe
 from training.schedule import LearningRate
 from training.schemes import SCHEMES
 from training.sparsifier import BlockSparsifier
-from training.trainer import CHECKPOINT, Trainer
 
 NETS = {"resnet8": resnet8, "vgg7": vgg7}
 MEASURES = ("l1", "variance", "random", "fisher", "taylor")

@@ -19,13 +19,13 @@ from typing import Any
 import torch
 
 from benchmarks.schemes import Case, network
-from training import checkpoint
 from training.data.sets import Splits
 from training.data.sources import load
 from training.data.transforms import Normalise
 from training.examples.deploy import deploy
+from training.loop import checkpoint
+from training.loop.trainer import CHECKPOINT
 from training.masks import squash
-from training.trainer import CHECKPOINT
 
 TARGET = "aie2-4x4"
 

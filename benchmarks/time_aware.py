@@ -21,8 +21,6 @@ import torch
 import bscc
 from benchmarks.schemes import Case, network
 from benchmarks.schemes_table import TARGET, deployed
-from training import checkpoint
-from training.costs import read_costs
 from training.data.sets import Splits
 from training.data.sources import load
 from training.data.transforms import Normalise
@@ -30,7 +28,9 @@ from training.examples.deploy import deploy
 from training.export import to_onnx
 from training.job import Goal, Job, Kind
 from training.layers import find, prunable
-from training.trainer import CHECKPOINT
+from training.loop import checkpoint
+from training.loop.trainer import CHECKPOINT
+from training.search.costs import read_costs
 
 RATIOS = (0.25, 0.5, 0.75)
 

@@ -18,7 +18,7 @@ from torch import nn
 
 import bscc
 from tests.striped import SIDE, called, export, stripes, words, write
-from training import checkpoint
+from training.loop import checkpoint
 from training.nets.vgg import VGG
 
 

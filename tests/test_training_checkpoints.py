@@ -17,8 +17,8 @@ import torch
 
 from compiler.errors import UnreadableInput, UsageError
 from tests.training_nets import trainer
-from training import checkpoint
-from training.trainer import CHECKPOINT
+from training.loop import checkpoint
+from training.loop.trainer import CHECKPOINT
 
 torch.set_num_threads(1)
 
@@ -80,7 +80,7 @@ LIMITED = """
 import resource, sys, torch
 from pathlib import Path
 from compiler.errors import UsageError
-from training import checkpoint
+from training.loop import checkpoint
 path = Path(sys.argv[1])
 for limit in (10, 4096, 300_000, 1_000_000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))

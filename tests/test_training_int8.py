@@ -21,10 +21,10 @@ from compiler.errors import NumericalMismatch, UnreadableInput, UsageError
 from compiler.plan import ArrayPlan
 from tests.netbuilder import session
 from tests.trained_nets import NETS, images, sparse
-from training.array_quantizer import Activation, Numbers
 from training.export import qdq_bytes, to_onnx, to_qdq
+from training.int8.array_quantizer import Activation, Numbers
+from training.int8.quantise import QatModel, prepare
 from training.layer_weights import layers_of_converted, layers_of_model, layers_of_onnx
-from training.quantise import QatModel, prepare
 from training.zeros import count_zeros, masks_of_zeros
 
 NUMBERS = {

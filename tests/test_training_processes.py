@@ -11,12 +11,12 @@ from torch import distributed
 from torch.multiprocessing.spawn import spawn
 
 from tests.training_nets import splits, trainer
-from training import checkpoint
-from training.processes import Processes, processes
+from training.loop import checkpoint
+from training.loop.processes import Processes, processes
+from training.loop.trainer import CHECKPOINT
 from training.schedule import Ramp
 from training.schemes import SCHEMES
 from training.sparsifier import BlockSparsifier
-from training.trainer import CHECKPOINT
 
 torch.set_num_threads(1)
 

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from training import checkpoint
 from training.choose import Budget
-from training.progress import EVERY, Progress, duration
-from training.recipe import Recipe
+from training.loop import checkpoint
+from training.loop.progress import EVERY, Progress, duration
+from training.loop.recipe import Recipe
 from training.schedule import LearningRate
 from training.sparsifier import Settings
 

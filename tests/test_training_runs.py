@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from compiler.errors import BsccError, TrainingFailed, UnreadableInput, UsageError
 from tests.training_nets import NORMALISE, patterns, residual, splits, trainer
-from training import checkpoint
 from training.data.sets import Splits
 from training.data.transforms import Augment, Normalise
+from training.loop import checkpoint
+from training.loop.trainer import CHECKPOINT, Trainer
 from training.schedule import LearningRate, Ramp
 from training.schemes import SCHEMES
 from training.sparsifier import BlockSparsifier
-from training.trainer import CHECKPOINT, Trainer
 
 torch.set_num_threads(1)
 

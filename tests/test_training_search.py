@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from compiler.errors import UnreadableInput, UsageError
-from training.allocate import allocate
 from training.choose import Budget, kept_blocks
-from training.costs import NOTHING, Costs, Curve, block_costs, mac_costs, read_costs
 from training.data.sets import Arrays
 from training.data.transforms import Normalise
 from training.importance import as_scores, importance
 from training.layers import Layer, find, prunable
-from training.sensitivity import losses, most_ratio
+from training.search.allocate import allocate
+from training.search.costs import NOTHING, Costs, Curve, block_costs, mac_costs, read_costs
+from training.search.sensitivity import losses, most_ratio
 
 CANDIDATES = (0.0, 0.25, 0.5, 0.75)
 

@@ -11,8 +11,8 @@ from torch.optim import SGD
 
 from compiler.errors import UsageError
 from tests.training_nets import small
+from training.loop.recipe import Recipe
 from training.masks import masks_of
-from training.recipe import Recipe
 from training.schedule import Growth, LearningRate, Ramp
 from training.sparsifier import BlockSparsifier
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from training.data.sets import Arrays, Splits
 from training.data.transforms import Normalise
-from training.recipe import Recipe
+from training.loop.recipe import Recipe
+from training.loop.trainer import Trainer
 from training.sparsifier import BlockSparsifier
-from training.trainer import Trainer
 
 CLASSES = ("horizontal", "vertical", "dark", "checked")
 NORMALISE = Normalise((0.5,), (0.25,))

@@ -7,12 +7,11 @@ schedule, schemes    when masks change; how it is decided
 sparsifier           BlockSparsifier: all of it behind one interface
 data                 labelled images
 onnx_reader          a float ONNX model as a module, and its weights back
-recipe, trainer      the numbers of a training; its loop
-outputs, progress    what a model must give for labelled images; how far a run is
-checkpoint, logs     what a run writes
-processes            several GPUs
-quantise             training with the array's rounding, zeros held; over array_quantizer, observers, norms, graphs
+loop                 the training loop and what it writes
+search               a ratio for each layer, for a cost
+int8                 training with the array's rounding, zeros held
 export               ONNX, float or int8
 zeros                what is zero, and the proof of it; over layer_weights
-nets                 networks of the examples
+job                  a whole sparsification
+nets, examples       networks, and programs that train them
 """

@@ -23,7 +23,7 @@ from torch.fx import GraphModule
 from torch.nn.utils import parametrize
 
 from compiler.errors import Diagnostic, UsageError
-from training.graphs import any_batch
+from training.int8.graphs import any_batch
 
 OPSET = 21
 LARGEST_BYTES = 2**31 - 1

@@ -13,21 +13,21 @@ import torch
 from torch import Tensor, nn
 
 from compiler.errors import Diagnostic, UsageError
-from training import checkpoint
-from training.allocate import Allocation, allocate
 from training.choose import Budget, Scope, check_reachable
-from training.costs import Costs, block_costs, mac_costs, read_costs
 from training.data.sets import Splits
 from training.data.transforms import Normalise
 from training.layer_weights import layers_of_model
 from training.layers import Layer, find, prunable
+from training.loop import checkpoint
+from training.loop.outputs import check_outputs, remarks
+from training.loop.processes import Processes
+from training.loop.recipe import Recipe
+from training.loop.trainer import Outcome, Trainer, accuracy
 from training.masks import element_masks, squash
-from training.outputs import check_outputs, remarks
-from training.processes import Processes
-from training.recipe import Recipe
-from training.sensitivity import CANDIDATES, losses, most_ratio
+from training.search.allocate import Allocation, allocate
+from training.search.costs import Costs, block_costs, mac_costs, read_costs
+from training.search.sensitivity import CANDIDATES, losses, most_ratio
 from training.sparsifier import BlockSparsifier, Settings
-from training.trainer import Outcome, Trainer, accuracy
 from training.zeros import Zeros, count_zeros
 
 HELD_OUT, HELD_SEED = 0.1, 1

@@ -21,7 +21,7 @@ from torch.fx import GraphModule
 
 from compiler.errors import Diagnostic, UnreadableInput
 from training.blocks import Block, BlockView, Taps
-from training.graphs import TRANSPOSED, WEIGHTED, args_of, op_name, value_of
+from training.int8.graphs import TRANSPOSED, WEIGHTED, args_of, op_name, value_of
 from training.layers import find
 
 SINGLE = Block(taps=Taps.EACH)

@@ -36,9 +36,9 @@ from training.data.transforms import Normalise
 from training.export import qdq_bytes
 from training.job import Job, Sparse
 from training.layer_weights import layers_of_model, layers_of_onnx
+from training.loop.outputs import give_probabilities
+from training.loop.processes import processes
 from training.onnx_reader import OnnxModule, read_module, write_weights
-from training.outputs import give_probabilities
-from training.processes import processes
 from training.talk import hush_libraries
 from training.zeros import count_zeros
 
@@ -47,7 +47,7 @@ FOLDED = (
     " smaller --lr (0.002), --clip 1 and more epochs, or export the model in training mode to keep them"
 )
 if TYPE_CHECKING:
-    from training.rounding import Rounded
+    from training.int8.rounding import Rounded
 
 Write = Callable[[Sparse], bytes]
 """From what came of it to the bytes of the float model."""
@@ -84,7 +84,7 @@ def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, 
         found = job.run()
         rounded = None
         if given.int8:
-            from training.rounding import train_rounded  # torchao, which it needs, takes a second to import
+            from training.int8.rounding import train_rounded  # torchao, which it needs, takes a second to import
 
             talk("training with rounding, for int8")
             rounded = train_rounded(

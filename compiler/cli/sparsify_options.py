@@ -24,8 +24,8 @@ from training.data.transforms import Normalise
 from training.importance import MEASURES
 from training.job import Goal, Kind
 from training.layers import Rules
-from training.logs import no_tensorboard
-from training.recipe import Recipe
+from training.loop.logs import no_tensorboard
+from training.loop.recipe import Recipe
 from training.schedule import RATES, LearningRate
 from training.schemes import SCHEMES, scheme_named
 from training.sparsifier import Settings

@@ -25,19 +25,19 @@ from compiler.cli.calibration import number, positive
 from compiler.cli.files import write_files
 from compiler.errors import Diagnostic, UsageError
 from compiler.target import Target
-from training import checkpoint
 from training.choose import Budget
 from training.data.sets import Splits
 from training.data.sources import FORMS, load
 from training.data.transforms import Normalise
 from training.examples.deploy import deploy
 from training.job import Goal, Job, Kind
+from training.loop import checkpoint
+from training.loop.processes import processes
+from training.loop.recipe import Precision, Recipe
+from training.loop.trainer import Trainer
 from training.nets import resnet8, vgg7
-from training.processes import processes
-from training.recipe import Precision, Recipe
 from training.schedule import LearningRate
 from training.sparsifier import Settings
-from training.trainer import Trainer
 
 NETS: dict[str, Callable[[int, int], nn.Module]] = {one.__name__: one for one in (resnet8, vgg7)}
 RATIOS = (0.25, 0.5, 0.75, 0.875)

@@ -12,14 +12,14 @@ from compiler.cli import CommandParser, guarded, say
 from compiler.cli.calibration import number, positive
 from compiler.cli.sparsify import sparsify
 from compiler.cli.sparsify_options import add_options, check, images_of, normalise_of, run_folder
-from training import checkpoint
 from training.data.sets import Splits
 from training.data.transforms import Normalise
 from training.export import model_bytes
-from training.processes import processes
-from training.recipe import Recipe
+from training.loop import checkpoint
+from training.loop.processes import processes
+from training.loop.recipe import Recipe
+from training.loop.trainer import Trainer
 from training.schedule import LearningRate
-from training.trainer import Trainer
 
 Make = Callable[[int, int], nn.Module]
 """From channels and classes to a network."""

@@ -6,7 +6,7 @@
     qat.train(); ...; qat.freeze_observers(); qat.freeze_batch_norm(); ...
     int8 = qat.convert()
 
-Rounding, ranges and gradients are those of torchao's PT2E; where the array rounds says `training.array_quantizer`.
+Rounding, ranges and gradients are those of torchao's PT2E; where the array rounds says `training.int8.array_quantizer`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from torchao.quantization.pt2e import FakeQuantize
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
 
 from compiler.errors import Diagnostic, UsageError, nearest
-from training.array_quantizer import WEIGHT_NAME, ArrayQuantizer, Numbers
-from training.graphs import NOTHING, WEIGHTED, any_batch, args_of, op_name, value_of
-from training.norms import Momenta, fold_norms, regular_norms, without_dead_channels
-from training.observers import WeightObserver
+from training.int8.array_quantizer import WEIGHT_NAME, ArrayQuantizer, Numbers
+from training.int8.graphs import NOTHING, WEIGHTED, any_batch, args_of, op_name, value_of
+from training.int8.norms import Momenta, fold_norms, regular_norms, without_dead_channels
+from training.int8.observers import WeightObserver
 from training.zeros import Masks, masks_of_zeros
 
 

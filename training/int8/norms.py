@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
 from compiler.errors import Diagnostic, UsageError
-from training.graphs import CONVOLUTIONS, TRANSPOSED, args_of, op_name, value_of
+from training.int8.graphs import CONVOLUTIONS, TRANSPOSED, args_of, op_name, value_of
 from training.zeros import Masks
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

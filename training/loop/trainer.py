@@ -16,15 +16,15 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 from torch.optim.swa_utils import update_bn
 
 from compiler.errors import Diagnostic, TrainingFailed, UnreadableInput, UsageError
-from training import checkpoint
 from training.data.batches import batches, steps_of
 from training.data.sets import LabelledImages, Splits
 from training.data.transforms import Augment, Normalise
-from training.logs import Log
-from training.outputs import check_outputs
-from training.processes import Processes
-from training.progress import Progress, duration
-from training.recipe import Recipe
+from training.loop import checkpoint
+from training.loop.logs import Log
+from training.loop.outputs import check_outputs
+from training.loop.processes import Processes
+from training.loop.progress import Progress, duration
+from training.loop.recipe import Recipe
 from training.sparsifier import BlockSparsifier
 
 CHECKPOINT = "last.pt"

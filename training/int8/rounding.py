@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from training.checkpoint import digest
 from training.data.sets import Splits
 from training.data.transforms import Normalise
-from training.processes import Processes
-from training.quantise import QatModel, prepare
-from training.recipe import Recipe
-from training.trainer import Outcome, Trainer, top1
+from training.int8.quantise import QatModel, prepare
+from training.loop.checkpoint import digest
+from training.loop.processes import Processes
+from training.loop.recipe import Recipe
+from training.loop.trainer import Outcome, Trainer, top1
 
 FROZEN_FROM = 0.6
 """The share of the steps after which scales of activations and batch norms stay as they are."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from compiler.errors import Diagnostic, UsageError
-from training.graphs import op_name
+from training.int8.graphs import op_name
 
 
 def check_outputs(outputs: Any, images: int, classes: int) -> Tensor:

@@ -20,7 +20,7 @@ from torchao.quantization.pt2e.quantizer import (
 )
 
 from compiler.errors import Diagnostic, UsageError, nearest
-from training.graphs import (
+from training.int8.graphs import (
     CONVOLUTIONS,
     NOTHING,
     TRANSPOSED,
@@ -31,7 +31,7 @@ from training.graphs import (
     op_name,
     sources,
 )
-from training.observers import ActivationObserver, WeightObserver
+from training.int8.observers import ActivationObserver, WeightObserver
 
 CLAMPS = ("relu", "relu6", "hardtanh", "clamp", "clamp_min", "clamp_max")
 CLAMPED = (*WEIGHTED, "batch_norm", "add", "matmul")

@@ -1,7 +1,7 @@
 """A ratio for each layer, so that the network meets a cost and loses least: a choice of one candidate for each layer.
 
-What layers lose is taken to add up (`training.sensitivity` measures it layer by layer); then the best choice is a
-multiple-choice knapsack, which is solved by dynamic programming over the cost in small steps.
+What layers lose is taken to add up (`training.search.sensitivity` measures it layer by layer); then the best choice is
+a multiple-choice knapsack, which is solved by dynamic programming over the cost in small steps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.errors import Diagnostic, UsageError
-from training.costs import Costs
+from training.search.costs import Costs
 
 STEPS = 20_000
 """Into how many parts the cost is cut; each layer is rounded up to whole parts, so the target is kept."""
