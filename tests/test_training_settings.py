@@ -67,7 +67,7 @@ def test_recipes_that_are_none(change: dict[str, object], message: str) -> None:
         (lambda: BlockSparsifier("gates", rat=1.0), "did you mean 'rate'"),
         (lambda: BlockSparsifier("admm", rho=0.0), "'rho' of scheme 'admm' is 0, expected a number above 0"),
         (lambda: BlockSparsifier("rigl", drop=float("nan")), "'drop' of scheme 'rigl' is nan"),
-        (lambda: BlockSparsifier().penalty(), "prepare was not called"),
+        (lambda: BlockSparsifier().zeros(), "prepare was not called"),
         (lambda: BlockSparsifier().prepare(small(), 0), "0 steps"),
         (lambda: BlockSparsifier(ratio=0.9).prepare(small(), 9), r"27 of 30 blocks of layer '2' .* 24 can be"),
         (lambda: BlockSparsifier(ratio=(0.5,)).prepare(small(), 9), "1 ratios were given for 2 layers"),

@@ -5,7 +5,7 @@
     optimizer = torch.optim.SGD(sparsifier.parameters(model, weight_decay=5e-4), lr=0.05)
     sparsifier.attach(optimizer)
     for images, labels in ...:
-        loss = loss_function(model(images), labels) + sparsifier.penalty()
+        loss = loss_function(model(images), labels)
         optimizer.zero_grad(); loss.backward(); optimizer.step()
     if sparsifier.take_change():  # before each evaluation
         torch.optim.swa_utils.update_bn(loader, model)
@@ -158,11 +158,6 @@ class BlockSparsifier:
                     raise UsageError(Diagnostic("prune-optimizer", text, help=help))
         optimizer.register_step_pre_hook(lambda *_: self.before_step())
         optimizer.register_step_post_hook(lambda *_: self.after_step())
-
-    def penalty(self) -> Tensor | float:
-        """What is added to the loss; 0.0 for most schemes."""
-        found = self.scheme.penalty()
-        return 0.0 if found is None else found
 
     def before_step(self) -> None:
         """After the backward pass, before the optimiser's step."""

@@ -212,7 +212,7 @@ class Trainer:
             own = log_softmax(outputs / recipe.temperature, 1)
             apart = kl_div(own, taught, reduction="batchmean", log_target=True) * recipe.temperature**2
             loss = (1 - recipe.distill) * loss + recipe.distill * apart
-        return loss + self.sparsifier.penalty() if self.sparsifier is not None else loss
+        return loss
 
     def _check(self, step: int) -> None:
         """A loss may be a number still whose gradients made none of the weights: no such model is saved."""

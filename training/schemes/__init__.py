@@ -4,7 +4,7 @@ base        what a scheme is; the order of its calls
 ranked      predetermined, incremental, movement: blocks ranked by a measure of importance
 trained     what schemes with trained numbers share
 supermask   scores trained with the weights, the best kept
-gates       trainable gates with a penalty
+gates       trainable gates, held on the ramp
 lasso       group lasso by proximal steps
 admm        weights pulled towards their projection
 regrow      sparse to sparse: RigL and SET

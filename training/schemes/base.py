@@ -79,7 +79,7 @@ class Scheme(ABC):
     """A scheme; `options` are its numbers with their defaults, which the plan may set.
 
     The order of calls: `begin`, then for each step `gradients` (after the backward pass), `stepped` (after the
-    optimiser).  `penalty` is added to the loss.  `changed` says whether the last call changed a mask.
+    optimiser).  `changed` says whether the last call changed a mask.
     """
 
     name: ClassVar[str]
@@ -106,10 +106,6 @@ class Scheme(ABC):
     @abstractmethod
     def scores(self) -> list[Scores]:
         """What blocks are chosen by, the layers in order."""
-
-    def penalty(self) -> Tensor | None:
-        """What is added to the loss."""
-        return None
 
     def begin(self) -> None:
         """Before the first step."""

@@ -1,4 +1,4 @@
-"""Trainable gates with a penalty: the paper's optimisation-based scheme, with gates that can reach zero exactly."""
+"""Trainable gates: the paper's optimisation-based scheme, with gates that can reach zero exactly."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ SHARPNESS, LOW, HIGH = 2 / 3, -0.1, 1.1
 
 LEAST_OPEN = 0.1
 """What a kept block's weights are multiplied by at least when gates become part of them."""
+OPEN, FAR = 3.0, 20.0
+"""Where logits begin in the mean: most gates open; a shift from there by which no gate is open any more."""
 
 
 class GateMask(BlockMask):
@@ -46,7 +48,7 @@ class GateMask(BlockMask):
 
     def alive(self) -> Tensor:
         """The probability that each gate is not zero."""
-        return torch.sigmoid(self.logits - SHARPNESS * math.log(-LOW / HIGH))
+        return _alive(self.logits)
 
     def forward(self, weight: Tensor) -> Tensor:
         gate = torch.where(self.settled, self.mask.to(weight.dtype), self.gate().to(weight.dtype))
@@ -54,47 +56,33 @@ class GateMask(BlockMask):
 
 
 class Gates(Trained):
-    """Hard concrete gates; a Lagrange multiplier pulls the expected share of open gates along the ramp to the target.
+    """Hard concrete gates, of which the expected open share is held on the ramp to the target.
 
-    At the end the blocks of the most open gates are kept, and the gates are multiplied into the weights.  `rate`
-    multiplies the learning rate of the gates, `pull` is that of the multipliers.  Multipliers swing in at first: with
-    fewer than about a thousand steps the share may be far off when the gates are cut.
+    A penalty on their share would push all logits down, by a strength that nobody knows; here it is solved for at each
+    step: all logits are shifted by what brings the share to where the ramp is.  At the end the blocks of the most open
+    gates are kept, and the gates are multiplied into the weights.  `rate` multiplies the learning rate of the gates,
+    `spread` is the standard deviation that logits begin with, in the order of the blocks' norms.
     """
 
     name = "gates"
     reference = "C. Louizos et al., Learning sparse neural networks through L0 regularization, 2018"
     mask = GateMask
-    options: ClassVar[Mapping[str, float]] = {**Trained.options, "pull": 1.0}
+    options: ClassVar[Mapping[str, float]] = {**Trained.options, "spread": 2.0}
 
     def __init__(self, sites: Sequence[Site], plan: Plan) -> None:
         super().__init__(sites, plan)
-        self.linear, self.square = 0.0, 0.0
         self.share = 0.0
-        grids = [site.view.grid for site in sites]
-        self.blocks = sum(int(np.prod(grid)) for grid in grids)
-        self.target = zeros_due(grids, plan.budget) / self.blocks
 
     @property
     def masks(self) -> list[GateMask]:
         """The sites' masks."""
         return [site.mask for site in self.sites if isinstance(site.mask, GateMask)]
 
-    def excess(self) -> Tensor:
-        """By how much the expected share of open gates is above where the ramp is."""
-        alive = torch.stack([mask.alive().sum() for mask in self.masks]).sum() / self.blocks
-        return alive - (1 - self.share * self.target)
-
-    def penalty(self) -> Tensor | None:
-        if self.over:
-            return None
-        excess = self.excess()
-        return self.linear * excess + self.square * excess.square()
-
     def begin(self) -> None:
         with torch.no_grad():
             for mask, norms in zip(self.masks, self.norms(), strict=True):
-                # Strong blocks begin a little more open; all begin well open, as the network is trained.
-                mask.logits.copy_(2.0 + (norms / norms.mean().clamp(min=1e-12) - 1.0))
+                apart = (norms - norms.mean()) / norms.std(correction=0).clamp(min=1e-12)
+                mask.logits.copy_(OPEN + self.numbers["spread"] * apart)
         self._draw(0)
         super().begin()
 
@@ -104,13 +92,24 @@ class Gates(Trained):
     def trained(self) -> list[nn.Parameter]:
         return [mask.logits for mask in self.masks]
 
-    def gradients(self, step: int) -> None:
-        super().gradients(step)
-        if self.over:
+    def open_share(self) -> float:
+        """The share of gates that are expected to be open."""
+        return float(torch.cat([mask.alive().detach().flatten() for mask in self.masks]).mean())
+
+    def _shift(self) -> None:
+        """Move all logits down until no more gates are open than the ramp has; by halving the interval."""
+        grids = [site.view.grid for site in self.sites]
+        wanted = 1 - zeros_due(grids, self.plan.budget.scaled(self.share)) / sum(int(np.prod(grid)) for grid in grids)
+        logits = torch.cat([mask.logits.detach().flatten() for mask in self.masks]).double()
+        least, most = 0.0, float(logits.max() - logits.min()) + FAR
+        if float(_alive(logits).mean()) <= wanted:
             return
-        excess = float(self.excess().detach())
-        self.linear = max(0.0, self.linear + self.numbers["pull"] * excess)
-        self.square = max(0.0, self.square + self.numbers["pull"] * excess * excess)
+        for _ in range(40):
+            middle = (least + most) / 2
+            least, most = (middle, most) if float(_alive(logits - middle).mean()) > wanted else (least, middle)
+        with torch.no_grad():
+            for mask in self.masks:
+                mask.logits.sub_(most)
 
     def _update(self, step: int) -> None:
         self.share = self.updates.get(step, self.share)
@@ -124,6 +123,7 @@ class Gates(Trained):
                     mask.train(site.module.training)
             self.settle()
         elif step < self.end:
+            self._shift()
             self._draw(step)
 
     def _draw(self, step: int) -> None:
@@ -138,7 +138,11 @@ class Gates(Trained):
             mask.settled.fill_(True)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"linear": self.linear, "square": self.square, "share": self.share}
+        return {"share": self.share}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.linear, self.square, self.share = (float(state[one]) for one in ("linear", "square", "share"))
+        self.share = float(state["share"])
+
+
+def _alive(logits: Tensor) -> Tensor:
+    return torch.sigmoid(logits - SHARPNESS * math.log(-LOW / HIGH))
