@@ -31,7 +31,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         np.savez(place / f"{classes}.npz", images=images, labels=labels, classes=names)
     torch.manual_seed(1)
     export(nn.Sequential(VGG(1, 3, ((32, 32), (32,))), nn.Softmax(1)), place / "softmax.onnx")
-    export(VGG(1, 5, ((32, 32),)), place / "five.onnx")
+    five = VGG(1, 5, ((32, 32),))
+    for one in five.modules():
+        if isinstance(one, nn.BatchNorm2d):
+            nn.init.normal_(one.bias)  # folded, they are biases: of none the exporter makes a layer without
+    export(five, place / "five.onnx")
     export(nn.Sequential(*(nn.Conv2d(one, 16, 3) for one in (1, 16, 16))), place / "map.onnx")
     proto = onnx.load(place / "dense.onnx")
     proto.graph.output.append(proto.graph.input[0])
@@ -78,10 +82,12 @@ def test_doubts_are_said_and_it_goes_on(folder: Path, capsys: pytest.CaptureFixt
     more = ("--epochs", "1", "--scale", "0.0001", "--data", str(folder / "3.npz"))
     assert called(folder, *more, model="five.onnx", output="five_sparse.onnx") == 0
     err = capsys.readouterr().err
-    assert "note: the model's batch norms are folded" in err
+    assert "note: the model has no batch norms, so training puts one behind each of" in err
     assert "note: the model has 5 outputs and the images 3 classes" in err
     assert called(folder, *more, "-q", model="five.onnx", output="five_again.onnx") == 0
     assert capsys.readouterr() == ("", "")
+    assert called(folder, *more, "--no-norms", model="five.onnx", output="five_bare.onnx") == 0
+    assert "take a smaller --lr (0.002)" in capsys.readouterr().err
     assert called(folder, "--epochs", "1", "--block", "1x1", "--json", output="ones.onnx") == 0
     out, err = capsys.readouterr()
     assert "note: the array skips 8x8 blocks: zero blocks of 1x1 need not save any time" in err

@@ -71,7 +71,7 @@ def test_layers_are_those_of_torch() -> None:
     ]
     assert list(module.node_of) == [name for name, _ in module.named_children()]
     assert module.node_of["Conv_c1"] == "Conv/c1" and "_mean_of_space" in repr(module)
-    assert module.get_submodule("MatMul_p").bias is not None and not module.folded_batch_norms
+    assert module.get_submodule("MatMul_p").bias is not None
     assert all(one.requires_grad for one in module.parameters()) and len(list(module.parameters())) == 7
 
 
@@ -255,11 +255,6 @@ def test_batch_of_the_file_may_be_open_or_several() -> None:
         assert computed(module, numbers(6, 4, 9, 7))[0].shape == (6, 280)
         image = numbers(2, 4, 9, 7)
         assert close(computed(module, image)[0], runtime(model, image)[0])
-
-
-def test_folded_batch_norms_are_told() -> None:
-    assert read_module(model_of([node("Conv", "x", "w")], {"w": numbers(8, 4, 3, 3)})).folded_batch_norms
-    assert not read_module(model_of([node("Relu", "x")])).folded_batch_norms
 
 
 @pytest.mark.parametrize("dynamo", (False, True))

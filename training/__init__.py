@@ -6,6 +6,7 @@ importance, choose   scores of blocks; which are kept, exactly as many as asked
 schedule, schemes    when masks change; how it is decided
 sparsifier           BlockSparsifier: all of it behind one interface
 data                 labelled images
+norms                batch norms for the time of the training, where there are none
 onnx_reader          a float ONNX model as a module, and its weights back
 loop                 the training loop and what it writes
 search               a ratio for each layer, for a cost

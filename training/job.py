@@ -9,10 +9,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from compiler.errors import Diagnostic, UsageError
+from training import norms
 from training.choose import Budget, Scope, check_reachable
 from training.data.sets import Splits
 from training.data.transforms import Normalise
@@ -32,6 +34,9 @@ from training.zeros import Zeros, count_zeros
 
 HELD_OUT, HELD_SEED = 0.1, 1
 """The share of training images that sensitivities are measured on, and the seed that draws them."""
+
+SAMPLES = 1024
+"""Training images that batch norms get their first statistics from."""
 
 LITTLE = 0.1
 """Of the way from chance to all right: less is more often a mistake in what the model is given than a bad model."""
@@ -125,7 +130,8 @@ class Sparse:
 class Job:
     """What `bscc-sparsify` does to a model, in place.
 
-    `names` are what a cost file calls its layers, where that is not their module path.
+    `names` are what a cost file calls its layers, where that is not their module path.  With `add_norms`, a model that
+    has no batch norms is trained with some (`training.norms`).
     """
 
     model: nn.Module
@@ -140,6 +146,7 @@ class Job:
     tensorboard: bool = False
     say: Callable[[str], None] = lambda _: None
     names: Mapping[str, str] = field(default_factory=dict)
+    add_norms: bool = True
 
     def run(self) -> Sparse:
         """All of it; a run that was stopped goes on at its last checkpoint."""
@@ -156,6 +163,7 @@ class Job:
             check_reachable([one.name for one in chosen], [one.view.grid for one in chosen], self.settings.budget)
         costs = None if self.goal.kind is Kind.RATIO else self._costs(layers, chosen)
         dense = self._dense(example)
+        inserted = self._insert_norms(layers) if norms.missing(self.model) else []
         settings, allocation = (self.settings, None) if costs is None else self._found(chosen, costs)
         sparsifier = BlockSparsifier.of(settings)
         teacher = copy.deepcopy(self.model) if self.teach else None
@@ -178,6 +186,7 @@ class Job:
         zeros = {one.name: (int((~one.mask.mask).sum()), one.mask.mask.numel()) for one in sites}
         masks = {name: one.cpu() for name, one in element_masks(self.model).items()}
         squash(self.model)
+        norms.fold(inserted)
         # Counted in the plain weights, and an error if a block that a mask zeroes is not zero there.
         count = count_zeros(layers_of_model(self.model, example), masks)
         return Sparse(self.model, masks, tuple(layers), zeros, dense, outcome, allocation, count)
@@ -203,6 +212,22 @@ class Job:
                 f"note: {text} --scale), or the order of classes, may not be those that the model was trained with"
             )
         return dense
+
+    def _insert_norms(self, layers: list[Layer]) -> list[norms.Inserted]:
+        """Batch norms for the time of the training."""
+        # Of one image a batch norm may see one number for each channel, which has no variance.
+        places = norms.places(layers) if self.add_norms and self.recipe.batch > 1 else []
+        if not places:
+            text = "the model has no batch norms: if the loss does not fall, take a smaller --lr (0.002), --clip 1"
+            self.say(f"note: {text} and more epochs")
+            return []
+        text = "the model has no batch norms, so training puts one behind each of"
+        self.say(f"note: {text} {len(places)} convolutions, and folds them in the end")
+        count = min(SAMPLES, len(self.splits.train))
+        images = np.linspace(0, len(self.splits.train) - 1, count).astype(np.int64)
+        parts = np.array_split(images, -(-count // self.recipe.batch))
+        pixels = (torch.from_numpy(self.splits.train.batch(part)[0]) for part in parts)
+        return norms.insert(self.model, places, (self.normalise(one.to(self.where.device)) for one in pixels))
 
     def _found(self, chosen: list[Layer], costs: Costs) -> tuple[Settings, Allocation]:
         """The settings with a ratio for each layer, so that the goal is met."""

@@ -42,10 +42,6 @@ from training.onnx_reader import OnnxModule, read_module, write_weights
 from training.talk import hush_libraries
 from training.zeros import count_zeros
 
-FOLDED = (
-    "the model's batch norms are folded into its convolutions, or it never had any: if the loss does not fall, take a"
-    " smaller --lr (0.002), --clip 1 and more epochs, or export the model in training mode to keep them"
-)
 if TYPE_CHECKING:
     from training.int8.rounding import Rounded
 
@@ -54,19 +50,16 @@ Write = Callable[[Sparse], bytes]
 
 
 def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, normalise: Normalise, write: Write,
-             names: Mapping[str, str] | None = None, notes: Sequence[str] = (),
-             softmax: bool = False) -> int:  # fmt: skip
+             names: Mapping[str, str] | None = None, softmax: bool = False) -> int:  # fmt: skip
     """Do it, write the model, print the report; `names` are what a cost file calls the layers.
 
-    `notes` are said first; `softmax` says that the model ends with a LogSoftmax in place of its Softmax.
+    `softmax` says that the model ends with a LogSoftmax in place of its Softmax.
     """
     with processes() as where:
         talk = say if where.first and not given.quiet else lambda _: None
         block = given.block
         if block.rows % BLOCK or block.columns % BLOCK:
-            notes = [*notes, f"the array skips {BLOCK}x{BLOCK} blocks: zero blocks of {block} need not save any time"]
-        for note in notes:
-            talk(f"note: {note}")
+            talk(f"note: the array skips {BLOCK}x{BLOCK} blocks: zero blocks of {block} need not save any time")
         job = Job(
             model,
             splits,
@@ -80,6 +73,7 @@ def sparsify(given: argparse.Namespace, model: torch.nn.Module, splits: Splits, 
             given.tensorboard,
             talk,
             names or {},
+            given.norms,
         )
         found = job.run()
         rounded = None
@@ -171,7 +165,6 @@ def run(argv: Sequence[str] | None) -> int:
         target = image_target(proto, shapes)
     given.include, given.exclude = (paths_of(model, names) for names in (given.include, given.exclude))
     softmax = model.give_logits()
-    notes = [FOLDED] if model.folded_batch_norms else []
     if target.channels_last:
         if given.int8:
             text = "the model has its channels last: training with rounding is for models that have them first"
@@ -190,7 +183,7 @@ def run(argv: Sequence[str] | None) -> int:
         data: bytes = write_weights(proto, model).SerializeToString(deterministic=True)
         return data
 
-    return sparsify(given, model, splits, normalise_of(given), write, model.node_of, notes, softmax)
+    return sparsify(given, model, splits, normalise_of(given), write, model.node_of, softmax)
 
 
 def paths_of(model: OnnxModule, names: Sequence[str]) -> list[str]:

@@ -70,6 +70,7 @@ def add_options(parser: CommandParser) -> None:
     add("--warmup", type=int, default=50, metavar="STEPS", help="steps in which the learning rate grows (50)")
     add("--weight-decay", type=number, default=5e-4, help="of weights (5e-4)")
     add("--clip", type=number, default=0.0, metavar="NORM", help="make gradients no longer than this (0: they stay)")
+    add("--no-norms", dest="norms", action="store_false", help="do not train a model without batch norms with some")
     add("--distill", type=number, default=0.0, metavar="SHARE", help="share of the loss taught by the dense model (0)")
     add("--no-flip", dest="flip", action="store_false", help="do not mirror images: for digits, letters, signs")
     add("--padding", type=int, default=4, metavar="N", help="pixels by which crops may move (4)")

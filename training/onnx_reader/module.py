@@ -79,16 +79,6 @@ class OnnxModule(nn.Module):
         self.constants: dict[str, str] = {}
         """The buffer of each constant that a step reads."""
 
-    @property
-    def folded_batch_norms(self) -> bool:
-        """Whether there are convolutions and not one batch norm: they were folded, or there never were any.
-
-        Nothing then keeps the sizes of activations in bounds: train with a small learning rate, and few blocks at once.
-        """
-        kinds = [type(one) for one in self.modules()]
-        convolutions = any(issubclass(one, nn.Conv1d | nn.Conv2d) for one in kinds)
-        return convolutions and not any(issubclass(one, nn.modules.batchnorm._BatchNorm) for one in kinds)
-
     def give_logits(self) -> bool:
         """Make a Softmax at the end a LogSoftmax, which cross entropy takes as it takes what the Softmax reads.
 
