@@ -104,14 +104,15 @@ def cases(net: str, data: str, seed: int) -> Iterator[Case]:
         *(one for one in SCHEMES if one not in ("predetermined", "incremental")),
     ):
         yield Case(net, data, scheme, ratio=0.5, seed=seed)
-    yield Case(net, data, "again", seed=seed, epochs=LONG)
-    for ratio in (0.5, 0.25, 0.75):
-        yield Case(net, data, "incremental", ratio=ratio, seed=seed, epochs=LONG)
+    yield Case(net, data, "incremental", ratio=0.5, seed=seed, epochs=LONG)
     for ratio in (0.25, 0.75):
         for scheme in ("incremental", "predetermined"):
             yield Case(net, data, scheme, ratio=ratio, seed=seed)
     for ratio in (0.5, 0.25, 0.75):
         yield Case(net, data, "incremental", block="1x1", ratio=ratio, seed=seed)
+    yield Case(net, data, "again", seed=seed, epochs=LONG)
+    for ratio in (0.25, 0.75):
+        yield Case(net, data, "incremental", ratio=ratio, seed=seed, epochs=LONG)
     for measure in MEASURES:
         yield Case(net, data, "predetermined", measure, ratio=0.5, seed=seed)
     yield Case(net, data, "incremental", block="8x8", ratio=0.5, seed=seed)
