@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import copy
 
-import pytest
+import torch
+from torch import Tensor, nn
 
-torch = pytest.importorskip("torch")
-
-from torch import Tensor, nn  # noqa: E402
-
-from training import norms  # noqa: E402
-from training.layers import find  # noqa: E402
+from training import norms
+from training.layers import find
 
 
 class Net(nn.Module):
