@@ -205,12 +205,8 @@ class Job:
         self.say(f"dense: accuracy {dense:.2%} on {len(self.splits.test):,} images")
         chance = 1 / classes
         if dense < chance + LITTLE * (1 - chance):
-            text = (
-                f"that is little more than the {chance:.2%} of chance: the numbers that pixels become (--mean, --std,"
-            )
-            self.say(
-                f"note: {text} --scale), or the order of classes, may not be those that the model was trained with"
-            )
+            text = f"that is little more than the {chance:.2%} of chance: how pixels become numbers (mean, std, scale),"
+            self.say(f"note: {text} or the order of classes, may not be what the model was trained with")
         return dense
 
     def _insert_norms(self, layers: list[Layer]) -> list[norms.Inserted]:
